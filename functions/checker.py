@@ -1,0 +1,81 @@
+"""Woken by S3 notifications, from the inbox queue or bare; leaves a check in the table and alerts what disagrees."""
+
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from inventory import clients, settings
+from inventory.alerts import Alerts
+from inventory.checks import Check, ChecksTable
+from inventory.counting import Prediction, count_objects
+from inventory.errors import RetryLater
+from inventory.inspection import Inspector
+from inventory.observability import logger, measured_endpoint_call, metrics, tracer
+from inventory.uploads import Upload, read_message, read_notification
+
+TIME_FOR_ONE_MS = 25_000
+METRICS = {"mismatch": "Mismatches", "rejected": "Rejected", "waiting": "Waiting"}
+
+config = settings.from_environment()
+runtime = clients.sagemaker_runtime()
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def count(picture: bytes, inference_id: str) -> Prediction:
+    with measured_endpoint_call():
+        return count_objects(runtime, config.endpoint, picture, inference_id)
+
+
+inspector = Inspector(
+    s3=clients.s3(),
+    table=ChecksTable(clients.checks_table(config.checks_table)),
+    alerts=Alerts(clients.sns(), config.mismatch_topic_arn),
+    count=count,
+    mismatch_rate=config.mismatch_rate,
+)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    if any(record.get("eventSource") == "aws:sqs" for record in event.get("Records", [])):
+        return process_partial_response(event, check_message, processor, context)
+    return [check_upload(upload).check_id for upload in read_notification(event)]
+
+
+def check_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    """Check what one message of the queue tells of; an exception sends this message back, and only this one."""
+    try:
+        if lambda_context.get_remaining_time_in_millis() < TIME_FOR_ONE_MS:
+            raise RetryLater("the messages before it in the batch used up the time")
+        for upload in read_message(record.body):
+            check_upload(upload)
+    except RetryLater as reason:
+        logger.warning("message goes back to the queue", message_id=record.message_id, reason=str(reason))
+        raise
+    except Exception:
+        logger.exception("message goes back to the queue", message_id=record.message_id)
+        raise
+
+
+@tracer.capture_method(capture_response=False)
+def check_upload(upload: Upload) -> Check:
+    check = inspector.inspect(upload)
+    metrics.add_metric("Checks", MetricUnit.Count, 1)
+    if check.status in METRICS:
+        metrics.add_metric(METRICS[check.status], MetricUnit.Count, 1)
+    logger.info(
+        "checked",
+        bin=check.bin,
+        check_id=check.check_id,
+        status=check.status,
+        expected=check.expected,
+        predicted=check.predicted,
+        suspicion=check.suspicion,
+        reason=check.reason,
+    )
+    return check

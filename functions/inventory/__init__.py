@@ -1,0 +1,1 @@
+"""The domain of bincheck: uploads become checks, and checks that disagree become alerts."""

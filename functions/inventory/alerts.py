@@ -1,0 +1,90 @@
+"""Alerts to whoever subscribed: JSON for programs, a sentence for people, attributes for filter policies."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from inventory.checks import Check
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+SUBJECT_LIMIT = 100
+BODY = (
+    "check_id",
+    "bin",
+    "kind",
+    "expected",
+    "predicted",
+    "difference",
+    "suspicion",
+    "severity",
+    "probabilities",
+    "image",
+    "metadata",
+    "model",
+    "checked_at",
+    "reason",
+)
+
+
+class Alerts:
+    """The topic that alerts are published to."""
+
+    def __init__(self, sns: "SNSClient", topic_arn: str) -> None:
+        self._sns = sns
+        self._topic_arn = topic_arn
+
+    def publish(self, check: Check) -> None:
+        """Send the alert of a check. Sending it again is harmless: subscribers see the same `check_id`."""
+        said = sentence(check)
+        self._sns.publish(
+            TopicArn=self._topic_arn,
+            Subject=_subject(said),
+            MessageStructure="json",
+            Message=json.dumps({"default": json.dumps(body(check)), "email": said}),
+            MessageAttributes=attributes(check),
+        )
+
+
+def body(check: Check) -> dict[str, Any]:
+    """What a program reads; fields that the kind of alert does not know are null."""
+    values = {name: getattr(check, name, None) for name in BODY}
+    return {**values, "kind": check.alert_kind}
+
+
+def attributes(check: Check) -> dict[str, Any]:
+    """What a subscriber can filter on; attributes that do not apply (and an empty site) are absent."""
+    texts = {
+        "kind": check.alert_kind,
+        "severity": check.severity,
+        "direction": check.direction,
+        "site": check.site,
+    }
+    numbers = {"difference": check.difference, "suspicion": check.suspicion}
+    return {
+        **{name: {"DataType": "String", "StringValue": text} for name, text in texts.items() if text},
+        **{name: {"DataType": "Number", "StringValue": f"{n:.6g}"} for name, n in numbers.items() if n is not None},
+    }
+
+
+def sentence(check: Check) -> str:
+    """What a person reads in an email."""
+    if check.status == "rejected":
+        return f"Bin {check.bin} could not be checked: {check.reason}"
+    if check.status == "waiting":
+        came, missing = ("picture", "metadata") if check.image else ("metadata", "picture")
+        return (
+            f"Bin {check.bin}: its {came} came at {check.checked_at} and its {missing} never did. "
+            f"Upload the {missing}, or remove {check.image or check.metadata}."
+        )
+    return (
+        f"Bin {check.bin}: the picture shows {check.predicted} and the record says {check.expected}, "
+        f"{abs(check.difference or 0)} {check.direction}. "
+        f"Chance that the record is wrong: {check.suspicion or 0:.0%} ({check.severity} severity). "
+        f"Picture: {check.image}"
+    )
+
+
+def _subject(said: str) -> str:
+    plain = " ".join(f"bincheck: {said}".split()).encode("ascii", "replace").decode()
+    return plain if len(plain) < SUBJECT_LIMIT else f"{plain[: SUBJECT_LIMIT - 4]}..."

@@ -1,0 +1,312 @@
+"""Every check of every bin, in DynamoDB. The record of a check is its idempotency: it is put once or not at all.
+
+The table holds, under the bin's name:
+
+- one item per check, under its identity `<image version>/<metadata version>`;
+- one item `pairing`: the newest upload of either part by `sequencer`, and a `revision` that grows with each. A check is
+  put only while the revision is still the one that was looked at, so a late event never undoes a newer check. While one
+  part is alone this item is also the `waiting` record.
+
+Items that a person or the Watchdog must look at carry `open`, the key of the sparse index `open-by-day`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from boto3.dynamodb.conditions import Key
+
+from inventory.bins import Bin, Part
+from inventory.uploads import Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+PAIRING = "pairing"
+OPEN_BY_DAY = "open-by-day"
+MATCHES_KEPT = timedelta(days=90)
+
+Status = Literal["match", "mismatch", "waiting", "rejected"]
+Kind = Literal["mismatch", "rejected", "unpaired"]
+OpenList = Literal["mismatch", "rejected", "waiting", "unpaired"]
+
+
+class PairingChanged(Exception):
+    """Another upload of the bin arrived, or another check of it was put, while this one was being made: look again."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One look at one bin.
+
+    `check` is its identity within the bin. `expected`, `predicted` and `difference` are object counts, `suspicion` and
+    the `probabilities` (by label) lie between 0 and 1, `image` and `metadata` are s3:// addresses, and times are
+    ISO 8601 in UTC. What a status does not know is None.
+    """
+
+    bin: str
+    site: str
+    check: str
+    status: Status
+    checked_at: str
+    expected: int | None = None
+    predicted: int | None = None
+    difference: int | None = None
+    direction: str | None = None
+    suspicion: float | None = None
+    severity: str | None = None
+    probabilities: Mapping[str, float] | None = None
+    image: str | None = None
+    metadata: str | None = None
+    model: str | None = None
+    reason: str | None = None
+    alerted_at: str | None = None
+
+    @property
+    def check_id(self) -> str:
+        """Names this check everywhere, the same however often it is made (32 hexadecimal digits)."""
+        return hashlib.sha256(f"{self.bin}\n{self.check}".encode()).hexdigest()[:32]
+
+    @property
+    def alert_kind(self) -> Kind | None:
+        """The kind of alert that this check calls for; None when there is nothing to say."""
+        if self.status == "match":
+            return None
+        return "unpaired" if self.status == "waiting" else self.status
+
+    @property
+    def open_list(self) -> OpenList | None:
+        """The list of open matters that this check stands on: a waiting upload moves on once it was alerted."""
+        return "waiting" if self.status == "waiting" and not self.alerted_at else self.alert_kind
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Which uploads of a bin have come: the newest of either part, and the record of the one that waits."""
+
+    bin: Bin
+    revision: int
+    uploads: Mapping[Part, Mapping[str, str]]
+    waiting: Check | None
+
+    def keys(self, part: Part) -> list[str]:
+        """The inbox keys under which a part may lie, the one that its newest upload told first."""
+        told = [self.uploads[part]["key"]] if part in self.uploads else []
+        return [*told, *(key for key in self.bin.keys(part) if key not in told)]
+
+
+def identity(image_version: str | None, metadata_version: str | None) -> str:
+    """What makes a check of a bin this one and no other; a part that has not come is a dash."""
+    return f"{image_version or '-'}/{metadata_version or '-'}"
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds; such strings sort by time."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+class ChecksTable:
+    """The checks table, through a boto3 `Table`."""
+
+    def __init__(self, table: "Table") -> None:
+        self._table = table
+
+    def note_upload(self, bin: Bin, part: Part, upload: Upload) -> Pairing:
+        """Remember an upload unless a newer one of the same part is known, and tell what has come so far."""
+        try:
+            item = self._table.update_item(
+                Key=_pairing_key(bin),
+                UpdateExpression="SET #part = :upload REMOVE #open ADD revision :one",
+                ConditionExpression="attribute_not_exists(#part) OR #part.sequencer < :sequencer",
+                ExpressionAttributeNames={"#part": _UPLOADS[part], "#open": "open"},
+                ExpressionAttributeValues={
+                    ":upload": {"key": upload.key, "version": upload.version, "sequencer": upload.sequencer},
+                    ":sequencer": upload.sequencer,
+                    ":one": 1,
+                },
+                ReturnValues="ALL_NEW",
+            )["Attributes"]
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            item = self._table.get_item(Key=_pairing_key(bin), ConsistentRead=True)["Item"]
+        return _pairing(bin, item)
+
+    def wait(self, check: Check, pairing: Pairing) -> Check:
+        """Put a `waiting` record, or keep the one that is there when it waits for the same.
+
+        Raises:
+            PairingChanged: another upload came meanwhile.
+        """
+        if pairing.waiting and pairing.waiting.check == check.check:
+            check = pairing.waiting
+        try:
+            self._table.put_item(
+                **_if_unchanged(pairing, {**_item(check), **_pairing_item(pairing), "waits": check.check})
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
+            raise PairingChanged from error
+        return check
+
+    def find(self, bin: str, check: str) -> Check | None:
+        """The check of that identity, or None."""
+        item = self._table.get_item(Key={"bin": bin, "check": check}, ConsistentRead=True).get("Item")
+        return _check(item) if item else None
+
+    def reread(self, check: Check) -> Check:
+        """A recorded check as it stands now."""
+        return self.find(check.bin, check.check) or check
+
+    def record(self, check: Check, pairing: Pairing) -> None:
+        """Put a new check, and end the waiting of its parts.
+
+        Raises:
+            PairingChanged: the bin changed meanwhile, or this very check is there already.
+        """
+        table = self._table.name
+        try:
+            self._table.meta.client.transact_write_items(
+                TransactItems=[
+                    {"Put": {"TableName": table, **_if_unchanged(pairing, _pairing_item(pairing))}},
+                    {"Put": {"TableName": table, **_if_absent(_item(check))}},
+                ]
+            )
+        except self._table.meta.client.exceptions.TransactionCanceledException as error:
+            codes = {reason["Code"] for reason in error.response["CancellationReasons"]}
+            if codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                raise PairingChanged from error
+            raise
+
+    def record_lone(self, check: Check) -> bool:
+        """Put the check of an upload by itself. False when it was there already."""
+        try:
+            self._table.put_item(**_if_absent(_item(check)))
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def mark_alerted(self, check: Check, moment: datetime) -> None:
+        """Remember that the alert of a check went out. A waiting record that has changed since is left as it is."""
+        alerted = _item(replace(check, alerted_at=timestamp(moment)))
+        key = {"bin": check.bin, "check": PAIRING if check.status == "waiting" else check.check}
+        try:
+            self._table.update_item(
+                Key=key,
+                UpdateExpression="SET alerted_at = :alerted_at, #open = :open",
+                ConditionExpression="check_id = :check_id",
+                ExpressionAttributeNames={"#open": "open"},
+                ExpressionAttributeValues={
+                    ":alerted_at": alerted["alerted_at"],
+                    ":open": alerted["open"],
+                    ":check_id": check.check_id,
+                },
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return
+
+    def make_current(self, check: Check) -> None:
+        """Let this check alone speak for its bin: older ones leave the open list, and it is on it if it has to be."""
+        items = self._table.query(KeyConditionExpression=Key("bin").eq(check.bin), ConsistentRead=True)["Items"]
+        for item in items:
+            if item["check"] == PAIRING:
+                continue
+            wanted = _item(check).get("open") if item["check"] == check.check else None
+            if item.get("open") != wanted:
+                self._table.update_item(
+                    Key={"bin": item["bin"], "check": item["check"]},
+                    AttributeUpdates={"open": {"Action": "PUT", "Value": wanted} if wanted else {"Action": "DELETE"}},
+                )
+
+    def of_bin(self, name: str) -> list[Check]:
+        """All checks of a bin, and its waiting upload if there is one; the oldest first."""
+        pages = self._pages(KeyConditionExpression=Key("bin").eq(name), ConsistentRead=True)
+        checks = [_check(item) for item in pages if "status" in item]
+        return sorted(checks, key=lambda check: check.checked_at)
+
+    def open_since(self, open_list: OpenList, since: datetime, until: datetime) -> Iterator[Check]:
+        """What stands on a list of open matters and was checked between two moments; the oldest first."""
+        day = since.astimezone(UTC).date()
+        while day <= until.astimezone(UTC).date():
+            condition = Key("open").eq(f"{open_list}#{day}") & Key("checked_at").between(
+                timestamp(since), timestamp(until)
+            )
+            yield from map(_check, self._pages(IndexName=OPEN_BY_DAY, KeyConditionExpression=condition))
+            day += timedelta(days=1)
+
+    def _pages(self, **query: Any) -> Iterator[Mapping[str, Any]]:
+        while True:
+            page = self._table.query(**query)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+_UPLOADS: Mapping[Part, str] = {"image": "image_upload", "metadata": "metadata_upload"}
+
+
+def _pairing_key(bin: Bin) -> dict[str, Any]:
+    return {"bin": bin.name, "check": PAIRING}
+
+
+def _pairing(bin: Bin, item: Mapping[str, Any]) -> Pairing:
+    return Pairing(
+        bin=bin,
+        revision=int(item["revision"]),
+        uploads={part: item[name] for part, name in _UPLOADS.items() if name in item},
+        waiting=_check(item) if "status" in item else None,
+    )
+
+
+def _pairing_item(pairing: Pairing) -> dict[str, Any]:
+    uploads = {_UPLOADS[part]: upload for part, upload in pairing.uploads.items()}
+    return {**_pairing_key(pairing.bin), "revision": pairing.revision, **uploads}
+
+
+def _if_unchanged(pairing: Pairing, item: dict[str, Any]) -> Any:
+    return {
+        "Item": item,
+        "ConditionExpression": "revision = :revision",
+        "ExpressionAttributeValues": {":revision": pairing.revision},
+    }
+
+
+def _if_absent(item: dict[str, Any]) -> Any:
+    return {
+        "Item": item,
+        "ConditionExpression": "attribute_not_exists(#check)",
+        "ExpressionAttributeNames": {"#check": "check"},
+    }
+
+
+def _item(check: Check) -> dict[str, Any]:
+    item = {name: _stored(value) for name, value in asdict(check).items() if value is not None}
+    item["check_id"] = check.check_id
+    checked_at = datetime.fromisoformat(check.checked_at)
+    if check.open_list:
+        item["open"] = f"{check.open_list}#{checked_at.date()}"
+    if check.status == "match":
+        item["expires_at"] = int((checked_at + MATCHES_KEPT).timestamp())
+    return item
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, float):
+        return Decimal(str(round(value, 6)))
+    if isinstance(value, Mapping):
+        return {name: _stored(part) for name, part in value.items()}
+    return value
+
+
+def _check(item: Mapping[str, Any]) -> Check:
+    known = {field.name: item[field.name] for field in fields(Check) if field.name in item}
+    known["check"] = item.get("waits", item["check"])
+    for name in ("expected", "predicted", "difference"):
+        if name in known:
+            known[name] = int(known[name])
+    if "suspicion" in known:
+        known["suspicion"] = float(known["suspicion"])
+    if "probabilities" in known:
+        known["probabilities"] = {label: float(share) for label, share in known["probabilities"].items()}
+    return Check(**known)

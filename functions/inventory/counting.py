@@ -1,0 +1,120 @@
+"""The client of the counting endpoint: picture bytes in, distribution of the count out."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from inventory.errors import RejectedUpload, RetryLater
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+PICTURE_FAULT_STATUSES = {400, 413, 415, 422}
+"""Answers of the model that blame the picture; any other failure is the endpoint's and may pass."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model sees in a picture.
+
+    `labels` are whole numbers from "0" up, the last of which may be open ("6+": six or more). `probabilities` and
+    `prior` go with them, each from 0 to 1 and adding up to 1; `prior` is the mix of counts that the probabilities
+    assume. `count` is the likeliest label's number, `model` is `<name>@<digest>`.
+    """
+
+    count: int
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    prior: tuple[float, ...]
+    model: str
+
+
+def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, picture: bytes, inference_id: str) -> Prediction:
+    """Ask the endpoint how many objects a JPEG or PNG picture shows.
+
+    `inference_id` (up to 64 ASCII characters) names the call in captured data.
+
+    Raises:
+        RejectedUpload: it is no such picture, or the model cannot read it; then the reason is the model's own.
+        RetryLater: the endpoint is missing, throttled, slow, broken, or answers something else than a prediction.
+    """
+    content_type = media_type(picture)
+    try:
+        answer = runtime.invoke_endpoint(
+            EndpointName=endpoint,
+            ContentType=content_type,
+            Accept="application/json",
+            Body=picture,
+            InferenceId=inference_id,
+        )
+        body = answer["Body"].read()
+    except ClientError as error:
+        raise _failure(endpoint, error.response) from error
+    except BotoCoreError as error:
+        raise RetryLater(f"endpoint {endpoint} did not answer: {error}") from error
+    return _prediction(endpoint, body)
+
+
+def media_type(picture: bytes) -> str:
+    """`image/jpeg` or `image/png`, by the picture's first bytes, whatever it is named.
+
+    Raises:
+        RejectedUpload: it is neither.
+    """
+    for signature, media in SIGNATURES.items():
+        if picture.startswith(signature):
+            return media
+    raise RejectedUpload("the picture is neither JPEG nor PNG, whatever its name says: save it as one of them")
+
+
+def _failure(endpoint: str, response: Any) -> Exception:
+    if response.get("OriginalStatusCode") in PICTURE_FAULT_STATUSES:
+        return RejectedUpload(f"the picture cannot be counted: {_reason(response.get('OriginalMessage', ''))}")
+    error = response["Error"]
+    return RetryLater(f"endpoint {endpoint} failed: {error['Code']}: {error.get('Message', '')[:300]}")
+
+
+def _reason(message: str) -> str:
+    try:
+        return str(json.loads(message)["reason"])[:500]
+    except (ValueError, KeyError, TypeError):
+        return message[:500]
+
+
+def _prediction(endpoint: str, body: bytes) -> Prediction:
+    try:
+        answer = json.loads(body)
+        prediction = Prediction(
+            count=answer["count"],
+            labels=tuple(answer["labels"]),
+            probabilities=tuple(map(float, answer["probabilities"])),
+            prior=tuple(map(float, answer["prior"])),
+            model=str(answer["model"]),
+        )
+        _validate(prediction)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RetryLater(
+            f"endpoint {endpoint} answered no prediction ({type(error).__name__}: {str(error)[:200]}): "
+            "does it serve the model of this project?"
+        ) from error
+    return prediction
+
+
+def _validate(prediction: Prediction) -> None:
+    expected_labels = [str(number) for number in range(len(prediction.labels))]
+    closed_labels = [
+        label.removesuffix("+") if label is prediction.labels[-1] else label for label in prediction.labels
+    ]
+    if not closed_labels or closed_labels != expected_labels:
+        raise ValueError(f"labels {prediction.labels} are not 0, 1, 2, …")
+    if type(prediction.count) is not int or not 0 <= prediction.count < len(prediction.labels):
+        raise ValueError(f"count {prediction.count!r} is none of the labels")
+    for name, distribution in (("probabilities", prediction.probabilities), ("prior", prediction.prior)):
+        if len(distribution) != len(prediction.labels):
+            raise ValueError(f"{len(distribution)} {name} for {len(prediction.labels)} labels")
+        if not all(0 <= share <= 1 for share in distribution) or not math.isclose(sum(distribution), 1, abs_tol=1e-3):
+            raise ValueError(f"{name} are no distribution")

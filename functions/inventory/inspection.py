@@ -1,0 +1,166 @@
+"""From an upload to a check: pair, count, decide, record, alert.
+
+An upload is a reason to look at its bin as the inbox holds it *now*. So the order of events does not matter, an event
+that comes twice changes nothing, and one that comes late finds the newer check already made.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from inventory import verdict
+from inventory.alerts import Alerts
+from inventory.bins import (
+    IMAGE_LIMIT_BYTES,
+    METADATA_LIMIT_BYTES,
+    Bin,
+    Part,
+    StoredPart,
+    expected_quantity,
+    locate,
+    open_part,
+)
+from inventory.checks import Check, ChecksTable, PairingChanged, identity, timestamp
+from inventory.counting import Prediction
+from inventory.errors import RejectedUpload, RetryLater
+from inventory.uploads import Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LOOKS = 5
+"""How often a bin is looked at anew while it keeps changing, before the message goes back to the queue."""
+CHECKER_TIMEOUT = timedelta(seconds=60)
+"""The Checker's timeout in template.yaml. A check whose alert is not marked by then was interrupted: alert again."""
+ALERT_PATIENCE_S = 3.0
+"""How long to wait for another process that has put the same check and is about to alert."""
+
+NEEDS_A_LOOK: verdict.Severity = "medium"
+"""Severity of what is no verdict but needs a person: a rejected upload, a partner that never came."""
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """Looks at bins. `count(picture, inference_id)` asks the endpoint, `now()` tells the time."""
+
+    s3: "S3Client"
+    table: ChecksTable
+    alerts: Alerts
+    count: Callable[[bytes, str], Prediction]
+    mismatch_rate: float
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
+
+    def inspect(self, upload: Upload) -> Check:
+        """Look at the bin that an upload belongs to, and leave its check recorded and alerted.
+
+        Raises:
+            RetryLater: what retrying can cure; nothing is lost by trying again. AWS errors pass as they are.
+        """
+        try:
+            bin, part = locate(upload.key)
+        except RejectedUpload as rejection:
+            return self._reject(upload, Bin(site="", id=upload.key), str(rejection))
+        for look in range(LOOKS):
+            try:
+                return self._look(bin, part, upload)
+            except PairingChanged:
+                self.sleep(random.uniform(0, 0.05 * 2**look))  # noqa: S311
+        raise RetryLater(f"bin {bin.name} changed {LOOKS} times while it was looked at")
+
+    def _look(self, bin: Bin, part: Part, upload: Upload) -> Check:
+        pairing = self.table.note_upload(bin, part, upload)
+        image = open_part(self.s3, upload.bucket, pairing.keys("image"))
+        metadata = open_part(self.s3, upload.bucket, pairing.keys("metadata"))
+        try:
+            check = Check(
+                bin=bin.name,
+                site=bin.site,
+                check=identity(image.version if image else None, metadata.version if metadata else None),
+                status="waiting",
+                checked_at=timestamp(self.now()),
+                severity=NEEDS_A_LOOK,
+                image=f"s3://{upload.bucket}/{image.key}" if image else None,
+                metadata=f"s3://{upload.bucket}/{metadata.key}" if metadata else None,
+            )
+            if image is None or metadata is None:
+                if image or metadata:
+                    check = self.table.wait(check, pairing)
+                is_there = image if part == "image" else metadata
+                return check if is_there else self._settle_deleted(upload, bin)
+            known = self.table.find(bin.name, check.check)
+            if known:
+                return self._settle_known(known)
+            check = self._judge(check, image, metadata)
+        finally:
+            for opened in (image, metadata):
+                if opened:
+                    opened.close()
+        self.table.record(check, pairing)
+        return self._settle(check)
+
+    def _judge(self, check: Check, image: StoredPart, metadata: StoredPart) -> Check:
+        try:
+            expected = expected_quantity(metadata.read(METADATA_LIMIT_BYTES), metadata.key)
+            check = replace(check, expected=expected)
+            prediction = self.count(image.read(IMAGE_LIMIT_BYTES), check.check_id)
+        except RejectedUpload as rejection:
+            return replace(check, status="rejected", reason=str(rejection))
+        judged = verdict.judge(prediction, expected, self.mismatch_rate)
+        return replace(
+            check,
+            status=judged.status,
+            predicted=prediction.count,
+            difference=judged.difference,
+            direction=judged.direction,
+            suspicion=judged.suspicion,
+            severity=judged.severity,
+            probabilities=dict(zip(prediction.labels, prediction.probabilities, strict=True)),
+            model=prediction.model,
+        )
+
+    def _settle_deleted(self, upload: Upload, bin: Bin) -> Check:
+        """Settle an upload that the inbox no longer holds: by the check made while it did, else as rejected."""
+        for known in self.table.of_bin(bin.name):
+            if known.status != "waiting" and upload.version in known.check.split("/"):
+                return self._settle_known(known)
+        return self._reject(upload, bin, f"{upload.key} was deleted before it could be checked: upload it again")
+
+    def _reject(self, upload: Upload, bin: Bin, reason: str) -> Check:
+        """Reject an upload by itself, whatever its partner."""
+        check = Check(
+            bin=bin.name,
+            site=bin.site,
+            check=identity(upload.version, None),
+            status="rejected",
+            checked_at=timestamp(self.now()),
+            severity=NEEDS_A_LOOK,
+            image=f"s3://{upload.bucket}/{upload.key}",
+            reason=reason,
+        )
+        if self.table.record_lone(check):
+            return self._settle(check)
+        return self._settle_known(self.table.reread(check))
+
+    def _settle_known(self, check: Check) -> Check:
+        """Finish a check that another delivery recorded, unless that one is alive and finishing it."""
+        deadline = self.now() + timedelta(seconds=ALERT_PATIENCE_S)
+        while check.alert_kind and not check.alerted_at and not self._interrupted(check):
+            if self.now() > deadline:
+                raise RetryLater(f"check {check.check_id} of bin {check.bin} is being alerted by another delivery")
+            self.sleep(0.1)
+            check = self.table.reread(check)
+        return self._settle(check)
+
+    def _interrupted(self, check: Check) -> bool:
+        return self.now() - datetime.fromisoformat(check.checked_at) > CHECKER_TIMEOUT
+
+    def _settle(self, check: Check) -> Check:
+        if check.alert_kind and not check.alerted_at:
+            self.alerts.publish(check)
+            self.table.mark_alerted(check, self.now())
+        self.table.make_current(check)
+        return check

@@ -1,0 +1,27 @@
+"""The logger, the tracer and the metrics of all functions. Logs carry fields, never pictures or payloads."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+
+from inventory.errors import RetryLater
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics()
+
+
+@contextmanager
+def measured_endpoint_call() -> Iterator[None]:
+    """Publish how long the endpoint took, and whether it failed for a reason of its own."""
+    start = time.perf_counter()
+    try:
+        yield
+    except RetryLater:
+        metrics.add_metric("EndpointErrors", MetricUnit.Count, 1)
+        raise
+    finally:
+        metrics.add_metric("EndpointLatency", MetricUnit.Milliseconds, (time.perf_counter() - start) * 1000)

@@ -1,0 +1,54 @@
+"""What the template tells the functions, read and checked once when a process starts."""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+class SettingsError(Exception):
+    """An environment variable of the function is missing or senseless; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`mismatch_rate` is the share of records that are wrong (between 0 and 1), `patience` how long an upload waits
+    for its partner before people are told."""
+
+    endpoint: str
+    checks_table: str
+    mismatch_topic_arn: str
+    mismatch_rate: float
+    patience: timedelta
+
+
+def from_environment() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: a variable is missing, no number, or out of range.
+    """
+    return Settings(
+        endpoint=_text("ENDPOINT_NAME"),
+        checks_table=_text("CHECKS_TABLE"),
+        mismatch_topic_arn=_text("MISMATCH_TOPIC_ARN"),
+        mismatch_rate=_number("MISMATCH_RATE", least=0.0001, most=0.5),
+        patience=timedelta(minutes=_number("WAIT_MINUTES", least=0, most=7 * 24 * 60)),
+    )
+
+
+def _text(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise SettingsError(f"{name} is not set: deploy the function from template.yaml, or set it in the environment")
+    return value
+
+
+def _number(name: str, least: float, most: float) -> float:
+    text = _text(name)
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} is {text!r}: it must be a number") from error
+    if not least <= number <= most:
+        raise SettingsError(f"{name} is {text}: it must lie between {least:g} and {most:g}")
+    return number

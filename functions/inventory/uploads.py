@@ -1,0 +1,73 @@
+"""S3 event notifications, bare or inside SQS messages, become uploads."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+SEQUENCER_DIGITS = 64
+
+
+class UnreadableEvent(Exception):
+    """The event is no S3 notification, so there is no bin to record it under; it ends in the dead letters."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One object that was put in the inbox, as its event describes it.
+
+    `version` is the VersionId where the bucket has versions and else the ETag. `sequencer` orders uploads of one
+    key: the hexadecimal number of the event, padded so that strings compare as S3 documents it.
+    """
+
+    bucket: str
+    key: str
+    version: str
+    sequencer: str
+
+
+def read_message(body: str) -> list[Upload]:
+    """The uploads of one SQS message body.
+
+    Raises:
+        UnreadableEvent: the body is not JSON, or not an S3 notification.
+    """
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableEvent(f"the message is not JSON: {error}") from error
+    return read_notification(event)
+
+
+def read_notification(event: Any) -> list[Upload]:
+    """The uploads that an S3 notification reports.
+
+    There are none in the s3:TestEvent that S3 sends when it is set up, and the empty objects that stand for folders
+    (keys that end in a slash) are no uploads.
+
+    Raises:
+        UnreadableEvent: the event is something else, or lacks a part.
+    """
+    if not isinstance(event, Mapping):
+        raise UnreadableEvent(f"expected an S3 notification, got {type(event).__name__}")
+    if event.get("Event") == "s3:TestEvent":
+        return []
+    try:
+        uploads = [_upload(record) for record in event["Records"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UnreadableEvent(
+            f"expected an S3 notification with Records[].s3.object.key and eTag: {type(error).__name__} {error}"
+        ) from error
+    return [upload for upload in uploads if not upload.key.endswith("/")]
+
+
+def _upload(record: Mapping[str, Any]) -> Upload:
+    s3 = record["s3"]
+    stored = s3["object"]
+    return Upload(
+        bucket=s3["bucket"]["name"],
+        key=unquote_plus(stored["key"]),
+        version=stored.get("versionId") or stored["eTag"].strip('"'),
+        sequencer=stored.get("sequencer", "").upper().ljust(SEQUENCER_DIGITS, "0"),
+    )
