@@ -164,14 +164,10 @@ class ChecksTable:
         Raises:
             PairingChanged: the bin changed meanwhile, or this very check is there already.
         """
-        table = self._table.name
+        puts = [_if_unchanged(pairing, _pairing_item(pairing)), _if_absent(_item(check))]
+        transaction: Any = [{"Put": {"TableName": self._table.name, **put}} for put in puts]
         try:
-            self._table.meta.client.transact_write_items(
-                TransactItems=[
-                    {"Put": {"TableName": table, **_if_unchanged(pairing, _pairing_item(pairing))}},
-                    {"Put": {"TableName": table, **_if_absent(_item(check))}},
-                ]
-            )
+            self._table.meta.client.transact_write_items(TransactItems=transaction)
         except self._table.meta.client.exceptions.TransactionCanceledException as error:
             codes = {reason["Code"] for reason in error.response["CancellationReasons"]}
             if codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:

@@ -1,0 +1,94 @@
+"""Builders of what tests talk about: uploads, events, metadata, predictions."""
+
+import hashlib
+import itertools
+import json
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote_plus
+
+from inventory.counting import Prediction
+from inventory.uploads import SEQUENCER_DIGITS, Upload
+
+BUCKET = "inbox"
+LABELS = ("0", "1", "2", "3", "4", "5", "6+")
+PRIOR = (0.014, 0.172, 0.142, 0.133, 0.142, 0.156, 0.241)
+JPEG = b"\xff\xd8\xff\xe0 a picture of "
+
+_sequence = itertools.count(1)
+
+
+def metadata(expected: Any) -> bytes:
+    """A metadata file in the dataset's form, with one kind of item."""
+    item = {"asin": "B000TEST01", "name": "Test item", "quantity": expected}
+    return json.dumps({"BIN_FCSKU_DATA": {"B000TEST01": item}, "EXPECTED_QUANTITY": expected}).encode()
+
+
+def picture(count: int) -> bytes:
+    """Bytes that start like a JPEG and that `seen` counts as `count`."""
+    return JPEG + str(count).encode()
+
+
+def seen(picture: bytes, inference_id: str = "") -> Prediction:
+    """The prediction of a model that reads pictures made by `picture` almost without doubt."""
+    return prediction(int(picture.removeprefix(JPEG)))
+
+
+def prediction(count: int, certainty: float = 0.94) -> Prediction:
+    """A prediction of `count` that leaves the other labels equal shares of the doubt."""
+    doubt = (1 - certainty) / (len(LABELS) - 1)
+    shares = tuple(certainty if label == count else doubt for label in range(len(LABELS)))
+    return Prediction(count=count, labels=LABELS, probabilities=shares, prior=PRIOR, model="test@0")
+
+
+def distribution(*shares: float) -> Prediction:
+    """A prediction with exactly these probabilities."""
+    likeliest = max(range(len(shares)), key=lambda label: shares[label])
+    return replace(prediction(likeliest), probabilities=shares)
+
+
+def upload(key: str, content: bytes, sequencer: int | None = None) -> Upload:
+    """The upload of some content; later calls make later uploads unless a sequencer is given."""
+    number = next(_sequence) if sequencer is None else sequencer
+    return Upload(BUCKET, key, hashlib.md5(content).hexdigest(), f"{number:018X}".ljust(SEQUENCER_DIGITS, "0"))
+
+
+def notification(*uploads: Upload) -> dict[str, Any]:
+    """The S3 event that reports uploads."""
+    return {
+        "Records": [
+            {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "s3": {
+                    "bucket": {"name": upload.bucket},
+                    "object": {
+                        "key": quote_plus(upload.key, safe="/"),
+                        "size": 1,
+                        "eTag": upload.version,
+                        "sequencer": upload.sequencer[:18],
+                    },
+                },
+            }
+            for upload in uploads
+        ]
+    }
+
+
+def sqs_event(*bodies: Any) -> dict[str, Any]:
+    """The batch that a queue hands to its function; message ids are m0, m1, …"""
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "receiptHandle": "handle",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:inbox",
+                "awsRegion": "us-east-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }

@@ -1,0 +1,117 @@
+import io
+import json
+
+import boto3
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+from inventory.counting import count_objects
+from inventory.errors import RejectedUpload, RetryLater
+
+from tests.builders import JPEG, LABELS, PRIOR, prediction
+
+ANSWER = {"count": 2, "labels": LABELS, "probabilities": prediction(2).probabilities, "prior": PRIOR, "model": "test@0"}
+PNG = b"\x89PNG\r\n\x1a\n..."
+
+
+@pytest.fixture
+def runtime():
+    client = boto3.client(
+        "sagemaker-runtime", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    with Stubber(client) as stubber:
+        client.stubber = stubber
+        yield client
+
+
+def answers(runtime, body):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    runtime.stubber.add_response("invoke_endpoint", {"Body": StreamingBody(io.BytesIO(raw), len(raw))})
+
+
+def ask(runtime, picture=JPEG):
+    return count_objects(runtime, "counter", picture, "check-1")
+
+
+@pytest.mark.parametrize(("picture", "media_type"), [(JPEG, "image/jpeg"), (PNG, "image/png")])
+def test_the_picture_goes_out_raw_under_its_own_type_and_the_check_id(runtime, picture, media_type):
+    body = json.dumps(ANSWER).encode()
+    runtime.stubber.add_response(
+        "invoke_endpoint",
+        {"Body": StreamingBody(io.BytesIO(body), len(body))},
+        {
+            "EndpointName": "counter",
+            "ContentType": media_type,
+            "Accept": "application/json",
+            "Body": picture,
+            "InferenceId": "check-1",
+        },
+    )
+    assert ask(runtime, picture) == prediction(2)
+
+
+def test_what_is_no_picture_is_rejected_without_asking(runtime):
+    with pytest.raises(RejectedUpload, match="neither JPEG nor PNG"):
+        ask(runtime, b"hello")
+
+
+def test_a_picture_that_the_model_refuses_is_rejected_with_its_reason(runtime):
+    runtime.stubber.add_client_error(
+        "invoke_endpoint",
+        "ModelError",
+        http_status_code=424,
+        modeled_fields={"OriginalStatusCode": 400, "OriginalMessage": '{"reason": "the JPEG ends too early"}'},
+    )
+    with pytest.raises(RejectedUpload, match="the JPEG ends too early"):
+        ask(runtime)
+
+
+@pytest.mark.parametrize(
+    ("code", "fields"),
+    [
+        ("ModelError", {"OriginalStatusCode": 500}),
+        ("ModelError", {"OriginalStatusCode": 404}),
+        ("ModelError", {"OriginalStatusCode": 429}),
+        ("ThrottlingException", {}),
+        ("ValidationError", {}),
+        ("ServiceUnavailable", {}),
+    ],
+)
+def test_faults_of_the_endpoint_are_worth_a_retry(runtime, code, fields):
+    runtime.stubber.add_client_error("invoke_endpoint", code, modeled_fields=fields)
+    with pytest.raises(RetryLater, match=code):
+        ask(runtime)
+
+
+def test_a_timeout_is_worth_a_retry(runtime, monkeypatch):
+    def slow(**_):
+        raise ReadTimeoutError(endpoint_url="http://endpoint")
+
+    monkeypatch.setattr(runtime, "invoke_endpoint", slow)
+    with pytest.raises(RetryLater, match="did not answer"):
+        ask(runtime)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        {},
+        ANSWER | {"count": 7},
+        ANSWER | {"count": True},
+        ANSWER | {"labels": ["1", "2"]},
+        ANSWER | {"labels": []},
+        ANSWER | {"probabilities": [1.0]},
+        ANSWER | {"probabilities": [0.5] * 7},
+        ANSWER | {"probabilities": [float("nan")] * 7},
+        ANSWER | {"prior": None},
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_no_prediction_is_worth_a_retry(runtime, garbage):
+    answers(runtime, garbage)
+    with pytest.raises(RetryLater, match="answered no prediction"):
+        ask(runtime)

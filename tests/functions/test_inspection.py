@@ -1,0 +1,290 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from inventory.errors import RejectedUpload, RetryLater
+from inventory.inspection import CHECKER_TIMEOUT
+
+from tests.builders import metadata, picture, seen, upload
+
+IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"
+
+
+def statuses(warehouse, bin="BOS1/523"):
+    return [check.status for check in warehouse.checks(bin)]
+
+
+def open_matters(warehouse, open_list):
+    hour = timedelta(hours=1)
+    return [check.bin for check in warehouse.table.open_since(open_list, warehouse.clock - hour, warehouse.clock + hour)]
+
+
+# Pairing: either part first, twice, together, again later
+
+
+@pytest.mark.parametrize("order", [(IMAGE, RECORD), (RECORD, IMAGE)])
+def test_second_upload_of_a_pair_triggers_the_check(warehouse, order):
+    content = {IMAGE: picture(3), RECORD: metadata(3)}
+    assert warehouse.drop(order[0], content[order[0]]).status == "waiting"
+    assert warehouse.drop(order[1], content[order[1]]).status == "match"
+    assert statuses(warehouse) == ["match"]
+    assert warehouse.alerts() == []
+
+
+def test_both_uploads_at_once_make_one_check(warehouse):
+    image, record = warehouse.put(IMAGE, picture(3)), warehouse.put(RECORD, metadata(5))
+    assert warehouse.inspector.inspect(image).status == "mismatch"
+    assert warehouse.inspector.inspect(record).status == "mismatch"
+    assert statuses(warehouse) == ["mismatch"]
+    assert len(warehouse.alerts()) == 1
+
+
+def test_events_and_uploads_that_come_twice_change_nothing(warehouse):
+    for key, content in ((IMAGE, picture(3)), (RECORD, metadata(5))) * 2:
+        again = warehouse.put(key, content)
+        warehouse.inspector.inspect(again)
+        warehouse.inspector.inspect(again)
+    assert statuses(warehouse) == ["mismatch"]
+    assert len(warehouse.alerts()) == 1
+
+
+def test_a_png_pairs_with_its_metadata(warehouse):
+    warehouse.drop("bin-images/7.png", picture(2))
+    assert warehouse.drop("metadata/7.json", metadata(2)).status == "match"
+
+
+def test_sites_keep_bins_of_the_same_id_apart(warehouse):
+    warehouse.drop("BOS1/bin-images/523.jpg", picture(3))
+    assert warehouse.drop("ATL2/metadata/523.json", metadata(3)).status == "waiting"
+    assert warehouse.drop("metadata/523.json", metadata(3)).status == "waiting"
+
+
+def test_a_replaced_picture_and_a_corrected_record_are_checks_of_their_own(warehouse):
+    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(RECORD, metadata(5))
+    warehouse.clock += timedelta(minutes=1)
+    warehouse.drop(IMAGE, picture(4))
+    warehouse.clock += timedelta(minutes=1)
+    warehouse.drop(RECORD, metadata(4))
+    assert statuses(warehouse) == ["mismatch", "mismatch", "match"]
+    assert [alert["predicted"] for alert in warehouse.alerts()] == [3, 4]
+
+
+def test_only_the_newest_check_of_a_bin_stays_open(warehouse):
+    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(RECORD, metadata(5))
+    assert open_matters(warehouse, "mismatch") == ["BOS1/523"]
+    warehouse.drop(RECORD, metadata(3))
+    assert open_matters(warehouse, "mismatch") == []
+    warehouse.drop(RECORD, metadata(5))
+    assert open_matters(warehouse, "mismatch") == ["BOS1/523"]
+    assert len(warehouse.alerts()) == 1
+
+
+def test_an_old_event_that_comes_late_does_not_undo_the_newer_check(warehouse):
+    warehouse.drop(RECORD, metadata(4))
+    late = warehouse.put(IMAGE, picture(3))
+    warehouse.drop(IMAGE, picture(4))
+    assert warehouse.inspector.inspect(late).status == "match"
+    assert statuses(warehouse) == ["match"]
+    assert warehouse.alerts() == []
+
+
+def test_a_picture_replaced_while_it_is_counted_is_not_recorded(warehouse):
+    warehouse.drop(RECORD, metadata(4))
+
+    def slow(content, inference_id):
+        if content == picture(3):
+            replace(warehouse.inspector, count=seen).inspect(warehouse.put(IMAGE, picture(4)))
+        return seen(content)
+
+    stalled = replace(warehouse.inspector, count=slow)
+    assert stalled.inspect(warehouse.put(IMAGE, picture(3))).predicted == 4
+    assert statuses(warehouse) == ["match"]
+    assert warehouse.alerts() == []
+
+
+def test_an_upload_whose_event_does_not_fit_the_bucket_is_checked_as_it_lies_there(warehouse):
+    warehouse.put(IMAGE, picture(3))
+    warehouse.put(RECORD, metadata(3))
+    assert warehouse.inspector.inspect(upload(IMAGE, b"an invented event")).status == "match"
+
+
+# What is recorded and said
+
+
+def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(warehouse):
+    warehouse.drop(IMAGE, picture(3))
+    check = warehouse.drop(RECORD, metadata(5))
+    assert warehouse.table.reread(check) == replace(
+        check,
+        suspicion=round(check.suspicion, 6),
+        probabilities={label: round(share, 6) for label, share in check.probabilities.items()},
+        alerted_at="2026-03-01T12:00:00.000+00:00",
+    )
+    (alert,) = warehouse.alerts()
+    attributes = alert.pop("attributes")
+    assert alert == {
+        "check_id": check.check_id,
+        "bin": "BOS1/523",
+        "kind": "mismatch",
+        "expected": 5,
+        "predicted": 3,
+        "difference": -2,
+        "suspicion": check.suspicion,
+        "severity": check.severity,
+        "probabilities": dict(check.probabilities),
+        "image": "s3://inbox/BOS1/bin-images/523.jpg",
+        "metadata": "s3://inbox/BOS1/metadata/523.json",
+        "model": "test@0",
+        "checked_at": "2026-03-01T12:00:00.000+00:00",
+        "reason": None,
+    }
+    assert attributes == {
+        "kind": "mismatch",
+        "severity": check.severity,
+        "direction": "missing",
+        "site": "BOS1",
+        "difference": "-2",
+        "suspicion": f"{check.suspicion:.6g}",
+    }
+
+
+def test_matches_expire_and_mismatches_stay(warehouse):
+    warehouse.drop("bin-images/1.jpg", picture(3))
+    warehouse.drop("metadata/1.json", metadata(3))
+    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(RECORD, metadata(5))
+    scanned = warehouse.table._table.scan()["Items"]
+    expiry = {item["bin"]: item.get("expires_at") for item in scanned if item["check"] != "pairing"}
+    assert expiry == {"1": int((warehouse.clock + timedelta(days=90)).timestamp()), "BOS1/523": None}
+
+
+# What is wrong with an upload
+
+
+@pytest.mark.parametrize(
+    ("image", "record", "reason"),
+    [
+        (picture(3), b"{", "metadata/1.json is not JSON"),
+        (picture(3), metadata("three"), 'EXPECTED_QUANTITY is "three"'),
+        (b"", metadata(3), "bin-images/1.jpg is empty"),
+        (picture(3), b"", "metadata/1.json is empty"),
+        (b"x" * 6_291_457, metadata(3), "6,291,457 bytes and at most 6,291,456"),
+        (picture(3), b" " * 1_048_577, "metadata/1.json has 1,048,577 bytes"),
+    ],
+    ids=["not-json", "mistyped", "empty-image", "empty-metadata", "image-too-large", "metadata-too-large"],
+)
+def test_a_bad_upload_is_rejected_with_its_reason_and_alerted_once(warehouse, image, record, reason):
+    warehouse.drop("bin-images/1.jpg", image)
+    check = warehouse.drop("metadata/1.json", record)
+    assert check.status == "rejected"
+    assert reason in check.reason
+    warehouse.inspector.inspect(upload("bin-images/1.jpg", image))
+    (alert,) = warehouse.alerts()
+    assert (alert["kind"], alert["reason"]) == ("rejected", check.reason)
+    assert open_matters(warehouse, "rejected") == ["1"]
+
+
+def test_a_picture_that_the_model_refuses_is_rejected_but_the_record_is_known(warehouse):
+    def refuse(content, inference_id):
+        raise RejectedUpload("the picture cannot be counted: the JPEG ends too early")
+
+    inspector = replace(warehouse.inspector, count=refuse)
+    inspector.inspect(warehouse.put(IMAGE, picture(3)))
+    check = inspector.inspect(warehouse.put(RECORD, metadata(3)))
+    assert (check.status, check.expected, check.reason) == (
+        "rejected",
+        3,
+        "the picture cannot be counted: the JPEG ends too early",
+    )
+
+
+def test_a_key_without_a_place_is_rejected_under_its_own_name(warehouse):
+    stray = warehouse.put("notes/read me.txt", b"hello")
+    warehouse.inspector.inspect(stray)
+    warehouse.inspector.inspect(stray)
+    assert statuses(warehouse, "notes/read me.txt") == ["rejected"]
+    assert len(warehouse.alerts()) == 1
+
+
+def test_an_upload_deleted_before_its_check_is_rejected_and_its_partner_waits(warehouse):
+    warehouse.drop(RECORD, metadata(3))
+    image = warehouse.put(IMAGE, picture(3))
+    warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
+    assert warehouse.inspector.inspect(image).status == "rejected"
+    assert sorted(statuses(warehouse)) == ["rejected", "waiting"]
+    assert open_matters(warehouse, "waiting") == ["BOS1/523"]
+
+
+def test_an_upload_deleted_after_its_check_is_not_rejected(warehouse):
+    warehouse.drop(RECORD, metadata(3))
+    image = warehouse.put(IMAGE, picture(3))
+    warehouse.inspector.inspect(image)
+    warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
+    assert warehouse.inspector.inspect(image).status == "match"
+    assert warehouse.alerts() == []
+
+
+# Faults in the middle
+
+
+def test_a_failing_endpoint_leaves_nothing_and_the_retry_makes_the_check(warehouse):
+    def down(content, inference_id):
+        raise RetryLater("endpoint counter failed")
+
+    warehouse.drop(IMAGE, picture(3))
+    record = warehouse.put(RECORD, metadata(5))
+    with pytest.raises(RetryLater):
+        replace(warehouse.inspector, count=down).inspect(record)
+    assert statuses(warehouse) == ["waiting"]
+    assert warehouse.inspector.inspect(record).status == "mismatch"
+    assert statuses(warehouse) == ["mismatch"]
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill(monkeypatch, owner, name, after):
+    original = getattr(owner, name)
+
+    def dying(*args):
+        if after:
+            original(*args)
+        monkeypatch.setattr(owner, name, original)
+        raise Killed
+
+    monkeypatch.setattr(owner, name, dying)
+
+
+@pytest.mark.parametrize(
+    ("stage", "after", "alerts"),
+    [("record", False, 1), ("record", True, 1), ("publish", True, 2), ("mark_alerted", True, 1)],
+    ids=["before-the-put", "after-the-put", "after-the-publish", "after-the-mark"],
+)
+def test_a_checker_killed_anywhere_is_healed_by_the_retry(warehouse, monkeypatch, stage, after, alerts):
+    warehouse.drop(IMAGE, picture(3))
+    record = warehouse.put(RECORD, metadata(5))
+    owner = type(warehouse.inspector.alerts) if stage == "publish" else type(warehouse.table)
+    kill(monkeypatch, owner, stage, after)
+    with pytest.raises(Killed):
+        warehouse.inspector.inspect(record)
+    warehouse.clock += CHECKER_TIMEOUT + timedelta(seconds=1)
+    warehouse.inspector.inspect(record)
+    warehouse.inspector.inspect(record)
+    assert statuses(warehouse) == ["mismatch"]
+    received = warehouse.alerts()
+    assert len(received) == alerts
+    assert len({alert["check_id"] for alert in received}) == 1
+
+
+def test_a_check_that_another_delivery_is_about_to_alert_is_left_to_it(warehouse, monkeypatch):
+    warehouse.drop(IMAGE, picture(3))
+    record = warehouse.put(RECORD, metadata(5))
+    kill(monkeypatch, type(warehouse.table), "record", after=True)
+    with pytest.raises(Killed):
+        warehouse.inspector.inspect(record)
+    with pytest.raises(RetryLater, match="being alerted by another delivery"):
+        warehouse.inspector.inspect(record)
+    assert warehouse.alerts() == []

@@ -1,0 +1,61 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from inventory.verdict import FLAT_TAIL, SLIPS, judge, suspect
+
+from tests.builders import distribution, prediction
+
+RATE = 0.02
+
+
+def test_agreement_is_a_match_and_lowers_the_suspicion_below_the_base_rate():
+    verdict = judge(prediction(3), expected=3, mismatch_rate=RATE)
+    assert (verdict.status, verdict.difference, verdict.direction, verdict.severity) == ("match", 0, None, "low")
+    assert verdict.suspicion < RATE
+
+
+@pytest.mark.parametrize(("expected", "difference", "direction"), [(5, -2, "missing"), (2, 1, "extra")])
+def test_disagreement_is_a_mismatch_with_a_direction(expected, difference, direction):
+    verdict = judge(prediction(3), expected, RATE)
+    assert (verdict.status, verdict.difference, verdict.direction) == ("mismatch", difference, direction)
+
+
+@pytest.mark.parametrize(("expected", "status"), [(6, "match"), (9, "match"), (99_999, "match"), (5, "mismatch")])
+def test_the_open_label_agrees_with_every_count_it_covers(expected, status):
+    assert judge(prediction(6), expected, RATE).status == status
+
+
+def test_suspicion_is_the_formula_of_the_design_plus_mixed_up_records():
+    seen = distribution(0.0, 0.1, 0.2, 0.6, 0.1, 0.0, 0.0)
+    # expected 3; true 2 is slip -1, true 4 is slip +1, true 1 is slip -2: the shares of those that 2, 4 and 1 can make
+    slipped = 0.95 * (0.45 * 0.2 / (1 - 0.03) + 0.30 * 0.1 / 1 + 0.10 * 0.1 / (1 - 0.03 - 0.08))
+    wrong = RATE * (slipped + 0.05 * 0.4 * 0.133)
+    assert suspect(seen, 3, RATE) == pytest.approx(wrong / (wrong + (1 - RATE) * 0.6))
+
+
+def test_an_empty_bin_recorded_as_full_is_suspicious_though_no_slip_reaches_that_far():
+    seen = distribution(0.9997, 5e-5, 5e-5, 5e-5, 5e-5, 5e-5, 5e-5)
+    assert judge(seen, 5, RATE).severity == "high"
+
+
+def test_a_count_that_the_picture_rules_out_is_certain_to_be_wrong():
+    assert suspect(distribution(0, 1.0, 0, 0, 0, 0, 0), 0, RATE) == 1.0
+
+
+def test_slips_are_a_distribution():
+    assert sum(SLIPS.values()) == pytest.approx(1)
+
+
+shares = st.lists(st.floats(0.001, 1), min_size=7, max_size=7).map(lambda xs: [x / sum(xs) for x in xs])
+
+
+@given(shares, st.integers(0, 100_000), st.floats(0.0001, 0.5))
+def test_suspicion_is_a_probability_that_grows_with_the_base_rate(probabilities, expected, rate):
+    seen = distribution(*probabilities)
+    assert 0 <= suspect(seen, expected, rate / 2) <= suspect(seen, expected, rate) <= 1
+
+
+@given(shares, st.integers(0, 100_000))
+def test_far_above_the_labels_suspicion_does_not_depend_on_the_count(probabilities, beyond):
+    seen = distribution(*probabilities)
+    assert suspect(seen, 7 + FLAT_TAIL + beyond, RATE) == pytest.approx(suspect(seen, 40, RATE), rel=1e-3)
