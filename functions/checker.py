@@ -54,11 +54,12 @@ def check_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
             raise RetryLater("the messages before it in the batch used up the time")
         for upload in read_message(record.body):
             check_upload(upload)
-    except RetryLater as reason:
-        logger.warning("message goes back to the queue", message_id=record.message_id, reason=str(reason))
-        raise
-    except Exception:
-        logger.exception("message goes back to the queue", message_id=record.message_id)
+    except Exception as fault:
+        metrics.add_metric("Returned", MetricUnit.Count, 1)
+        if isinstance(fault, RetryLater):
+            logger.warning("message goes back to the queue", message_id=record.message_id, reason=str(fault))
+        else:
+            logger.exception("message goes back to the queue", message_id=record.message_id)
         raise
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
+from moto import mock_aws
+
 from inventory.alerts import Alerts
 from inventory.checks import ChecksTable
 from inventory.inspection import Inspector
 from inventory.uploads import Upload
-from moto import mock_aws
-
 from tests.builders import BUCKET, seen, upload
 from tests.template import table_properties
 

@@ -1,9 +1,9 @@
 import json
 
 import pytest
+
 from inventory.bins import Bin, expected_quantity, locate
 from inventory.errors import RejectedUpload
-
 from tests.builders import metadata
 
 

@@ -6,9 +6,9 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+
 from inventory.counting import count_objects
 from inventory.errors import RejectedUpload, RetryLater
-
 from tests.builders import JPEG, LABELS, PRIOR, prediction
 
 ANSWER = {"count": 2, "labels": LABELS, "probabilities": prediction(2).probabilities, "prior": PRIOR, "model": "test@0"}

@@ -2,9 +2,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.inspection import CHECKER_TIMEOUT
-
 from tests.builders import metadata, picture, seen, upload
 
 IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"
@@ -16,7 +16,9 @@ def statuses(warehouse, bin="BOS1/523"):
 
 def open_matters(warehouse, open_list):
     hour = timedelta(hours=1)
-    return [check.bin for check in warehouse.table.open_since(open_list, warehouse.clock - hour, warehouse.clock + hour)]
+    return [
+        check.bin for check in warehouse.table.open_since(open_list, warehouse.clock - hour, warehouse.clock + hour)
+    ]
 
 
 # Pairing: either part first, twice, together, again later

@@ -1,8 +1,8 @@
 import json
 
 import pytest
-from inventory.uploads import UnreadableEvent, read_message, read_notification
 
+from inventory.uploads import UnreadableEvent, read_message, read_notification
 from tests.builders import notification, upload
 
 

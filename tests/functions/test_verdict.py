@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from inventory.verdict import FLAT_TAIL, SLIPS, judge, suspect
 
+from inventory.verdict import FLAT_TAIL, SLIPS, judge, suspect
 from tests.builders import distribution, prediction
 
 RATE = 0.02

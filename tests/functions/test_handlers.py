@@ -1,0 +1,242 @@
+import base64
+import importlib
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from botocore.response import StreamingBody
+
+from inventory.errors import RejectedUpload, RetryLater
+from tests.builders import JPEG, LABELS, PRIOR, metadata, notification, picture, prediction, seen, sqs_event
+
+
+class Context:
+    function_name = "function"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:000000000000:function:function"
+    aws_request_id = "request-1"
+
+    def __init__(self, remaining_ms=60_000):
+        self.get_remaining_time_in_millis = lambda: remaining_ms
+
+
+@pytest.fixture
+def handlers(warehouse, monkeypatch):
+    """Imports a function's module as its process would, in the stack of the test."""
+    environment = {
+        "ENDPOINT_NAME": "counter",
+        "CHECKS_TABLE": "checks",
+        "MISMATCH_TOPIC_ARN": warehouse.topic_arn,
+        "MISMATCH_RATE": "0.02",
+        "WAIT_MINUTES": "15",
+        "POWERTOOLS_METRICS_NAMESPACE": "bincheck",
+        "POWERTOOLS_SERVICE_NAME": "test",
+        "POWERTOOLS_TRACE_DISABLED": "true",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return lambda name: importlib.reload(importlib.import_module(name))
+
+
+@pytest.fixture
+def checker(handlers, warehouse, monkeypatch):
+    module = handlers("checker")
+    monkeypatch.setattr(module, "inspector", replace(module.inspector, count=seen))
+    return module
+
+
+def metrics_in(output):
+    """The metrics of the EMF lines in a function's output, summed by name."""
+    totals = {}
+    for line in output.splitlines():
+        entry = json.loads(line)
+        for group in entry.get("_aws", {}).get("CloudWatchMetrics", []):
+            for metric in group["Metrics"]:
+                totals[metric["Name"]] = sum(entry[metric["Name"]])
+    return totals
+
+
+# Checker
+
+
+def test_one_bad_message_goes_back_and_the_rest_of_its_batch_is_checked(checker, warehouse, capsys):
+    image = warehouse.put("bin-images/1.jpg", picture(3))
+    record = warehouse.put("metadata/1.json", metadata(5))
+    answer = checker.handler(sqs_event(notification(image), "no notification", notification(record)), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert [check.status for check in warehouse.checks("1")] == ["mismatch"]
+    output = capsys.readouterr().out
+    assert metrics_in(output) == {"Checks": 2.0, "Mismatches": 2.0, "Returned": 1.0}
+    assert "no notification" not in output
+
+
+def test_messages_for_which_no_time_is_left_go_back_untouched(checker, warehouse):
+    event = sqs_event(notification(warehouse.put("bin-images/1.jpg", picture(3))))
+    answer = checker.handler(event, Context(remaining_ms=1_000))
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert warehouse.checks("1") == []
+
+
+def test_a_bare_notification_is_checked_and_its_failure_is_an_error(checker, warehouse):
+    warehouse.put("bin-images/1.jpg", picture(3))
+    event = notification(warehouse.put("metadata/1.json", metadata(3)))
+    assert len(checker.handler(event, Context())) == 1
+    assert [check.status for check in warehouse.checks("1")] == ["match"]
+    with pytest.raises(Exception, match="expected an S3 notification"):
+        checker.handler({"hello": "world"}, Context())
+
+
+def test_the_test_event_of_s3_is_ignored(checker):
+    event = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inbox"}
+    assert checker.handler(sqs_event(event), Context()) == {"batchItemFailures": []}
+    assert checker.handler(event, Context()) == []
+
+
+def test_logs_name_the_check_and_hold_no_payload(checker, warehouse, caplog):
+    warehouse.put("bin-images/1.jpg", picture(3))
+    checker.handler(sqs_event(notification(warehouse.put("metadata/1.json", metadata(5)))), Context())
+    (entry,) = [record for record in caplog.records if record.message == "checked"]
+    assert (entry.bin, entry.status, entry.expected, entry.predicted) == ("1", "mismatch", 5, 3)
+    assert "Test item" not in str([vars(record) for record in caplog.records])
+
+
+# Counter
+
+
+@pytest.fixture
+def counter(handlers, monkeypatch):
+    module = handlers("counter")
+    module.asked = []
+
+    def invoke_endpoint(**request):
+        module.asked.append(request)
+        body = json.dumps(
+            {"count": 2, "labels": LABELS, "probabilities": prediction(2).probabilities, "prior": PRIOR, "model": "m@1"}
+        ).encode()
+        return {"Body": StreamingBody(io.BytesIO(body), len(body))}
+
+    monkeypatch.setattr(module.runtime, "invoke_endpoint", invoke_endpoint)
+    return module
+
+
+def over_url(body, **more):
+    return {"requestContext": {"http": {"method": "POST"}}, "body": body, **more}
+
+
+def test_a_picture_in_an_event_is_counted(counter):
+    answer = counter.handler({"image": base64.b64encode(JPEG).decode()}, Context())
+    assert answer["count"] == 2
+    assert json.loads(json.dumps(answer))["labels"] == list(LABELS)
+    assert counter.asked[0]["Body"] == JPEG
+
+
+def test_a_picture_sent_to_the_url_is_counted(counter):
+    answer = counter.handler(over_url(base64.b64encode(JPEG).decode(), isBase64Encoded=True), Context())
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ({}, "there is no picture"),
+        ({"image": 3}, "there is no picture"),
+        ({"image": "%%%"}, "not base64"),
+        ({"image": base64.b64encode(b"hello").decode()}, "neither JPEG nor PNG"),
+        ({"image": base64.b64encode(b"x" * 6_291_457).decode()}, "6,291,457 bytes"),
+    ],
+    ids=["none", "number", "no-base64", "text", "too-large"],
+)
+def test_what_is_no_picture_is_refused_by_name(counter, event, reason):
+    with pytest.raises(RejectedUpload, match=reason):
+        counter.handler(event, Context())
+    over_http = counter.handler(over_url(event.get("image"), isBase64Encoded=True), Context())
+    assert over_http["statusCode"] == 400
+    assert reason in json.loads(over_http["body"])["reason"]
+
+
+def test_text_sent_to_the_url_is_refused(counter):
+    assert counter.handler(over_url("hello", isBase64Encoded=False), Context())["statusCode"] == 400
+
+
+def test_a_failing_endpoint_answers_503_and_counts_as_an_endpoint_error(counter, monkeypatch, capsys):
+    def down(*_):
+        raise RetryLater("endpoint counter failed")
+
+    monkeypatch.setattr(counter, "count_objects", down)
+    answer = counter.handler(over_url(base64.b64encode(JPEG).decode(), isBase64Encoded=True), Context())
+    assert answer["statusCode"] == 503
+    assert metrics_in(capsys.readouterr().out)["EndpointErrors"] == 1
+
+
+# Watchdog
+
+
+@pytest.fixture
+def watchdog(handlers):
+    return handlers("watchdog")
+
+
+def drop_minutes_ago(warehouse, minutes, key, content):
+    warehouse.clock = datetime.now(UTC) - timedelta(minutes=minutes)
+    return warehouse.drop(key, content)
+
+
+def test_an_upload_that_waited_too_long_is_alerted_once(watchdog, warehouse):
+    drop_minutes_ago(warehouse, 16, "BOS1/bin-images/1.jpg", picture(3))
+    drop_minutes_ago(warehouse, 14, "BOS1/bin-images/2.jpg", picture(3))
+    assert watchdog.handler({}, Context()) == {"alerted": 1}
+    assert watchdog.handler({}, Context()) == {"alerted": 0}
+    (alert,) = warehouse.alerts()
+    assert (alert["bin"], alert["kind"], alert["predicted"]) == ("BOS1/1", "unpaired", None)
+    assert alert["attributes"] == {"kind": "unpaired", "severity": "medium", "site": "BOS1"}
+
+
+def test_an_upload_of_last_week_is_not_forgotten(watchdog, warehouse):
+    drop_minutes_ago(warehouse, 7 * 24 * 60, "metadata/1.json", metadata(3))
+    assert watchdog.handler({}, Context()) == {"alerted": 1}
+
+
+def test_a_partner_that_came_is_not_alerted_even_while_its_check_still_fails(watchdog, warehouse):
+    def down(content, inference_id):
+        raise RetryLater("endpoint counter failed")
+
+    drop_minutes_ago(warehouse, 16, "bin-images/1.jpg", picture(3))
+    with pytest.raises(RetryLater):
+        replace(warehouse.inspector, count=down).inspect(warehouse.put("metadata/1.json", metadata(3)))
+    assert watchdog.handler({}, Context()) == {"alerted": 0}
+
+
+def test_the_same_upload_again_does_not_alert_again(watchdog, warehouse):
+    drop_minutes_ago(warehouse, 16, "bin-images/1.jpg", picture(3))
+    watchdog.handler({}, Context())
+    warehouse.drop("bin-images/1.jpg", picture(3))
+    assert watchdog.handler({}, Context()) == {"alerted": 0}
+    (check,) = warehouse.table.open_since("unpaired", warehouse.clock - timedelta(hours=1), datetime.now(UTC))
+    assert check.bin == "1"
+
+
+def test_a_watchdog_out_of_time_leaves_the_rest_to_its_next_run(watchdog, warehouse):
+    drop_minutes_ago(warehouse, 16, "bin-images/1.jpg", picture(3))
+    assert watchdog.handler({}, Context(remaining_ms=1_000)) == {"alerted": 0}
+    assert watchdog.handler({}, Context()) == {"alerted": 1}
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("ENDPOINT_NAME", "", "ENDPOINT_NAME is not set"),
+        ("MISMATCH_RATE", "often", "MISMATCH_RATE is 'often': it must be a number"),
+        ("MISMATCH_RATE", "0.7", "must lie between 0.0001 and 0.5"),
+        ("WAIT_MINUTES", "-1", "must lie between 0 and 10080"),
+    ],
+)
+def test_a_senseless_setting_is_named_at_start(handlers, monkeypatch, name, value, reason):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Exception, match=reason):
+        handlers("watchdog")
