@@ -20,7 +20,8 @@ def test_committed_sample_is_what_the_renderer_draws(sample: Sample) -> None:
 
 def test_index_describes_exactly_the_committed_files() -> None:
     assert json.loads((FOLDER / "index.json").read_text()) == [asdict(sample) for sample in SAMPLES]
-    committed = {path.relative_to(FOLDER).as_posix() for path in FOLDER.glob("*/*.*") if path.suffix not in {".py", ".pyc"}}
+    folders = (FOLDER / "bin-images", FOLDER / "metadata")
+    committed = {f"{folder.name}/{path.name}" for folder in folders for path in folder.iterdir()}
     assert committed == {path for sample in SAMPLES for path in files_of(sample)}
 
 

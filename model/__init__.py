@@ -1,0 +1,1 @@
+"""The counter: what the endpoint's container runs."""

@@ -1,0 +1,107 @@
+"""The endpoint over HTTP, as SageMaker calls it: `GET /ping` and `POST /invocations`.
+
+    uvicorn model.app:app --port 8080
+    curl --data-binary @bin.jpg -H 'Content-Type: image/jpeg' localhost:8080/invocations
+
+Any reply but 200 is JSON with a `reason`: 4xx where the picture or the call is at fault and trying again cannot help,
+5xx where we are. COUNTER_ARTIFACT names another artifact folder, COUNTER_CONCURRENCY how many pictures run at once.
+"""
+
+import asyncio
+import dataclasses
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .pictures import MAX_BYTES, RejectedImage
+from .predictor import ARTIFACT, Predictor
+
+CONTENT_TYPES = ("image/jpeg", "image/png")
+ARTIFACT_VARIABLE = "COUNTER_ARTIFACT"
+CONCURRENCY_VARIABLE = "COUNTER_CONCURRENCY"
+logger = logging.getLogger(__name__)
+
+
+class Counter:
+    """A loaded network that answers HTTP requests, whichever server brings them."""
+
+    def __init__(self, artifact: Path | None = None, concurrency: int | None = None) -> None:
+        """Load the network of `artifact`; at most `concurrency` pictures, by default one a core, run at once.
+
+        Raises model.predictor.BrokenArtifactError when the folder holds no network that can be served.
+        """
+        self._predictor = Predictor(artifact or Path(os.environ.get(ARTIFACT_VARIABLE, ARTIFACT)))
+        workers = concurrency or int(os.environ.get(CONCURRENCY_VARIABLE, os.cpu_count() or 1))
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="counter")
+
+    async def ping(self, _: Request) -> Response:
+        """Alive and loaded; says which model."""
+        return JSONResponse({"model": self._predictor.name})
+
+    async def invoke(self, request: Request) -> Response:
+        """Count the objects in the request's picture; never raises."""
+        try:
+            _check_content_type(request)
+            picture = await _read_body(request)
+            loop = asyncio.get_running_loop()
+            prediction = await loop.run_in_executor(self._workers, self._predictor.predict, picture)
+        except RejectedImage as rejected:
+            return _refusal(413 if rejected.too_large else 400, rejected.reason)
+        except HTTPException as error:
+            return _refusal(error.status_code, error.detail)
+        except ClientDisconnect:
+            return _refusal(400, "the caller closed the connection before the picture was complete")
+        except Exception:
+            logger.exception("invocation failed")
+            return _refusal(500, "the counter failed on this picture: see its log")
+        return JSONResponse(dataclasses.asdict(prediction))
+
+
+def create_app(artifact: Path | None = None, concurrency: int | None = None) -> Starlette:
+    """The two routes around a Counter, loaded now; arguments and errors are those of Counter."""
+    counter = Counter(artifact, concurrency)
+    routes = [Route("/ping", counter.ping), Route("/invocations", counter.invoke, methods=["POST"])]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _no_such_route})
+
+
+def _check_content_type(request: Request) -> None:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in CONTENT_TYPES:
+        raise HTTPException(415, f"Content-Type is {content_type!r}: send {' or '.join(CONTENT_TYPES)}")
+
+
+async def _read_body(request: Request) -> bytes:
+    """The request's body; gives up as soon as it is known to be too large."""
+    too_large = HTTPException(413, f"the image has more than {MAX_BYTES:,} bytes: upload a smaller one")
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > MAX_BYTES:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise too_large
+    return bytes(body)
+
+
+def _refusal(status: int, reason: str) -> Response:
+    return JSONResponse({"reason": reason}, status)
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return _refusal(status, f"{request.method} {request.url.path}: there are GET /ping and POST /invocations")
+
+
+def __getattr__(name: str) -> Starlette:
+    """Load the model when a server asks for `model.app:app`, not when this module is imported."""
+    if name != "app":
+        raise AttributeError(name)
+    return create_app()

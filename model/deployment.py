@@ -1,0 +1,25 @@
+"""The counter under Ray Serve, for the managed SageMaker container; imported nowhere else, since Ray lives only there.
+
+The container's adapter answers SageMaker's `/ping` itself and posts the body of `/invocations`, with its Content-Type,
+to the root route of this application.
+"""
+
+from ray import serve
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .app import Counter
+
+
+@serve.deployment(name="Counter")
+class CounterDeployment:
+    """One replica; its threads use every core."""
+
+    def __init__(self) -> None:
+        self._counter = Counter()
+
+    async def __call__(self, request: Request) -> Response:
+        return await self._counter.invoke(request)
+
+
+app = CounterDeployment.bind()

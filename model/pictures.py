@@ -1,0 +1,72 @@
+"""From the bytes of an upload to the pixels that the network sees; training and serving share this path.
+
+Whatever cannot be counted is refused with a `RejectedImage` that says why and what to do about it. The header
+is read before any pixel is: a picture that would need gigabytes is refused without allocating them.
+"""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_BYTES = 6 * 1024 * 1024  # what a real-time SageMaker endpoint takes
+MAX_PIXELS = 40_000_000
+FORMATS = ("JPEG", "PNG")
+Pixels = npt.NDArray[np.uint8]
+
+
+class RejectedImage(ValueError):
+    """The image is at fault, so trying again cannot help; `too_large` when only its size is."""
+
+    def __init__(self, reason: str, *, too_large: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.too_large = too_large
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode a JPEG or PNG to RGB, upright as its EXIF orientation says.
+
+    Grey, palette, 16-bit, CMYK and transparent pictures are converted (transparency over white).
+
+    Raises RejectedImage when `data` is empty, too large, cut short, animated or no JPEG or PNG.
+    """
+    if not data:
+        raise RejectedImage("the image is empty (0 bytes): upload it again")
+    if len(data) > MAX_BYTES:
+        reason = f"the image has {len(data):,} bytes, more than {MAX_BYTES:,}: upload a smaller or more compressed one"
+        raise RejectedImage(reason, too_large=True)
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            reason = f"the image is {width}x{height} pixels, more than {MAX_PIXELS // 1_000_000} million: scale it down"
+            raise RejectedImage(reason, too_large=True)
+        if getattr(image, "n_frames", 1) > 1 and image.format == "PNG":
+            raise RejectedImage("the image is animated: upload a single frame")
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except RejectedImage:
+        raise
+    except Image.DecompressionBombError as error:
+        reason = f"the image has more than {MAX_PIXELS // 1_000_000} million pixels: scale it down"
+        raise RejectedImage(reason, too_large=True) from error
+    except UnidentifiedImageError as error:
+        raise RejectedImage("the bytes are no JPEG or PNG image: upload the photograph itself") from error
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error ...
+        raise RejectedImage(f"the image cannot be decoded ({error}): upload it again") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8), "L").convert("RGB")
+    if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def squash(image: Image.Image, size: int) -> Pixels:
+    """Resize to `size` x `size`, whatever the aspect: every object stays in view. Returns (size, size, 3), 0..255."""
+    return np.array(image.resize((size, size), Image.Resampling.BICUBIC))

@@ -1,0 +1,91 @@
+"""The endpoint's HTTP contract, as SageMaker and the Checker rely on it."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from model.app import create_app
+from model.pictures import MAX_BYTES
+from model.predictor import Predictor
+
+BIN_IMAGES = Path(__file__).parents[2] / "samples" / "bin-images"
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    with TestClient(create_app(concurrency=2)) as client:
+        yield client
+
+
+def test_ping_says_which_model_is_alive(client: TestClient) -> None:
+    reply = client.get("/ping")
+    assert reply.status_code == 200
+    assert re.fullmatch(r"[\w-]+@[0-9a-f]{12}", reply.json()["model"])
+
+
+@pytest.mark.parametrize(("name", "content_type"), [("r003.jpg", "image/jpeg"), ("r016.png", "image/png; q=1")])
+def test_picture_is_answered_with_a_count_distribution(client: TestClient, name: str, content_type: str) -> None:
+    reply = client.post(
+        "/invocations", content=(BIN_IMAGES / name).read_bytes(), headers={"Content-Type": content_type}
+    )
+    assert reply.status_code == 200
+    assert set(reply.json()) == {"count", "labels", "probabilities", "prior", "model"}
+    assert isinstance(reply.json()["count"], int)
+    assert reply.json()["labels"][-1] == "6+"
+    assert sum(reply.json()["probabilities"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "reason"),
+    [
+        (b"", JPEG, 400, "empty"),
+        (b"hello", JPEG, 400, "no JPEG or PNG"),
+        ((BIN_IMAGES / "r025.jpg").read_bytes(), JPEG, 400, "upload it again"),
+        (b"\xff" * (MAX_BYTES + 1), JPEG, 413, "bytes"),
+        (b"{}", {"Content-Type": "application/json"}, 415, "image/jpeg or image/png"),
+        (b"{}", {}, 415, "image/jpeg or image/png"),
+    ],
+    ids=["empty", "text", "cut short", "too large", "json", "no type"],
+)
+def test_fault_of_the_caller_is_a_4xx_with_a_reason(
+    client: TestClient, content: bytes, headers: dict[str, str], status: int, reason: str
+) -> None:
+    reply = client.post("/invocations", content=content, headers=headers)
+    assert reply.status_code == status
+    assert reason in reply.json()["reason"]
+
+
+def test_body_of_unknown_length_is_cut_off_at_the_limit(client: TestClient) -> None:
+    reply = client.post("/invocations", content=(b"\xff" * 2**20 for _ in range(7)), headers=JPEG)
+    assert reply.status_code == 413
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 404), ("GET", "/invocations", 405)])
+def test_other_routes_are_refused_in_json(client: TestClient, method: str, path: str, status: int) -> None:
+    reply = client.request(method, path)
+    assert reply.status_code == status
+    assert "POST /invocations" in reply.json()["reason"]
+
+
+def test_fault_of_ours_is_a_500_in_json(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Predictor, "predict", fail)
+    reply = client.post("/invocations", content=b"", headers=JPEG)
+    assert reply.status_code == 500
+    assert "counter failed" in reply.json()["reason"]
+
+
+def test_pictures_that_come_at_once_are_all_answered(client: TestClient) -> None:
+    picture = (BIN_IMAGES / "r005.jpg").read_bytes()
+    with ThreadPoolExecutor(8) as callers:
+        replies = list(
+            callers.map(lambda _: client.post("/invocations", content=picture, headers=JPEG).json(), range(16))
+        )
+    assert all(reply == replies[0] for reply in replies)

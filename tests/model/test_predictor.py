@@ -1,0 +1,74 @@
+"""The served network: what it says of the samples, and that it prepares pictures as training did."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.pictures import RejectedImage, decode, squash
+from model.predictor import ARTIFACT, BrokenArtifactError, Prediction, Predictor
+from samples.catalogue import SAMPLES
+
+BIN_IMAGES = Path(__file__).parents[2] / "samples" / "bin-images"
+SOUND = [sample for sample in SAMPLES if sample.flaw != "corrupt image"]
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Predictor()
+
+
+@pytest.fixture(scope="module")
+def predictions(predictor: Predictor) -> dict[str, Prediction]:
+    return {sample.id: predictor.predict((BIN_IMAGES / f"{sample.id}{sample.suffix}").read_bytes()) for sample in SOUND}
+
+
+def test_four_of_five_samples_are_counted_exactly(predictions: dict[str, Prediction]) -> None:
+    right = [predictions[sample.id].count == min(sample.true, 6) for sample in SOUND]
+    assert np.mean(right) >= 0.8
+
+
+def test_probabilities_are_a_distribution_over_the_labels(predictions: dict[str, Prediction]) -> None:
+    for prediction in predictions.values():
+        assert prediction.labels == ("0", "1", "2", "3", "4", "5", "6+")
+        assert len(prediction.probabilities) == len(prediction.prior) == len(prediction.labels)
+        assert sum(prediction.probabilities) == pytest.approx(1)
+        assert sum(prediction.prior) == pytest.approx(1, abs=1e-3)
+        assert prediction.count == int(np.argmax(prediction.probabilities))
+
+
+def test_cut_sample_is_refused(predictor: Predictor) -> None:
+    with pytest.raises(RejectedImage, match="upload it again"):
+        predictor.predict((BIN_IMAGES / "r025.jpg").read_bytes())
+
+
+def test_pixels_are_scaled_as_the_artifact_says(predictor: Predictor) -> None:
+    pixels = squash(decode((BIN_IMAGES / "r001.jpg").read_bytes()), predictor.size)
+    about = json.loads((ARTIFACT / "counter.json").read_text())
+    expected = (pixels / 255 - about["mean"]) / about["std"]
+    assert np.allclose(predictor.prepare(pixels)[0].transpose(1, 2, 0), expected, atol=1e-5)
+
+
+def test_mirror_image_gets_the_same_count_distribution_when_both_are_averaged(predictor: Predictor) -> None:
+    if not predictor.flip:
+        pytest.skip("this artifact does not average over the mirror image")
+    pixels = squash(decode((BIN_IMAGES / "r004.jpg").read_bytes()), predictor.size)
+    assert np.allclose(predictor.probabilities(pixels), predictor.probabilities(pixels[:, ::-1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("missing", ["counter.onnx", "counter.json"])
+def test_incomplete_artifact_says_how_to_make_one(tmp_path: Path, missing: str) -> None:
+    shutil.copytree(ARTIFACT, tmp_path, dirs_exist_ok=True)
+    (tmp_path / missing).unlink()
+    with pytest.raises(BrokenArtifactError, match=r"training\.export"):
+        Predictor(tmp_path)
+
+
+def test_artifact_of_mixed_networks_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(ARTIFACT, tmp_path, dirs_exist_ok=True)
+    about = json.loads((tmp_path / "counter.json").read_text())
+    (tmp_path / "counter.json").write_text(json.dumps(about | {"labels": ["0", "1+"]}))
+    with pytest.raises(BrokenArtifactError, match="different networks"):
+        Predictor(tmp_path)
