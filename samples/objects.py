@@ -58,7 +58,7 @@ def _barcode(draw: ImageDraw.ImageDraw, rng: np.random.Generator, box: tuple[flo
 
 def _across(tile: Image.Image, profile: np.ndarray) -> Image.Image:
     """Multiply the tile's light by `profile` (values around 1), stretched over its width."""
-    width, height = tile.size
+    width = tile.width
     curve = np.interp(np.linspace(0, 1, width), np.linspace(0, 1, len(profile)), profile)
     pixels = np.asarray(tile).astype(np.float32)
     pixels[..., :3] = np.clip(pixels[..., :3] * curve[None, :, None], 0, 255)

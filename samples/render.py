@@ -145,9 +145,7 @@ def _choose_products(rng: np.random.Generator, count: int) -> tuple[Product, ...
     return tuple(units)
 
 
-def _draw_empty_bin(
-    rng: np.random.Generator, size: tuple[int, int], fabric: Rgb
-) -> tuple[Image.Image, _Opening]:
+def _draw_empty_bin(rng: np.random.Generator, size: tuple[int, int], fabric: Rgb) -> tuple[Image.Image, _Opening]:
     """The back wall, the side walls and the floor; returns the canvas and where objects may stand."""
     width, height = size
     left, right = width * rng.uniform(0.02, 0.09), width * rng.uniform(0.91, 0.98)
@@ -157,7 +155,8 @@ def _draw_empty_bin(
     back, side, ground = (_scaled(fabric, rng.uniform(*span)) for span in ((0.45, 0.85), (0.6, 1.0), (0.4, 0.75)))
     canvas = Image.new("RGB", size, back)
     draw = ImageDraw.Draw(canvas)
-    draw.polygon(((left, floor), (right, floor), (right - inset, floor - sill), (left + inset, floor - sill)), fill=ground)
+    near, far = ((left, floor), (right, floor)), ((right - inset, floor - sill), (left + inset, floor - sill))
+    draw.polygon((*near, *far), fill=ground)
     draw.polygon(((0, 0), (left + inset, top), (left + inset, floor - sill), (left, floor), (0, height)), fill=side)
     draw.polygon(
         ((width, 0), (right - inset, top), (right - inset, floor - sill), (right, floor), (width, height)),
@@ -286,7 +285,8 @@ def _draw_sticker(rng: np.random.Generator, canvas: Image.Image, left: float, to
     draw = ImageDraw.Draw(canvas)
     tall = width * 0.3
     draw.rectangle((left, top, left + width, top + tall), fill=STICKER[rng.integers(len(STICKER))])
-    draw.rectangle((left + width * 0.04, top + tall * 0.15, left + width * 0.55, top + tall * 0.85), fill=(240, 240, 232))
+    paper = (left + width * 0.04, top + tall * 0.15, left + width * 0.55, top + tall * 0.85)
+    draw.rectangle(paper, fill=(240, 240, 232))
     text = f"{rng.integers(1, 5)}{chr(ord('A') + int(rng.integers(10)))}"
     draw.text((left + width * 0.1, top + tall * 0.05), text, fill=(20, 20, 20), font=ImageFont.load_default(tall * 0.7))
     modules = rng.random((9, 9)) < 0.5
@@ -396,11 +396,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.train:
         write_training_set(arguments.train, arguments.count, arguments.seed)
-        print(f"{arguments.count} rendered bins in {arguments.train}")
+        print(f"{arguments.count} rendered bins in {arguments.train}")  # noqa: T201
         return
     from .catalogue import write_samples
 
-    print(f"{len(write_samples(Path(__file__).parent))} sample bins in {Path(__file__).parent}")
+    folder = Path(__file__).parent
+    print(f"{len(write_samples(folder))} sample bins in {folder}")  # noqa: T201
 
 
 if __name__ == "__main__":

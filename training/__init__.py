@@ -1,0 +1,1 @@
+"""How the counter's artifact is made."""
