@@ -1,0 +1,1 @@
+"""The `bincheck` command and the embedded cloud."""

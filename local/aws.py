@@ -1,0 +1,157 @@
+"""The one place of `local/` that makes AWS clients, and what a deployed stack consists of."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from inventory.checks import ChecksTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+EMBEDDED_REGION = "us-east-1"
+EMBEDDED_KEY = "test"
+"""ministack's root key, id and secret alike. It opens nothing but the loopback device of this machine."""
+CONNECTIONS = 32
+
+
+class NotDeployed(Exception):
+    """There is no such stack, or it is not one of ours; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A cloud to talk to: AWS by the user's own environment, or an embedded one by its address."""
+
+    session: boto3.Session
+    endpoint_url: str | None = None
+
+    @classmethod
+    def aws(cls) -> "Cloud":
+        """AWS as AWS_PROFILE, AWS_REGION and the like say."""
+        return cls(boto3.Session())
+
+    @classmethod
+    def embedded(cls, url: str) -> "Cloud":
+        """The embedded cloud at an address, whatever the user's AWS environment says."""
+        nothing = (None, None, None, None)
+        untouched = botocore.session.Session(
+            session_vars={
+                "profile": nothing,
+                "config_file": (None, None, os.devnull, None),
+                "credentials_file": (None, None, os.devnull, None),
+            }
+        )
+        session = boto3.Session(
+            aws_access_key_id=EMBEDDED_KEY,
+            aws_secret_access_key=EMBEDDED_KEY,
+            region_name=EMBEDDED_REGION,
+            botocore_session=untouched,
+        )
+        return cls(session, url)
+
+    def s3(self, *, signed: bool = True) -> "S3Client":
+        return self._client("s3", **({} if signed else {"signature_version": UNSIGNED}))
+
+    def sqs(self) -> "SQSClient":
+        return self._client("sqs")
+
+    def sns(self) -> "SNSClient":
+        return self._client("sns")
+
+    def cloudformation(self) -> "CloudFormationClient":
+        return self._client("cloudformation")
+
+    def functions(self) -> "LambdaClient":
+        return self._client("lambda", read_timeout=120)
+
+    def sagemaker_runtime(self) -> "SageMakerRuntimeClient":
+        return self._client("sagemaker-runtime")
+
+    def checks(self, table_name: str) -> ChecksTable:
+        dynamodb = self.session.resource("dynamodb", endpoint_url=self.endpoint_url, config=self._config())
+        return ChecksTable(dynamodb.Table(table_name))
+
+    def _client(self, service: Any, **options: Any) -> Any:
+        return self.session.client(service, endpoint_url=self.endpoint_url, config=self._config(**options))
+
+    def _config(self, **options: Any) -> Config:
+        local = {"proxies": {}, "s3": {"addressing_style": "path"}} if self.endpoint_url else {}
+        return Config(
+            max_pool_connections=CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": 5},
+            **{**local, **options},  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack: its outputs, and the cloud that it is in."""
+
+    cloud: Cloud
+    name: str
+    outputs: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def inbox_bucket(self) -> str:
+        return self.outputs["InboxBucketName"]
+
+    @property
+    def mismatch_topic_arn(self) -> str:
+        return self.outputs["MismatchTopicArn"]
+
+    @cached_property
+    def inbox_queue_url(self) -> str:
+        return self._queue_url("InboxQueueUrl")
+
+    @cached_property
+    def dead_letters_url(self) -> str:
+        return self._queue_url("InboxDeadLettersUrl")
+
+    @cached_property
+    def checks(self) -> ChecksTable:
+        return self.cloud.checks(self.outputs["ChecksTableName"])
+
+    def _queue_url(self, output: str) -> str:
+        """Ask for the address by the queue's name: the embedded cloud may have moved to another port since."""
+        name = self.outputs[output].rsplit("/", 1)[-1]
+        return self.cloud.sqs().get_queue_url(QueueName=name)["QueueUrl"]
+
+
+def find_stack(cloud: Cloud, name: str) -> Stack:
+    """A stack that is deployed and usable.
+
+    Raises:
+        NotDeployed: there is none of this name, it is broken, or it lacks our outputs.
+    """
+    try:
+        described = cloud.cloudformation().describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            raise NotDeployed(f"there is no stack {name!r} in {cloud.session.region_name}") from error
+        raise
+    if not described:
+        raise NotDeployed(f"there is no stack {name!r} in {cloud.session.region_name}")
+    stack = described[0]
+    if not stack["StackStatus"].endswith("_COMPLETE") or stack["StackStatus"] in (
+        "ROLLBACK_COMPLETE",
+        "DELETE_COMPLETE",
+    ):
+        raise NotDeployed(f"stack {name!r} is {stack['StackStatus']}: deploy it again")
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    if "InboxBucketName" not in outputs:
+        raise NotDeployed(f"stack {name!r} is no bincheck stack: it has no output InboxBucketName")
+    return Stack(cloud, name, outputs, {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])})

@@ -1,0 +1,231 @@
+"""The embedded cloud: ministack and the endpoint server as background processes, with the real template deployed.
+
+Everything it keeps lies in one folder, `.bincheck/` of the checkout unless told otherwise: state, objects, ports, logs.
+So two checkouts, or two users, never meet.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import sam
+from local.aws import EMBEDDED_KEY, EMBEDDED_REGION, Cloud, NotDeployed, Stack, find_stack
+from local.service import Running, Service
+
+FOLDER = sam.ROOT / ".bincheck"
+STACK = "bincheck"
+ENDPOINT = "bincheck-counter"
+MAXIMUM_CONCURRENCY = 10
+Report = Callable[[str], None]
+
+
+class NotRunning(Exception):
+    """The embedded cloud does not run; the message says how to start it."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What runs and where. Addresses are None for what does not run."""
+
+    folder: Path
+    cloud_url: str | None
+    endpoint_url: str | None
+    stack: Stack | None
+
+    @property
+    def running(self) -> bool:
+        return bool(self.cloud_url and self.endpoint_url and self.stack)
+
+
+class EmbeddedCloud:
+    """The embedded cloud of a folder.
+
+    `sagemaker_runtime_url` names an endpoint server to use in place of the project's own, e.g. one with faults.
+    `parameters` override the template's.
+    """
+
+    def __init__(
+        self,
+        folder: Path = FOLDER,
+        sagemaker_runtime_url: str | None = None,
+        parameters: dict[str, str] | None = None,
+    ) -> None:
+        self.folder = folder.resolve()
+        self._foreign_endpoint_url = sagemaker_runtime_url
+        self._cloud = Service(self.folder, "cloud", "/_ministack/ready")
+        self._endpoint = Service(self.folder, "endpoint", "/ping")
+        self._parameters = {
+            "Runtime": sam.runtime(),
+            "EndpointName": ENDPOINT,
+            "MaximumConcurrency": str(max(2, min(os.cpu_count() or 2, MAXIMUM_CONCURRENCY))),
+            **(parameters or {}),
+        }
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    def up(self, report: Report = lambda _: None) -> Stack:
+        """Start what does not run, deploy the template where it differs from what is deployed, and return the stack.
+
+        Raises:
+            ServiceFailed, SamFailed: a step failed; the message names its log.
+        """
+        with self._locked():
+            endpoint_url = self._foreign_endpoint_url or self._start_endpoint(report).url
+            running = self._start_cloud(endpoint_url, report)
+            return self._deploy(Cloud.embedded(running.url), report)
+
+    def down(self, *, forget: bool = False) -> bool:
+        """Stop what runs; state is kept unless it is to be forgotten. False when nothing ran."""
+        with self._locked():
+            stopped = [service.stop() for service in (self._cloud, self._endpoint)]
+            if forget:
+                self._wipe()
+        return any(stopped)
+
+    def status(self) -> Status:
+        """What runs now, without starting anything."""
+        cloud = self._cloud.running() if self._cloud.answers() else None
+        endpoint = self._endpoint.running() if self._endpoint.answers() else None
+        stack = None
+        if cloud:
+            try:
+                stack = find_stack(Cloud.embedded(cloud.url), STACK)
+            except (NotDeployed, ClientError, BotoCoreError):
+                stack = None
+        return Status(
+            self.folder,
+            cloud.url if cloud else None,
+            self._foreign_endpoint_url or (endpoint.url if endpoint else None),
+            stack,
+        )
+
+    def stack(self) -> Stack:
+        """The deployed stack.
+
+        Raises:
+            NotRunning: the embedded cloud does not run, or not completely.
+        """
+        status = self.status()
+        if status.stack is None or not status.running:
+            raise NotRunning("the embedded cloud does not run: start it with `bincheck up`, or name a stack with --stack")
+        return status.stack
+
+    def _start_endpoint(self, report: Report) -> Running:
+        running = self._endpoint.running()
+        if running and self._endpoint.answers():
+            return running
+        self._endpoint.stop()
+        report("Starting the endpoint")
+        arguments = [sys.executable, "-m", "local.sagemaker_runtime", str(self.folder), "--endpoint", ENDPOINT]
+        return self._start(self._endpoint, arguments, lambda _: self._environment())
+
+    def _start_cloud(self, endpoint_url: str, report: Report) -> Running:
+        running = self._cloud.running()
+        if running and self._cloud.answers() and self._known().get("cloud_endpoint_url") == endpoint_url:
+            return running
+        self._cloud.stop()
+        report("Starting the embedded cloud")
+        arguments = [sys.executable, "-m", "local.ministack_server", str(self.folder)]
+        running = self._start(
+            self._cloud, [*arguments, "--sagemaker-runtime", endpoint_url], self._cloud_environment
+        )
+        self._know(cloud_endpoint_url=endpoint_url)
+        return running
+
+    def _start(
+        self, service: Service, arguments: list[str], environment: Callable[[int], dict[str, str]]
+    ) -> Running:
+        running = service.start(
+            lambda descriptor: [*arguments, "--listen", str(descriptor)],
+            environment,
+            self._known().get(f"{service.name}_port"),
+        )
+        self._know(**{f"{service.name}_port": running.port})
+        return running
+
+    def _deploy(self, cloud: Cloud, report: Report) -> Stack:
+        wanted = sam.digest(self._parameters)
+        try:
+            stack = find_stack(cloud, STACK)
+            if stack.tags.get("bincheck-digest") == wanted:
+                return stack
+        except NotDeployed:
+            pass
+        report("Building the functions")
+        template = sam.build(self.folder, self._parameters)
+        report("Deploying template.yaml")
+        cloud.s3().create_bucket(Bucket=sam.ARTIFACTS_BUCKET)
+        sam.deploy(self.folder, template, STACK, self._parameters, cloud.endpoint_url or "")
+        return find_stack(cloud, STACK)
+
+    def _cloud_environment(self, port: int) -> dict[str, str]:
+        return self._environment() | {
+            "AUTH": "true",
+            "AWS_ACCESS_KEY_ID": EMBEDDED_KEY,
+            "AWS_SECRET_ACCESS_KEY": EMBEDDED_KEY,
+            "MINISTACK_REGION": EMBEDDED_REGION,
+            "MINISTACK_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": f"http://127.0.0.1:{port}",
+            "LAMBDA_STRICT": "0",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.folder / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.folder / "objects"),
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+        }
+
+    def _environment(self) -> dict[str, str]:
+        """What the processes see of the user's environment: no AWS settings, and temporary files in the folder."""
+        temporary = self.folder / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
+        return kept | {
+            "TMPDIR": str(temporary),
+            "PYTHONUNBUFFERED": "1",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def _known(self) -> dict[str, object]:
+        """What was remembered of earlier runs; nothing when it is missing or damaged."""
+        try:
+            known = json.loads((self.folder / "known.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def _know(self, **facts: object) -> None:
+        written = self.folder / "known.json.new"
+        written.write_text(json.dumps({**self._known(), **facts}))
+        written.replace(self.folder / "known.json")
+
+    def _wipe(self) -> None:
+        for path in self.folder.iterdir():
+            if path.name == "lock":
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One command at a time starts or stops; others wait for it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

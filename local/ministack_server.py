@@ -1,0 +1,175 @@
+"""The embedded cloud's process: ministack, and what it lacks to stand in for AWS here.
+
+    python -m local.ministack_server FOLDER --listen FD [--sagemaker-runtime URL]
+
+Its settings come in the environment (see `local.cloud`), read when ministack is imported. What is added, each against
+the pinned version:
+
+- **TLS.** Requests count as if they had come over TLS, as they would in AWS: they never leave the loopback device. So
+  the inbox's TLS-only policy may stay as it is.
+- **SageMaker's runtime API.** Calls are signed and authorized here like any other, then passed on to the endpoint server.
+- **No lost messages.** ministack takes and deletes messages in threads that replace a queue's list, while others append
+  to it. All of that is put under the lock that only some of it takes.
+- **Checkpoints.** State is saved on a graceful stop only. It is saved in between as well, so that a killed run loses
+  seconds.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import inspect
+import logging
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack import app as ministack
+from ministack.core import iam_evaluator, persistence
+from ministack.core.router import extract_access_key_id
+from ministack.services import s3, sns, sqs
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from local.sagemaker_runtime import ACCOUNT, REGION
+from local.service import holding
+
+CHECKPOINT_INTERVAL_S = 20.0
+CHECKPOINT_SHARE = 0.05
+"""At most this share of the time goes into checkpoints: a large state is saved less often."""
+INVOCATION = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
+logger = logging.getLogger("bincheck")
+
+
+class Gateway:
+    """ministack's application with TLS ended in front of it and SageMaker's runtime API beside it."""
+
+    def __init__(self, cloud: ASGIApp, sagemaker_runtime_url: str | None) -> None:
+        self.requests_served = 0
+        self._cloud = cloud
+        self._endpoints = (
+            httpx.AsyncClient(base_url=sagemaker_runtime_url, timeout=90, trust_env=False)
+            if sagemaker_runtime_url
+            else None
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.requests_served += 1
+            scope = {**scope, "scheme": "https"}
+            invocation = INVOCATION.fullmatch(scope["path"])
+            if invocation and self._endpoints:
+                request = Request(scope, receive)
+                response = await _invoke(self._endpoints, invocation["name"], request)
+                await response(scope, receive, send)
+                return
+        await self._cloud(scope, receive, send)
+
+
+async def _invoke(endpoints: httpx.AsyncClient, name: str, request: Request) -> Response:
+    body = await request.body()
+    headers = dict(request.headers)
+    iam_evaluator.pin_signed_request("POST", request.url.path, {}, request.headers.raw)
+    iam_evaluator.pin_signed_body(body)
+    iam_evaluator.pin_request_caller(headers, {})
+    iam_evaluator.pin_request_origin(request.client.host if request.client else "", secure_transport=True)
+    resource = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{name}"
+    action = "sagemaker:InvokeEndpoint"
+    refusal = iam_evaluator.enforce(extract_access_key_id(headers), action, "sagemaker", REGION, resource)
+    if isinstance(refusal, iam_evaluator.AuthError):
+        return _refuse(refusal.code, refusal.message)
+    if refusal is not None:
+        return _refuse(
+            "AccessDeniedException",
+            f"User: {refusal.principal_arn} is not authorized to perform: {action} on resource: {resource} "
+            f"because no identity-based policy allows the {action} action",
+        )
+    passed_on = {name: value for name, value in headers.items() if name not in ("host", "connection")}
+    try:
+        answer = await endpoints.post(request.url.path, content=body, headers=passed_on)
+    except httpx.TransportError as error:
+        logger.warning("the endpoint server does not answer: %s", error)
+        return JSONResponse(
+            {"Message": f"the endpoint server does not answer: {error}"},
+            503,
+            {"x-amzn-ErrorType": "ServiceUnavailable"},
+        )
+    return Response(answer.content, answer.status_code, dict(answer.headers))
+
+
+def _refuse(kind: str, message: str) -> Response:
+    headers = {"x-amzn-ErrorType": kind, "x-amzn-RequestId": str(uuid.uuid4())}
+    return JSONResponse({"message": message}, 403, headers)
+
+
+def guard_queues() -> None:
+    """Put everything that reads or replaces a queue's messages under one lock."""
+    lock = threading.RLock()
+
+    def locked(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def with_lock(*args: Any, **kwargs: Any) -> Any:
+            with lock:
+                return function(*args, **kwargs)
+
+        return with_lock
+
+    sqs._queues_lock = lock
+    for name in ("_dlq_sweep", "_expire_retained", "_collect_msgs", "_refresh_counts"):
+        setattr(sqs, name, locked(getattr(sqs, name)))
+    for action, handler in sqs._HANDLERS.items():
+        if not inspect.iscoroutinefunction(handler):
+            sqs._HANDLERS[action] = locked(handler)
+    s3._deliver_event_to_sqs = locked(s3._deliver_event_to_sqs)
+    sns._deliver_to_sqs = locked(sns._deliver_to_sqs)
+
+
+async def checkpoint(gateway: Gateway) -> None:
+    """Save the state now and then, whenever there were requests since, until cancelled."""
+    interval_s, saved_at_request = CHECKPOINT_INTERVAL_S, gateway.requests_served
+    while True:
+        await asyncio.sleep(interval_s)
+        if gateway.requests_served == saved_at_request:
+            continue
+        started, saved_at_request = time.monotonic(), gateway.requests_served
+        await asyncio.to_thread(persistence.save_all, ministack._build_persistence_save_dict())
+        interval_s = max(CHECKPOINT_INTERVAL_S, (time.monotonic() - started) / CHECKPOINT_SHARE)
+
+
+async def _serve(gateway: Gateway, listener: int) -> None:
+    config = Config()
+    config.bind = [f"fd://{listener}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 2
+    saving = asyncio.create_task(checkpoint(gateway))
+    try:
+        await serve(gateway, config, mode="asgi")
+    finally:
+        saving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await saving
+
+
+def main() -> None:
+    """Serve the embedded cloud on a socket that the parent process listens on."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="state folder of the embedded cloud")
+    parser.add_argument("--listen", type=int, required=True, help="file descriptor of a listening socket")
+    parser.add_argument("--sagemaker-runtime", help="address of the endpoint server")
+    arguments = parser.parse_args()
+    guard_queues()
+    logging.getLogger("persistence").setLevel(logging.WARNING)
+    with holding(arguments.folder, "cloud", arguments.listen):
+        asyncio.run(_serve(Gateway(ministack.app, arguments.sagemaker_runtime), arguments.listen))
+
+
+if __name__ == "__main__":
+    main()
