@@ -1,4 +1,6 @@
-"""Labelled bins in memory: a folder in the inbox layout beside an index.csv with id, expected_quantity and split.
+"""Labelled bins in memory: a folder in the inbox layout, its index.csv saying id, expected_quantity and split.
+
+A folder without an index is one split, "all", labelled by its metadata.
 
 A network sees pixels and nothing else. The recorded quantity is the label; ids, file sizes and original resolutions
 are correlated with it and never leave this module.
@@ -6,6 +8,7 @@ are correlated with it and never leave this module.
 
 import csv
 import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +21,7 @@ from model.pictures import decode, squash
 
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
 IMAGE_FOLDERS = ("bin-images", "resized-224/bin-images")
+WHOLE = "all"
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -48,13 +52,15 @@ def picture_paths(root: Path, split: str) -> list[tuple[str, int, Path]]:
     Raises FileNotFoundError when the folder, its index or a picture is missing; ValueError when a row is malformed
     or the split is empty.
     """
-    index = root / "index.csv"
-    if not index.is_file():
-        raise FileNotFoundError(f"{index} is missing: name a folder with index.csv and bin-images/")
     folder = next((root / name for name in IMAGE_FOLDERS if (root / name).is_dir()), None)
     if folder is None:
         raise FileNotFoundError(f"{root} holds no {' or '.join(IMAGE_FOLDERS)} folder")
-    found = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES}
+    found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    if split == WHOLE:
+        return [(bin_id, _recorded(folder.parent, bin_id), path) for bin_id, path in found.items()]
+    index = root / "index.csv"
+    if not index.is_file():
+        raise FileNotFoundError(f"{index} is missing: say which bins are in split {split!r} there, or use {WHOLE!r}")
     bins = []
     with index.open(newline="") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
@@ -71,6 +77,15 @@ def picture_paths(root: Path, split: str) -> list[tuple[str, int, Path]]:
     if not bins:
         raise ValueError(f"{index} has no bin in split {split!r}")
     return bins
+
+
+def _recorded(root: Path, bin_id: str) -> int:
+    """EXPECTED_QUANTITY of a bin, the sum of its items' quantities and so its true count if the record is right."""
+    path = root / "metadata" / f"{bin_id}.json"
+    try:
+        return int(json.loads(path.read_text())["EXPECTED_QUANTITY"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not give EXPECTED_QUANTITY as a whole number ({error!r})") from error
 
 
 def load_bins(root: Path, split: str, size: int, limit: int | None = None) -> Bins:

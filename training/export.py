@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import tarfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +58,11 @@ def write_onnx(network: nn.Module, size: int, path: Path) -> None:
     network.eval()
     example = torch.zeros(2, 3, size, size)
     batch = {"pictures": {0: "batch"}, "logits": {0: "batch"}}
-    torch.onnx.export(
-        network, (example,), path, input_names=["pictures"], output_names=["logits"], dynamic_axes=batch,
-        opset_version=17, dynamo=False,
-    )  # fmt: skip
+    with warnings.catch_warnings(category=DeprecationWarning, action="ignore"):
+        torch.onnx.export(
+            network, (example,), path, input_names=["pictures"], output_names=["logits"], dynamic_axes=batch,
+            opset_version=17, dynamo=False,
+        )  # fmt: skip  # the tracing exporter needs no package beyond onnx and folds the batch norms
 
 
 def served_logits(predictor: Predictor, bins: Bins) -> npt.NDArray[np.float64]:

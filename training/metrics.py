@@ -42,6 +42,8 @@ def balanced_accuracy(probabilities: Array, counts: Counts) -> float:
 
 def _standardised(value: npt.NDArray[np.floating], true: Counts) -> float:
     present = {k: weight for k, weight in STANDARD_MIX.items() if np.any(true == k)}
+    if not present:
+        return float("nan")
     return float(sum(w * np.mean(value[true == k]) for k, w in present.items()) / sum(present.values()))
 
 
@@ -112,11 +114,22 @@ def all_figures(probabilities: Array, counts: Counts) -> dict[str, float]:
 def bootstrap_intervals(
     probabilities: Array, counts: Counts, rounds: int = 1000, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """The 95% bootstrap interval of every figure, bins drawn with replacement."""
+    """The 95% bootstrap interval of every figure and of each class's exact share ("exact_0" ...), bins drawn with
+    replacement."""
     rng = np.random.default_rng(seed)
-    draws: dict[str, list[float]] = {name: [] for name in FIGURES}
+    draws: dict[str, list[float]] = {}
     for _ in range(rounds):
         chosen = rng.integers(0, len(counts), len(counts))
-        for name, value in all_figures(probabilities[chosen], counts[chosen]).items():
-            draws[name].append(value)
-    return {name: tuple(np.quantile(values, (0.025, 0.975)).tolist()) for name, values in draws.items()}
+        drawn = (probabilities[chosen], counts[chosen])
+        exact = {f"exact_{k}": share for k, share in per_class(*drawn).items()}
+        for name, value in (all_figures(*drawn) | exact).items():
+            draws.setdefault(name, []).append(value)
+    return {name: tuple(np.nanquantile(values, (0.025, 0.975)).tolist()) for name, values in draws.items()}
+
+
+def confusion(probabilities: Array, counts: Counts) -> Counts:
+    """How often each true label (row) was called each label (column), 6+ being one label."""
+    labels = probabilities.shape[1]
+    table = np.zeros((labels, labels), np.int64)
+    np.add.at(table, (np.minimum(counts, labels - 1), probabilities.argmax(1)), 1)
+    return table

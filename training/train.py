@@ -10,6 +10,7 @@ lowest log loss on val; test is never read here. A run that was killed goes on w
 import argparse
 import csv
 import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def learning_rate(done: float, peak: float) -> float:
     """One cycle over the run's share `done`: up in a straight line, down to zero along a cosine."""
     if done < WARM_UP:
         return peak * (0.04 + 0.96 * done / WARM_UP)
-    return peak * 0.5 * (1 + np.cos(np.pi * min(1.0, (done - WARM_UP) / (1 - WARM_UP))))
+    return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (done - WARM_UP) / (1 - WARM_UP))))
 
 
 def train(options: argparse.Namespace) -> dict[str, float]:
