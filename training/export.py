@@ -54,7 +54,7 @@ def code_digest() -> str:
 
 
 def write_onnx(network: nn.Module, size: int, path: Path) -> None:
-    """Export for any batch size."""
+    """Export for any batch size, by tracing: the batch norms are folded into the convolutions."""
     network.eval()
     example = torch.zeros(2, 3, size, size)
     batch = {"pictures": {0: "batch"}, "logits": {0: "batch"}}
@@ -62,7 +62,7 @@ def write_onnx(network: nn.Module, size: int, path: Path) -> None:
         torch.onnx.export(
             network, (example,), path, input_names=["pictures"], output_names=["logits"], dynamic_axes=batch,
             opset_version=17, dynamo=False,
-        )  # fmt: skip  # the tracing exporter needs no package beyond onnx and folds the batch norms
+        )  # fmt: skip
 
 
 def served_logits(predictor: Predictor, bins: Bins) -> npt.NDArray[np.float64]:

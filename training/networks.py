@@ -28,7 +28,7 @@ def build_network(dropout: float = 0.2, drop_path: float = 0.15, weights: Path |
     network = timm.create_model(BACKBONE, drop_rate=dropout, drop_path_rate=drop_path)
     if weights is not None:
         ours, theirs = network.state_dict(), torch.load(weights, map_location="cpu", weights_only=True)
-        if [tensor.shape for tensor in ours.values()] != [tensor.shape for tensor in theirs.values()]:
+        if [tensor.shape for tensor in ours.values()] != [getattr(tensor, "shape", None) for tensor in theirs.values()]:
             raise ValueError(f"{weights} does not hold the weights of {BACKBONE}: name those of its ImageNet training")
         network.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))
     network.reset_classifier(len(LABELS))
