@@ -9,7 +9,6 @@ torch on real val bins before the artifact counts as made.
 import argparse
 import hashlib
 import json
-import tarfile
 import warnings
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from model.predictor import Predictor
+from model.predictor import ARTIFACT, Predictor
 
 from .data import LABELS, Bins, digest, load_bins
 from .metrics import all_figures, log_loss
@@ -27,7 +26,6 @@ from .networks import MEAN, STD, build_network
 from .train import normalise
 
 NAME = "efficientnet-lite0-224"
-MODEL_FOLDER = Path(__file__).parents[1] / "model"
 CODE = ("data.py", "networks.py", "augment.py", "train.py")
 PARITY = 1e-3  # greatest difference between torch's and ONNX Runtime's logits
 
@@ -113,9 +111,10 @@ def export(run: Path, data: Path, out: Path, *, flip: bool, limit: int | None = 
     few = Bins(validation.ids[:64], validation.pixels[:64], validation.counts[:64])
     difference = check_parity(network, predictor, few)
     logits = served_logits(predictor, validation)
-    about["temperature"] = fit_temperature(logits, validation.counts)
-    figures = all_figures(softmax(logits / about["temperature"]), validation.counts)
+    temperature = fit_temperature(logits, validation.counts)
+    figures = all_figures(softmax(logits / temperature), validation.counts)
     before = all_figures(softmax(logits), validation.counts)
+    about["temperature"] = temperature
     about["metrics"] = {
         "val": {name: round(value, 4) for name, value in figures.items()},
         "val_calibration_error_before": round(before["calibration_error"], 4),
@@ -132,27 +131,16 @@ def write_json(out: Path, about: dict[str, object]) -> None:
     (out / "counter.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
-def pack(path: Path) -> None:
-    """Write model.tar.gz as SageMaker unpacks it: the files of model/, the artifact among them, at its root."""
-    with tarfile.open(path, "w:gz") as archive:
-        for file in sorted(MODEL_FOLDER.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                archive.add(file, file.relative_to(MODEL_FOLDER).as_posix())
-
-
 def main() -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(description="Make the artifact that the endpoint serves.")
     parser.add_argument("--run", type=Path, required=True, help="folder that training.train wrote")
     parser.add_argument("--data", type=Path, required=True, help="folder with bin pictures and index.csv")
-    parser.add_argument("--out", type=Path, default=MODEL_FOLDER / "artifact")
+    parser.add_argument("--out", type=Path, default=ARTIFACT)
     parser.add_argument("--flip", action="store_true", help="average over the mirror image: twice the time a picture")
     parser.add_argument("--limit", type=int, help="calibrate on the first so many bins of val: a quick try")
-    parser.add_argument("--tar", type=Path, help="also write model.tar.gz here")
     options = parser.parse_args()
     print(json.dumps(export(options.run, options.data, options.out, flip=options.flip, limit=options.limit), indent=2))
-    if options.tar:
-        pack(options.tar)
 
 
 if __name__ == "__main__":
