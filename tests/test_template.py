@@ -1,0 +1,151 @@
+"""What must stay true of template.yaml, whatever else changes in it."""
+
+import json
+
+import pytest
+
+from inventory.inspection import CHECKER_TIMEOUT
+from inventory.verdict import SEVERITIES
+from tests.template import resource, template
+
+FUNCTIONS = ["Checker", "Counter", "Watchdog"]
+GLOBALS = template()["Globals"]["Function"]
+
+
+def of_type(kind):
+    return {name: body["Properties"] for name, body in template()["Resources"].items() if body["Type"] == kind}
+
+
+def statements(policy_document):
+    return policy_document["Statement"]
+
+
+def function_statements(name):
+    return [s for policy in resource(name)["Policies"] for s in policy.get("Statement", [])]
+
+
+def test_the_inbox_is_private_encrypted_and_takes_tls_only():
+    bucket = resource("InboxBucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    (statement,) = statements(resource("InboxBucketPolicy")["PolicyDocument"])
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert len(statement["Resource"]) == 2
+    assert "Condition" not in template()["Resources"]["InboxBucketPolicy"]
+
+
+def test_only_the_inbox_bucket_of_this_account_may_write_to_the_queue():
+    (statement,) = statements(resource("InboxQueuePolicy")["PolicyDocument"])
+    assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert statement["Action"] == "sqs:SendMessage"
+    bucket_arn = "arn:${AWS::Partition}:s3:::" + resource("InboxBucket")["BucketName"]["Sub"]
+    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"] == {"Sub": bucket_arn}
+    assert "aws:SourceAccount" in statement["Condition"]["StringEquals"]
+
+
+def test_a_message_never_comes_back_while_it_is_worked_on_and_fails_five_times():
+    queue = resource("InboxQueue")
+    assert queue["VisibilityTimeout"] >= 6 * GLOBALS["Timeout"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert resource("InboxDeadLetters")["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
+
+
+def test_the_checker_knows_its_own_timeout():
+    assert GLOBALS["Timeout"] == CHECKER_TIMEOUT.total_seconds()
+
+
+def test_one_bad_message_does_not_send_back_its_batch_and_concurrency_is_bounded():
+    source = resource("Checker")["Events"]["Inbox"]["Properties"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
+
+
+@pytest.mark.parametrize("queue", ["InboxQueue", "InboxDeadLetters"])
+def test_queues_are_encrypted(queue):
+    assert resource(queue)["SqsManagedSseEnabled"] is True
+
+
+def test_checks_are_encrypted_recoverable_and_outlive_the_stack():
+    table = resource("ChecksTable")
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    for name in ("ChecksTable", "InboxBucket"):
+        assert template()["Resources"][name]["DeletionPolicy"] == "Retain"
+        assert template()["Resources"][name]["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_may_do_nothing_everywhere(function):
+    for statement in function_statements(function):
+        assert statement["Effect"] == "Allow"
+        assert "*" not in json.dumps(statement["Action"])
+        assert statement["Resource"] != "*"
+
+
+def test_each_function_may_do_what_it_does_and_no_more():
+    actions = {
+        name: sorted(
+            action
+            for s in function_statements(name)
+            for action in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])
+        )
+        for name in FUNCTIONS
+    }
+    assert actions == {
+        "Checker": [
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "sagemaker:InvokeEndpoint",
+            "sns:Publish",
+        ],
+        "Counter": ["sagemaker:InvokeEndpoint"],
+        "Watchdog": ["dynamodb:Query", "dynamodb:UpdateItem", "sns:Publish"],
+    }
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_logs_do_not_stay_for_ever(function):
+    log = resource(f"{function}Logs")
+    assert log["LogGroupName"] == {"Sub": f"/aws/lambda/${{{function}}}"}
+    assert log["RetentionInDays"] <= 90
+
+
+def test_functions_are_traced():
+    assert GLOBALS["Tracing"] == "Active"
+
+
+def test_the_counter_answers_only_signed_requests():
+    assert resource("Counter")["FunctionUrlConfig"] == {"AuthType": "AWS_IAM"}
+
+
+def test_the_email_gets_only_what_is_more_likely_wrong_than_right():
+    subscription = template()["Resources"]["HighSeverityEmail"]
+    assert subscription["Condition"] == "HasAlertEmail"
+    (severity,) = subscription["Properties"]["FilterPolicy"]["severity"]
+    assert {name: least for least, name in SEVERITIES}[severity] >= 0.5
+
+
+def test_every_alarm_tells_somebody():
+    alarms = of_type("AWS::CloudWatch::Alarm")
+    watched = {(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms.values()}
+    assert watched >= {
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+        ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
+        ("AWS/Lambda", "Errors"),
+        ("bincheck", "EndpointErrors"),
+    }
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == [{"Ref": "OperationsTopic"}]
+        assert alarm["AlarmDescription"]
+
+
+def test_every_parameter_says_what_it_is():
+    assert all(parameter["Description"] for parameter in template()["Parameters"].values())
+
+
+def test_numbers_that_sam_local_would_drop_are_quoted():
+    assert not [name for name, p in template()["Parameters"].items() if isinstance(p.get("Default"), float)]
