@@ -10,6 +10,7 @@ the pinned version:
 - **SageMaker's runtime API.** Calls are signed and authorized here like any other, then passed on to the endpoint server.
 - **No lost messages.** ministack takes and deletes messages in threads that replace a queue's list, while others append
   to it. All of that is put under the lock that only some of it takes.
+- **Numbers.** A mapping's MaximumConcurrency that is a `!Ref` to a parameter arrives as text, which stops the poller.
 - **Checkpoints.** State is saved on a graceful stop only. It is saved in between as well, so that a killed run loses
   seconds.
 """
@@ -34,7 +35,7 @@ from hypercorn.config import Config
 from ministack import app as ministack
 from ministack.core import iam_evaluator, persistence
 from ministack.core.router import extract_access_key_id
-from ministack.services import s3, sns, sqs
+from ministack.services import lambda_svc, s3, sns, sqs
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -132,6 +133,19 @@ def guard_queues() -> None:
     sns._deliver_to_sqs = locked(sns._deliver_to_sqs)
 
 
+def read_concurrency_as_number() -> None:
+    """Let an event source mapping's MaximumConcurrency be text, as a `!Ref` to a parameter leaves it."""
+    original = lambda_svc._sqs_esm_concurrency
+
+    def with_number(mapping: dict[str, Any], *rest: Any) -> Any:
+        scaling = mapping.get("ScalingConfig") or {}
+        if isinstance(scaling.get("MaximumConcurrency"), str):
+            scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
+        return original(mapping, *rest)
+
+    lambda_svc._sqs_esm_concurrency = with_number
+
+
 async def checkpoint(gateway: Gateway) -> None:
     """Save the state now and then, whenever there were requests since, until cancelled."""
     interval_s, saved_at_request = CHECKPOINT_INTERVAL_S, gateway.requests_served
@@ -166,6 +180,7 @@ def main() -> None:
     parser.add_argument("--sagemaker-runtime", help="address of the endpoint server")
     arguments = parser.parse_args()
     guard_queues()
+    read_concurrency_as_number()
     logging.getLogger("persistence").setLevel(logging.WARNING)
     with holding(arguments.folder, "cloud", arguments.listen):
         asyncio.run(_serve(Gateway(ministack.app, arguments.sagemaker_runtime), arguments.listen))

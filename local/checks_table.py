@@ -1,0 +1,55 @@
+"""Checks as tables and charts for a terminal."""
+
+from collections.abc import Iterable
+
+from inventory.checks import Check
+from rich.table import Table
+from rich.text import Text
+
+STYLES = {"match": "green", "mismatch": "red", "waiting": "yellow", "rejected": "magenta"}
+BAR_WIDTH = 40
+
+
+def checks_table(checks: Iterable[Check]) -> Table:
+    """Bin, expected, predicted, suspicion and status of some checks."""
+    table = Table(header_style="bold")
+    table.add_column("bin", overflow="fold")
+    for heading in ("expected", "predicted", "suspicion"):
+        table.add_column(heading, justify="right")
+    table.add_column("status")
+    table.add_column("checked at", style="dim")
+    for check in checks:
+        table.add_row(
+            Text(check.bin),
+            _number(check.expected),
+            _predicted(check),
+            "–" if check.suspicion is None else f"{check.suspicion:.0%}",
+            Text(_status(check), STYLES[check.status]),
+            check.checked_at[:19],
+        )
+    return table
+
+
+def probabilities_chart(check: Check) -> Table:
+    """How likely the model finds each count; the recorded one is marked."""
+    table = Table.grid(padding=(0, 1))
+    for label, share in sorted((check.probabilities or {}).items()):
+        recorded = " ← recorded" if label == str(check.expected) else ""
+        table.add_row(Text(label, justify="right"), Text("█" * round(share * BAR_WIDTH)), Text(f"{share:.0%}{recorded}"))
+    return table
+
+
+def _number(count: int | None) -> str:
+    return "–" if count is None else str(count)
+
+
+def _predicted(check: Check) -> str:
+    """The count, as `6+` where the model's last label is open."""
+    label = f"{check.predicted}+"
+    return label if label in (check.probabilities or {}) else _number(check.predicted)
+
+
+def _status(check: Check) -> str:
+    if check.status == "mismatch":
+        return f"mismatch: {abs(check.difference or 0)} {check.direction} ({check.severity})"
+    return check.status

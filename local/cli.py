@@ -1,0 +1,69 @@
+"""The `bincheck` command."""
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from rich.console import Console
+
+from local.aws import NotDeployed
+from local.cloud import NotRunning
+from local.commands import bins, checks, cloud, demo, endpoint, watching
+from local.dropping import NothingToDrop
+from local.exits import EXPLAINED, FAILED, NOTHING_THERE
+from local.sam import SamFailed
+from local.service import ServiceFailed
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Does the photograph of a warehouse bin show as many objects as its record says?",
+    epilog=EXPLAINED,
+)
+for command, panel in (
+    (demo.demo, "See it work"),
+    (cloud.up, "The embedded cloud"),
+    (cloud.status, "The embedded cloud"),
+    (cloud.down, "The embedded cloud"),
+    (bins.drop, "Bins, here or in AWS"),
+    (watching.watch, "Bins, here or in AWS"),
+    (checks.mismatches, "Bins, here or in AWS"),
+    (checks.show, "Bins, here or in AWS"),
+    (bins.redrive, "Bins, here or in AWS"),
+    (endpoint.endpoint, "The model"),
+):
+    app.command(rich_help_panel=panel)(command)
+
+
+def main() -> None:
+    """Run the command line; faults that a user can mend end in one line and their exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except (NotRunning, NotDeployed) as error:
+        _fail(str(error), NOTHING_THERE)
+    except (ServiceFailed, SamFailed, NothingToDrop) as error:
+        _fail(str(error), FAILED)
+    except NoCredentialsError:
+        _fail("AWS credentials are missing: set AWS_PROFILE, or run `aws configure`", FAILED)
+    except NoRegionError:
+        _fail("the AWS region is missing: set AWS_REGION, or the region of your profile", FAILED)
+    except (BotoCoreError, ClientError) as error:
+        _fail(str(error), FAILED)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End like Ctrl-C does, so that what was started is stopped and what was subscribed is removed."""
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, code: int) -> None:
+    Console(stderr=True).print(f"[red]bincheck:[/] {message}", highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The sub-commands of `bincheck`, a file for each subject."""

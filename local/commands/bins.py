@@ -1,0 +1,54 @@
+"""`bincheck drop` and `redrive`: bins on their way into a check."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from local import dropping
+from local.aws import Cloud
+from local.commands.place import StackName, chosen
+from local.exits import FAILED
+from local.progress import track_drop
+from local.queues import redrive as move_dead_letters
+
+FAILURES_SHOWN = 5
+console = Console()
+
+
+def drop(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Folders, files, or s3://bucket[/prefix].")],
+    stack: StackName = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many bins.")] = None,
+    site: Annotated[str, typer.Option(help="Put them under this site, e.g. warehouse-7.")] = "",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Uploads at once.")] = dropping.WORKERS,
+) -> None:
+    """Drop bins into the inbox.
+
+    A folder holds [bold]bin-images/<id>.jpg[/] beside [bold]metadata/<id>.json[/], or such folders per site. What the
+    inbox holds already, with the same content, is skipped: run it again after a break and it goes on. A public bucket
+    needs no credentials.
+
+    [dim]$[/] bincheck drop samples
+    [dim]$[/] bincheck drop ~/photos --site warehouse-7 --limit 100
+    [dim]$[/] bincheck drop s3://aft-vbi-pds --limit 50
+    [dim]$[/] bincheck drop bins/bin-images/523.jpg bins/metadata/523.json --stack bincheck
+    """
+    inbox = chosen(stack)
+    sources = dropping.find(paths, Cloud.aws(), site, limit)
+    outcomes = list(track_drop(dropping.drop(sources, inbox, workers), dropping.count(paths, limit), console))
+    failures = outcomes_failed = [dropped for dropped in outcomes if dropped.outcome == "failed"]
+    for dropped in failures[:FAILURES_SHOWN]:
+        console.print(f"[red]{dropped.key}[/]: {dropped.reason}", highlight=False)
+    if outcomes_failed:
+        console.print(f"{len(failures)} files failed. Run the same command again: it goes on where it is.")
+        raise typer.Exit(FAILED)
+
+
+def redrive(stack: StackName = None) -> None:
+    """Give uploads that failed five times another chance: move the dead letters back to the inbox queue.
+
+    Mend the cause first (`bincheck status`, the Checker's log), else they come back.
+    """
+    moved = sum(move_dead_letters(chosen(stack)))
+    console.print(f"{moved} dead letters moved back to the inbox queue.")

@@ -1,0 +1,104 @@
+"""`bincheck demo`: everything once, from nothing to alerts, and nothing left behind."""
+
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.rule import Rule
+
+from local import demo as run
+from local import dropping
+from local.aws import Cloud, Stack
+from local.checks_table import checks_table
+from local.cloud import EmbeddedCloud
+from local.commands.place import embedded
+from local.commands.watching import line
+from local.exits import FAILED, INCOMPLETE
+from local.progress import bar, track_drop
+from local.sam import ROOT
+from local.subscription import subscribed
+
+ROWS_SHOWN = 30
+ALERTS_SHOWN = 5
+console = Console(highlight=False)
+
+
+def demo(
+    bins: Annotated[
+        str, typer.Argument(metavar="[BINS]", help="A folder or s3://bucket[/prefix] in the inbox layout.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many bins.")] = None,
+) -> None:
+    """See it work: start the embedded cloud, drop bins, wait for their checks, show them and their alerts, stop.
+
+    It uses a state of its own, fresh each time, and leaves what `bincheck up` keeps alone. Exit code 4 when not every
+    bin was checked in time.
+
+    [dim]$[/] bincheck demo
+    [dim]$[/] bincheck demo ~/photos --limit 50
+    [dim]$[/] bincheck demo s3://aft-vbi-pds --limit 50
+    """
+    source = bins or str(ROOT / "samples")
+    cloud = EmbeddedCloud(embedded().folder / "demo")
+    cloud.down(forget=True)
+    started = time.monotonic()
+    try:
+        with console.status("Starting") as status:
+            stack = cloud.up(lambda doing: status.update(f"{doing} …"))
+        console.print(f"The embedded cloud runs and template.yaml is deployed to it ({time.monotonic() - started:.0f} s).")
+        findings = _drop_and_wait(stack, source, limit)
+        problems = list(findings.problems())
+        _tell(findings)
+    finally:
+        with console.status("Stopping what was started …"):
+            cloud.down()
+    for problem in problems:
+        console.print(f"[red]✗[/] {problem}. The logs are in {cloud.logs}")
+    if findings.uploads_left or findings.statuses["unchecked"]:
+        raise typer.Exit(INCOMPLETE)
+    if problems:
+        raise typer.Exit(FAILED)
+    console.print("[green]✓[/] Every bin was checked, every alert arrived once, nothing is left in queue or dead letters.")
+    _look_next(bins)
+
+
+def _drop_and_wait(stack: Stack, source: str, limit: int | None) -> run.Findings:
+    dropped_bins = run.Bins()
+    sources = dropping.find([source], Cloud.aws(), limit=limit)
+    with subscribed(stack) as subscription:
+        for dropped in track_drop(dropping.drop(sources, stack), dropping.count([source], limit), console):
+            dropped_bins.add(dropped)
+        for failure in dropped_bins.failures:
+            console.print(f"[red]{failure.key}[/]: {failure.reason}")
+        with bar(console) as progress:
+            task = progress.add_task("Checking bins ", total=len(dropped_bins.parts))
+            for settled in run.settle(stack, dropped_bins):
+                progress.update(task, advance=settled)
+        return run.examine(stack, dropped_bins, subscription)
+
+
+def _tell(findings: run.Findings) -> None:
+    checks = run.most_suspicious(findings.checks.values(), ROWS_SHOWN)
+    left_out = len(findings.checks) - len(checks)
+    console.print(checks_table(checks), f"… and {left_out} more." if left_out > 0 else "")
+    counts = " + ".join(f"{number} {status}" for status, number in sorted(findings.statuses.items()))
+    console.print(f"{len(findings.checks)} bins = {counts}.")
+    agreeing, compared = findings.agreement
+    if compared:
+        console.print(f"Picture and record agree for {agreeing} of {compared} ({agreeing / compared:.1%}).")
+    console.print(Rule("What a subscriber received", align="left", style="dim"))
+    for alert in sorted(findings.alerts, key=lambda alert: -(alert["suspicion"] or 0))[:ALERTS_SHOWN]:
+        console.print(line(alert))
+    console.print(f"{len(findings.alerts)} alerts in all.")
+
+
+def _look_next(bins: str) -> None:
+    console.print(
+        "\nNext, with a cloud that stays:\n"
+        "  uv run bincheck up\n"
+        f"  uv run bincheck drop {bins or 'samples'}\n"
+        "  uv run bincheck watch --severity high      (in another terminal)\n"
+        "  uv run bincheck mismatches                 and  uv run bincheck show BIN\n"
+        "The README says how to deploy the same template to AWS."
+    )

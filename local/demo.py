@@ -1,0 +1,140 @@
+"""A run from beginning to end: drop bins, wait for their checks, and hold the alerts against them."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from inventory.bins import Bin, Part, locate
+from inventory.checks import Check
+
+from local.aws import Stack
+from local.dropping import Dropped
+from local.queues import depth
+from local.subscription import Alert, Subscription
+
+POLL_S = 0.5
+STALLED_S = 180.0
+"""How long nothing may happen before the run is given up. The queue's visibility timeout is longer, so a message that
+failed once is not waited for."""
+ALERTS_PATIENCE_S = 15.0
+
+
+@dataclass
+class Bins:
+    """The bins that were dropped, each with the parts that came."""
+
+    parts: dict[Bin, set[Part]] = field(default_factory=dict)
+    failures: list[Dropped] = field(default_factory=list)
+
+    def add(self, dropped: Dropped) -> None:
+        if dropped.outcome == "failed":
+            self.failures.append(dropped)
+        else:
+            self.parts.setdefault(dropped.bin, set()).add(locate(dropped.key)[1])
+
+    def is_settled(self, bin: Bin, check: Check | None) -> bool:
+        """Whether this newest check of a bin is one that only another upload can change."""
+        return check is not None and (check.status != "waiting" or len(self.parts[bin]) == 1)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a run showed. `checks` has the newest check of each bin, None for a bin without one."""
+
+    checks: dict[Bin, Check | None]
+    alerts: Sequence[Alert]
+    uploads_left: int
+    dead_letters: int
+
+    @property
+    def statuses(self) -> Counter[str]:
+        return Counter(check.status if check else "unchecked" for check in self.checks.values())
+
+    @property
+    def agreement(self) -> tuple[int, int]:
+        """How many bins' pictures agree with their records, of how many that could be compared."""
+        return self.statuses["match"], self.statuses["match"] + self.statuses["mismatch"]
+
+    def problems(self) -> Iterator[str]:
+        """What is not as it has to be."""
+        if missing := self.statuses["unchecked"]:
+            yield f"{missing} bins were never checked"
+        if self.uploads_left:
+            yield f"{self.uploads_left} uploads are still in the queue"
+        if self.dead_letters:
+            yield f"{self.dead_letters} uploads are in the dead letters"
+        received = Counter(alert["check_id"] for alert in self.alerts)
+        expected = {check.check_id for check in self.checks.values() if check and check.status in ("mismatch", "rejected")}
+        if lost := expected - received.keys():
+            yield f"{len(lost)} alerts did not reach the subscriber"
+        if doubled := sum(number - 1 for number in received.values()):
+            yield f"{doubled} alerts came twice"
+
+
+def newest(checks: Sequence[Check]) -> Check | None:
+    """The newest of a bin's checks, which come the oldest first."""
+    return checks[-1] if checks else None
+
+
+def settle(stack: Stack, bins: Bins, stalled_s: float = STALLED_S) -> Iterator[int]:
+    """Wait until every bin has its check, telling after each look how many more have it now.
+
+    Uploads are checked in about the order in which they came, so most looks ask for a few bins only. Ends without all
+    of them when nothing has changed for `stalled_s`.
+    """
+    pending = list(bins.parts)
+    changed_at, left_before = time.monotonic(), -1
+    while pending:
+        left = depth(stack, stack.inbox_queue_url)
+        still_pending = _unsettled(stack, bins, pending, look_at_all=left == 0)
+        settled = len(pending) - len(still_pending)
+        if settled or left != left_before:
+            changed_at = time.monotonic()
+        elif time.monotonic() - changed_at > stalled_s:
+            return
+        pending, left_before = still_pending, left
+        yield settled
+        if pending:
+            time.sleep(POLL_S)
+
+
+def collect(subscription: Subscription, expected: int, patience_s: float = ALERTS_PATIENCE_S) -> list[Alert]:
+    """Take the alerts that have arrived: until so many are there and no more come, or patience ends."""
+    alerts: list[Alert] = []
+    deadline = time.monotonic() + patience_s
+    while True:
+        came = subscription.receive(wait_s=1 if len(alerts) >= expected else 2)
+        alerts += came
+        if not came and (len(alerts) >= expected or time.monotonic() > deadline):
+            return alerts
+
+
+def examine(stack: Stack, bins: Bins, subscription: Subscription) -> Findings:
+    """What a run that has settled shows."""
+    checks = {bin: newest(stack.checks.of_bin(bin.name)) for bin in bins.parts}
+    expected = sum(1 for check in checks.values() if check and check.status in ("mismatch", "rejected"))
+    return Findings(
+        checks,
+        collect(subscription, expected),
+        uploads_left=depth(stack, stack.inbox_queue_url),
+        dead_letters=depth(stack, stack.dead_letters_url),
+    )
+
+
+def most_suspicious(checks: Iterable[Check | None], limit: int) -> list[Check]:
+    """The checks to look at first: mismatches by suspicion, then what could not be checked, then the rest."""
+    rank = {"mismatch": 0, "rejected": 1, "waiting": 2, "match": 3}
+    made = [check for check in checks if check]
+    return sorted(made, key=lambda check: (rank[check.status], -(check.suspicion or 0), check.bin))[:limit]
+
+
+def _unsettled(stack: Stack, bins: Bins, pending: Sequence[Bin], *, look_at_all: bool) -> list[Bin]:
+    unsettled = []
+    for position, bin in enumerate(pending):
+        if bins.is_settled(bin, newest(stack.checks.of_bin(bin.name))):
+            continue
+        unsettled.append(bin)
+        if not look_at_all:
+            return [*unsettled, *pending[position + 1 :]]
+    return unsettled

@@ -1,0 +1,36 @@
+"""Progress bars."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from local.dropping import Dropped
+
+
+def bar(console: Console) -> Progress:
+    """Description, bar, so many of how many, how long it will take yet."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def track_drop(files: Iterator[Dropped], total: int | None, console: Console) -> Iterator[Dropped]:
+    """Pass the files through, with a bar, and a summary at the end."""
+    counts: Counter[str] = Counter()
+    size_bytes = 0
+    with bar(console) as progress:
+        task = progress.add_task("Dropping files", total=total)
+        for dropped in files:
+            counts[dropped.outcome] += 1
+            size_bytes += dropped.size_bytes if dropped.outcome == "uploaded" else 0
+            progress.update(task, advance=1)
+            yield dropped
+        progress.update(task, total=sum(counts.values()))
+    told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
+    console.print(f"Files: {told} ({size_bytes / 1e6:.1f} MB sent).", highlight=False)
