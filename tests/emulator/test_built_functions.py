@@ -1,0 +1,108 @@
+"""The functions as `sam build` makes them, under Amazon's emulator, on the very payloads of `events/`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.emulator.emulator import clean_interpreter, running
+
+EVENTS = Path(__file__).parents[2] / "events"
+SAMPLES = Path(__file__).parents[2] / "samples"
+INBOX = {"Köln 1/bin-images/50%25 + 1.jpg": "bin-images/r003.jpg"} | {
+    key: key for key in ("bin-images/r003.jpg", "metadata/r003.json")
+}
+
+
+def event(case):
+    return json.loads((EVENTS / f"{case}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    return clean_interpreter(tmp_path_factory.mktemp("emulator") / "python")
+
+
+@pytest.fixture(scope="module")
+def invoke(python, embedded, stack, tmp_path_factory):
+    """Runs a built function on events, in the stack's own environment for it; as a function of name and cases."""
+    for key, sample in INBOX.items():
+        stack.cloud.s3().upload_file(str(SAMPLES / sample), stack.inbox_bucket, key)
+
+    def invoke(function, *cases):
+        deployed = stack.cloud.functions().get_function_configuration(
+            FunctionName=stack.outputs[f"{function}FunctionName"]
+        )
+        environment = {
+            **deployed["Environment"]["Variables"],
+            "AWS_ENDPOINT_URL": stack.cloud.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_LAMBDA_FUNCTION_NAME": function,
+        }
+        log = tmp_path_factory.mktemp(function) / "log"
+        built = embedded.folder / "build" / function
+        with running(python, built, deployed["Handler"], environment, log) as emulated:
+            return [emulated.invoke(event(case)) for case in cases]
+
+    return invoke
+
+
+@pytest.fixture(scope="module")
+def checker_answers(invoke):
+    cases = [
+        "image-upload",
+        "metadata-upload",
+        "sqs-batch",
+        "sqs-batch-with-poison",
+        "url-encoded-key",
+        "s3-test-event",
+        "unknown-key",
+    ]
+    return dict(zip(cases, invoke("Checker", *cases), strict=True))
+
+
+def statuses(stack, bin):
+    return [check.status for check in stack.checks.of_bin(bin)]
+
+
+def test_either_upload_of_a_pair_leads_to_the_one_check(checker_answers, stack):
+    assert checker_answers["image-upload"] == checker_answers["metadata-upload"]
+    (check,) = stack.checks.of_bin("r003")
+    assert checker_answers["image-upload"] == [check.check_id]
+    assert check.expected == 3
+
+
+def test_only_the_poisoned_message_of_a_batch_goes_back(checker_answers):
+    assert checker_answers["sqs-batch"] == {"batchItemFailures": []}
+    (failure,) = checker_answers["sqs-batch-with-poison"]["batchItemFailures"]
+    assert failure["itemIdentifier"] == event("sqs-batch-with-poison")["Records"][0]["messageId"]
+
+
+def test_an_encoded_key_names_the_object_as_it_was_uploaded(checker_answers, stack):
+    assert statuses(stack, "Köln 1/50%25 + 1") == ["waiting"]
+
+
+def test_an_unknown_key_is_rejected_and_the_test_event_ignored(checker_answers, stack):
+    assert statuses(stack, "notes/read me.txt") == ["rejected"]
+    assert checker_answers["s3-test-event"] == []
+
+
+def test_the_counter_counts_what_it_is_given(invoke):
+    direct, over_url, text = invoke("Counter", "counter-call", "counter-url-call", "counter-url-call-with-text")
+    assert direct["count"] == max(range(7), key=lambda label: direct["probabilities"][label])
+    assert over_url["statusCode"] == 200
+    assert json.loads(over_url["body"]) == direct
+    assert text["statusCode"] == 400
+    assert "neither JPEG nor PNG" in text["body"]
+
+
+def test_the_watchdog_wakes_on_its_schedule(invoke):
+    (answer,) = invoke("Watchdog", "watchdog-schedule")
+    assert answer["alerted"] >= 0
+
+
+def test_every_event_is_used_here(request):
+    source = Path(__file__).read_text()
+    assert [path.name for path in EVENTS.glob("*.json") if f'"{path.stem}"' not in source] == []
