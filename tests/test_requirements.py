@@ -1,0 +1,31 @@
+"""The packages that leave this repository are the ones that its tests ran with."""
+
+import tomllib
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+LOCKED = {
+    (package["name"], package.get("version")) for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+}
+
+
+def pins(path):
+    lines = (line.split("#")[0].split(";")[0].strip() for line in (ROOT / path).read_text().splitlines())
+    return dict(line.split("==") for line in lines if line)
+
+
+@pytest.mark.parametrize("path", ["functions/requirements.txt", "model/code/requirements.txt"])
+def test_deployed_packages_are_pinned_as_in_the_lock(path):
+    assert pins(path).items() <= LOCKED
+
+
+def test_the_functions_list_also_what_their_packages_need():
+    listed = pins("functions/requirements.txt")
+    for name in listed:
+        for requirement in map(Requirement, requires(name) or []):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": "tracer"}):
+                assert requirement.name.replace("_", "-") in listed, f"{name} needs {requirement.name}"
