@@ -11,6 +11,7 @@ import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
 from inventory.checks import ChecksTable
 
 if TYPE_CHECKING:
@@ -63,37 +64,34 @@ class Cloud:
         return cls(session, url)
 
     def s3(self, *, signed: bool = True) -> "S3Client":
-        return self._client("s3", **({} if signed else {"signature_version": UNSIGNED}))
+        return self.session.client("s3", **self._options(**({} if signed else {"signature_version": UNSIGNED})))
 
     def sqs(self) -> "SQSClient":
-        return self._client("sqs")
+        return self.session.client("sqs", **self._options())
 
     def sns(self) -> "SNSClient":
-        return self._client("sns")
+        return self.session.client("sns", **self._options())
 
     def cloudformation(self) -> "CloudFormationClient":
-        return self._client("cloudformation")
+        return self.session.client("cloudformation", **self._options())
 
     def functions(self) -> "LambdaClient":
-        return self._client("lambda", read_timeout=120)
+        return self.session.client("lambda", **self._options(read_timeout=120))
 
     def sagemaker_runtime(self) -> "SageMakerRuntimeClient":
-        return self._client("sagemaker-runtime")
+        return self.session.client("sagemaker-runtime", **self._options())
 
     def checks(self, table_name: str) -> ChecksTable:
-        dynamodb = self.session.resource("dynamodb", endpoint_url=self.endpoint_url, config=self._config())
-        return ChecksTable(dynamodb.Table(table_name))
+        return ChecksTable(self.session.resource("dynamodb", **self._options()).Table(table_name))
 
-    def _client(self, service: Any, **options: Any) -> Any:
-        return self.session.client(service, endpoint_url=self.endpoint_url, config=self._config(**options))
-
-    def _config(self, **options: Any) -> Config:
-        local = {"proxies": {}, "s3": {"addressing_style": "path"}} if self.endpoint_url else {}
-        return Config(
+    def _options(self, **settings: Any) -> dict[str, Any]:
+        local: dict[str, Any] = {"proxies": {}, "s3": {"addressing_style": "path"}} if self.endpoint_url else {}
+        config = Config(
             max_pool_connections=CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": 5},
-            **{**local, **options},  # type: ignore[arg-type]
+            **{**local, **settings},
         )
+        return {"endpoint_url": self.endpoint_url, "config": config}
 
 
 @dataclass(frozen=True)

@@ -2,30 +2,33 @@
 
 from collections.abc import Iterable
 
-from inventory.checks import Check
 from rich.table import Table
 from rich.text import Text
 
+from inventory.checks import Check
+
 STYLES = {"match": "green", "mismatch": "red", "waiting": "yellow", "rejected": "magenta"}
 BAR_WIDTH = 40
+UNKNOWN = "-"
 
 
-def checks_table(checks: Iterable[Check]) -> Table:
-    """Bin, expected, predicted, suspicion and status of some checks."""
+def checks_table(checks: Iterable[Check], *, timed: bool = True) -> Table:
+    """Bin, expected, predicted, suspicion and status of some checks, and when they were made."""
     table = Table(header_style="bold")
     table.add_column("bin", overflow="fold")
     for heading in ("expected", "predicted", "suspicion"):
         table.add_column(heading, justify="right")
     table.add_column("status")
-    table.add_column("checked at", style="dim")
+    if timed:
+        table.add_column("checked at", style="dim", no_wrap=True)
     for check in checks:
         table.add_row(
             Text(check.bin),
             _number(check.expected),
             _predicted(check),
-            "–" if check.suspicion is None else f"{check.suspicion:.0%}",
+            UNKNOWN if check.suspicion is None else f"{check.suspicion:.0%}",
             Text(_status(check), STYLES[check.status]),
-            check.checked_at[:19],
+            *([check.checked_at[:16].replace("T", " ")] if timed else []),
         )
     return table
 
@@ -35,12 +38,13 @@ def probabilities_chart(check: Check) -> Table:
     table = Table.grid(padding=(0, 1))
     for label, share in sorted((check.probabilities or {}).items()):
         recorded = " ← recorded" if label == str(check.expected) else ""
-        table.add_row(Text(label, justify="right"), Text("█" * round(share * BAR_WIDTH)), Text(f"{share:.0%}{recorded}"))
+        bar = "█" * round(share * BAR_WIDTH)
+        table.add_row(Text(label, justify="right"), Text(bar), Text(f"{share:.0%}{recorded}"))
     return table
 
 
 def _number(count: int | None) -> str:
-    return "–" if count is None else str(count)
+    return UNKNOWN if count is None else str(count)
 
 
 def _predicted(check: Check) -> str:

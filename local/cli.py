@@ -55,7 +55,7 @@ def main() -> None:
         _fail(str(error), FAILED)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """End like Ctrl-C does, so that what was started is stopped and what was subscribed is removed."""
     raise KeyboardInterrupt
 

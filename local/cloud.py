@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -117,7 +118,7 @@ class EmbeddedCloud:
         """
         status = self.status()
         if status.stack is None or not status.running:
-            raise NotRunning("the embedded cloud does not run: start it with `bincheck up`, or name a stack with --stack")
+            raise NotRunning("the embedded cloud does not run: start it with `bincheck up`, or give --stack")
         return status.stack
 
     def _start_endpoint(self, report: Report) -> Running:
@@ -136,15 +137,11 @@ class EmbeddedCloud:
         self._cloud.stop()
         report("Starting the embedded cloud")
         arguments = [sys.executable, "-m", "local.ministack_server", str(self.folder)]
-        running = self._start(
-            self._cloud, [*arguments, "--sagemaker-runtime", endpoint_url], self._cloud_environment
-        )
+        running = self._start(self._cloud, [*arguments, "--sagemaker-runtime", endpoint_url], self._cloud_environment)
         self._know(cloud_endpoint_url=endpoint_url)
         return running
 
-    def _start(
-        self, service: Service, arguments: list[str], environment: Callable[[int], dict[str, str]]
-    ) -> Running:
+    def _start(self, service: Service, arguments: list[str], environment: Callable[[int], dict[str, str]]) -> Running:
         running = service.start(
             lambda descriptor: [*arguments, "--listen", str(descriptor)],
             environment,
@@ -162,10 +159,11 @@ class EmbeddedCloud:
         except NotDeployed:
             pass
         report("Building the functions")
-        template = sam.build(self.folder, self._parameters)
+        template = sam.build(self.logs / "sam-build.log")
         report("Deploying template.yaml")
         cloud.s3().create_bucket(Bucket=sam.ARTIFACTS_BUCKET)
-        sam.deploy(self.folder, template, STACK, self._parameters, cloud.endpoint_url or "")
+        log = self.logs / "sam-deploy.log"
+        sam.deploy(template, STACK, self._parameters, cloud.endpoint_url or "", log)
         return find_stack(cloud, STACK)
 
     def _cloud_environment(self, port: int) -> dict[str, str]:
@@ -200,7 +198,7 @@ class EmbeddedCloud:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def _known(self) -> dict[str, object]:
+    def _known(self) -> dict[str, Any]:
         """What was remembered of earlier runs; nothing when it is missing or damaged."""
         try:
             known = json.loads((self.folder / "known.json").read_text())
@@ -214,13 +212,10 @@ class EmbeddedCloud:
         written.replace(self.folder / "known.json")
 
     def _wipe(self) -> None:
-        for path in self.folder.iterdir():
-            if path.name == "lock":
-                continue
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        for name in ("state", "objects", "tmp", "logs"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for name in ("cloud.json", "endpoint.json", "known.json"):
+            (self.folder / name).unlink(missing_ok=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

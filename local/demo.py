@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from inventory.bins import Bin, Part, locate
 from inventory.checks import Check
-
 from local.aws import Stack
 from local.dropping import Dropped
 from local.queues import depth
 from local.subscription import Alert, Subscription
 
+ALERTING = ("mismatch", "rejected")
 POLL_S = 0.5
 STALLED_S = 180.0
 """How long nothing may happen before the run is given up. The queue's visibility timeout is longer, so a message that
@@ -56,6 +56,11 @@ class Findings:
         """How many bins' pictures agree with their records, of how many that could be compared."""
         return self.statuses["match"], self.statuses["match"] + self.statuses["mismatch"]
 
+    @property
+    def alerting(self) -> list[Check]:
+        """The checks that call for an alert at once."""
+        return [check for check in self.checks.values() if check and check.status in ALERTING]
+
     def problems(self) -> Iterator[str]:
         """What is not as it has to be."""
         if missing := self.statuses["unchecked"]:
@@ -65,7 +70,7 @@ class Findings:
         if self.dead_letters:
             yield f"{self.dead_letters} uploads are in the dead letters"
         received = Counter(alert["check_id"] for alert in self.alerts)
-        expected = {check.check_id for check in self.checks.values() if check and check.status in ("mismatch", "rejected")}
+        expected = {check.check_id for check in self.alerting}
         if lost := expected - received.keys():
             yield f"{len(lost)} alerts did not reach the subscriber"
         if doubled := sum(number - 1 for number in received.values()):
@@ -78,25 +83,24 @@ def newest(checks: Sequence[Check]) -> Check | None:
 
 
 def settle(stack: Stack, bins: Bins, stalled_s: float = STALLED_S) -> Iterator[int]:
-    """Wait until every bin has its check, telling after each look how many more have it now.
+    """Wait until every bin has its check and the queue is empty, telling after each look how many more bins have it.
 
-    Uploads are checked in about the order in which they came, so most looks ask for a few bins only. Ends without all
-    of them when nothing has changed for `stalled_s`.
+    Uploads are checked in about the order in which they came, so most looks ask for a few bins only. Ends early when
+    nothing has changed for `stalled_s`.
     """
     pending = list(bins.parts)
     changed_at, left_before = time.monotonic(), -1
-    while pending:
+    while True:
         left = depth(stack, stack.inbox_queue_url)
         still_pending = _unsettled(stack, bins, pending, look_at_all=left == 0)
         settled = len(pending) - len(still_pending)
+        yield settled
         if settled or left != left_before:
             changed_at = time.monotonic()
-        elif time.monotonic() - changed_at > stalled_s:
+        if not (still_pending or left) or time.monotonic() - changed_at > stalled_s:
             return
         pending, left_before = still_pending, left
-        yield settled
-        if pending:
-            time.sleep(POLL_S)
+        time.sleep(POLL_S)
 
 
 def collect(subscription: Subscription, expected: int, patience_s: float = ALERTS_PATIENCE_S) -> list[Alert]:
@@ -113,7 +117,7 @@ def collect(subscription: Subscription, expected: int, patience_s: float = ALERT
 def examine(stack: Stack, bins: Bins, subscription: Subscription) -> Findings:
     """What a run that has settled shows."""
     checks = {bin: newest(stack.checks.of_bin(bin.name)) for bin in bins.parts}
-    expected = sum(1 for check in checks.values() if check and check.status in ("mismatch", "rejected"))
+    expected = sum(1 for check in checks.values() if check and check.status in ALERTING)
     return Findings(
         checks,
         collect(subscription, expected),

@@ -1,7 +1,6 @@
-"""Dropping bins into an inbox: from folders, files or another bucket; in parallel, resumable, however many there are."""
+"""Dropping bins into an inbox: from folders, files or another bucket; in parallel, resumable, however many."""
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
 from inventory.bins import PICTURE_EXTENSIONS, Bin, Part, locate
 from inventory.errors import RejectedUpload
-
 from local.aws import Cloud, Stack
 
 if TYPE_CHECKING:
@@ -117,9 +116,7 @@ def count(paths: Iterable[str], limit: int | None = None) -> int | None:
     return sum(1 for path in paths for _ in _in_folder(Path(path)))
 
 
-def _in_parallel(
-    work: Callable[[Source], Dropped], sources: Iterable[Source], workers: int
-) -> Iterator[Dropped]:
+def _in_parallel(work: Callable[[Source], Dropped], sources: Iterable[Source], workers: int) -> Iterator[Dropped]:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="drop")
     waiting: deque[Future[Dropped]] = deque()
     try:
@@ -197,14 +194,12 @@ def _bins(site: Path, prefix: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
 def _parts(folder: Path, prefix: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
     if not folder.is_dir():
         return
-    for name in sorted(os.listdir(folder)):
+    for name in sorted(file.name for file in folder.iterdir()):
         if not name.startswith(".") and _has_a_place(prefix + name) and (folder / name).is_file():
             yield prefix + name, (folder / name).read_bytes
 
 
-def _in_bucket(
-    address: str, aws: Cloud, *, pictures_first: bool
-) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _in_bucket(address: str, aws: Cloud, *, pictures_first: bool) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """The inbox keys under a prefix of a bucket. By picture, each with its metadata; else as the listing has them."""
     parts = urlsplit(address)
     bucket, prefix = parts.netloc, parts.path.strip("/")

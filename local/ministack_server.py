@@ -7,7 +7,8 @@ the pinned version:
 
 - **TLS.** Requests count as if they had come over TLS, as they would in AWS: they never leave the loopback device. So
   the inbox's TLS-only policy may stay as it is.
-- **SageMaker's runtime API.** Calls are signed and authorized here like any other, then passed on to the endpoint server.
+- **SageMaker's runtime API.** Calls are authorized here like any other, by signature and policies, then passed
+  on to the endpoint server.
 - **No lost messages.** ministack takes and deletes messages in threads that replace a queue's list, while others append
   to it. All of that is put under the lock that only some of it takes.
 - **Numbers.** A mapping's MaximumConcurrency that is a `!Ref` to a parameter arrives as text, which stops the poller.
@@ -165,7 +166,7 @@ async def _serve(gateway: Gateway, listener: int) -> None:
     config.graceful_timeout = 2
     saving = asyncio.create_task(checkpoint(gateway))
     try:
-        await serve(gateway, config, mode="asgi")
+        await serve(gateway, config, mode="asgi")  # type: ignore[arg-type]
     finally:
         saving.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -8,6 +8,8 @@ from local.aws import Stack
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
+COUNTS = "ApproximateNumberOfMessages"
+"""How the names of the counts of visible, hidden and delayed messages begin."""
 HOLD_S = 120
 """How long a taken message stays hidden from others; moving it takes milliseconds."""
 
@@ -27,14 +29,14 @@ def redrive(stack: Stack) -> Iterator[int]:
     ).get("Messages", []):
         sent = sqs.send_message_batch(
             QueueUrl=stack.inbox_queue_url,
-            Entries=[{"Id": _id(number), "MessageBody": message["Body"]} for number, message in enumerate(messages)],
+            Entries=[{"Id": str(number), "MessageBody": message["Body"]} for number, message in enumerate(messages)],
         )
         moved: list[MessageTypeDef] = [messages[int(entry["Id"])] for entry in sent["Successful"]]
         if moved:
             sqs.delete_message_batch(
                 QueueUrl=stack.dead_letters_url,
                 Entries=[
-                    {"Id": _id(number), "ReceiptHandle": message["ReceiptHandle"]}
+                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
                     for number, message in enumerate(moved)
                 ],
             )
@@ -43,10 +45,5 @@ def redrive(stack: Stack) -> Iterator[int]:
 
 def depth(stack: Stack, queue_url: str) -> int:
     """About how many messages a queue holds, those included that are being worked on."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
-    attributes = stack.cloud.sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]  # type: ignore[arg-type]
-    return sum(int(attributes.get(name, 0)) for name in names)
-
-
-def _id(number: int) -> str:
-    return str(number)
+    attributes = stack.cloud.sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
+    return sum(int(count) for name, count in attributes.items() if name.startswith(COUNTS))

@@ -46,7 +46,7 @@ class Endpoint:
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(container, raise_app_exceptions=False),
             base_url="http://container",
-            timeout=None,
+            timeout=None,  # noqa: S113  (invoke() has its own)
         )
         self._timeout_s = timeout_s
 
@@ -87,8 +87,7 @@ def create_app(*endpoints: Endpoint) -> Starlette:
 
     async def ping(_: Request) -> Response:
         states = {
-            endpoint.name: endpoint.failure or ("in service" if endpoint.ready else "loading")
-            for endpoint in endpoints
+            endpoint.name: endpoint.failure or ("in service" if endpoint.ready else "loading") for endpoint in endpoints
         }
         return JSONResponse(states, 200 if all(endpoint.ready for endpoint in endpoints) else 503)
 
@@ -161,7 +160,7 @@ def _error(status: int, kind: str, message: str, **members: object) -> JSONRespo
 
 
 def _model_error(endpoint: Endpoint, status: int, said: str) -> JSONResponse:
-    side = "client" if 400 <= status < 500 else "server"  # noqa: PLR2004
+    side = "client" if 400 <= status < 500 else "server"
     return _error(
         424,
         "ModelError",
@@ -180,7 +179,7 @@ async def _end(task: "asyncio.Task[None]") -> None:
 
 def main() -> None:
     """Serve the project's model as one endpoint, on a socket that the parent process listens on."""
-    from model.app import app as model  # noqa: PLC0415  (loads the network library)
+    from model.app import app as model
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="state folder of the embedded cloud")

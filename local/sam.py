@@ -1,14 +1,16 @@
 """The AWS SAM command line, in a tool environment of its own: its dependencies are pinned too hard to share ours.
 
-    python -m local.sam validate --lint      run it as it is
+python -m local.sam validate --lint      run it as it is
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from local.aws import EMBEDDED_KEY, EMBEDDED_REGION
@@ -18,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VERSION = "1.170.0"
 PIP_VERSION = "26.1"
 """`sam build` installs the functions' packages with the pip beside it; a virtual environment of uv has none."""
+BUILD = ROOT / ".bincheck" / "build"
+"""One build serves every embedded cloud of this checkout: it depends on the sources and the interpreter only."""
 ARTIFACTS_BUCKET = "bincheck-deployments"
 SOURCES = ("template.yaml", "functions")
 
@@ -44,26 +48,30 @@ def digest(parameters: Mapping[str, str]) -> str:
     return sha.hexdigest()[:16]
 
 
-def build(folder: Path, parameters: Mapping[str, str]) -> Path:
-    """Build the functions of template.yaml under a folder; the path of the built template.
+def build(log: Path) -> Path:
+    """Build the functions of template.yaml for this interpreter, unless that is done already; the built template.
 
     Raises:
         SamFailed: it did not work.
     """
-    built = folder / "build"
-    arguments = [
-        "build",
-        *("--template-file", str(ROOT / "template.yaml")),
-        *("--build-dir", str(built)),
-        *("--cached", "--cache-dir", str(folder / "build-cache")),
-        *("--config-file", str(_no_settings(folder))),
-        *("--parameter-overrides", *_overrides(parameters)),
-    ]
-    _logged(arguments, folder / "logs" / "sam-build.log", _environment())
-    return built / "template.yaml"
+    parameters = {"Runtime": runtime()}
+    built, done = BUILD / "template.yaml", BUILD / "digest"
+    with _one_at_a_time():
+        if not (built.exists() and done.exists() and done.read_text() == digest(parameters)):
+            done.unlink(missing_ok=True)
+            arguments = [
+                "build",
+                *("--template-file", str(ROOT / "template.yaml")),
+                *("--build-dir", str(BUILD)),
+                *("--config-file", str(_no_settings(log.parent))),
+                *("--parameter-overrides", *_overrides(parameters)),
+            ]
+            _logged(arguments, log, _environment())
+            done.write_text(digest(parameters))
+    return built
 
 
-def deploy(folder: Path, template: Path, stack: str, parameters: Mapping[str, str], url: str) -> None:
+def deploy(template: Path, stack: str, parameters: Mapping[str, str], url: str, log: Path) -> None:
     """Deploy a built template to the embedded cloud at an address, tagged with the digest of its sources.
 
     Raises:
@@ -74,7 +82,7 @@ def deploy(folder: Path, template: Path, stack: str, parameters: Mapping[str, st
         *("--template-file", str(template), "--stack-name", stack, "--s3-bucket", ARTIFACTS_BUCKET),
         *("--capabilities", "CAPABILITY_IAM", "--region", EMBEDDED_REGION),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
-        *("--config-file", str(_no_settings(folder))),
+        *("--config-file", str(_no_settings(log.parent))),
         *("--tags", f"bincheck-digest={digest(parameters)}"),
         *("--parameter-overrides", *_overrides(parameters)),
     ]
@@ -84,7 +92,7 @@ def deploy(folder: Path, template: Path, stack: str, parameters: Mapping[str, st
         "AWS_SECRET_ACCESS_KEY": EMBEDDED_KEY,
         "AWS_DEFAULT_REGION": EMBEDDED_REGION,
     }
-    _logged(arguments, folder / "logs" / "sam-deploy.log", {**_environment(), **credentials})
+    _logged(arguments, log, {**_environment(), **credentials})
 
 
 def command(arguments: Sequence[str]) -> list[str]:
@@ -100,10 +108,17 @@ def command(arguments: Sequence[str]) -> list[str]:
     return [uv, *tool, "--with", f"pip=={PIP_VERSION}", "sam", *arguments]
 
 
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    BUILD.parent.mkdir(exist_ok=True)
+    with BUILD.with_name("build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _logged(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        outcome = subprocess.run(
+        outcome = subprocess.run(  # noqa: S603  (our own command)
             command(arguments),
             cwd=ROOT,
             env=environment,
@@ -131,6 +146,7 @@ def _environment() -> dict[str, str]:
 
 def _no_settings(folder: Path) -> Path:
     """An empty settings file: samconfig.toml is about deployments to AWS."""
+    folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "samconfig.toml"
     settings.write_text("version = 0.1\n")
     return settings
@@ -144,7 +160,7 @@ def main() -> None:
     """Run `sam` with the arguments of this process, without AWS settings."""
     environment = _environment()
     line = command(sys.argv[1:])
-    os.execve(line[0], line, environment)
+    os.execve(line[0], line, environment)  # noqa: S606  (no shell is needed)
 
 
 if __name__ == "__main__":

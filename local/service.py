@@ -75,7 +75,7 @@ class Service:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with _listen(port) as listener, self.log.open("ab") as log:
             chosen = listener.getsockname()[1]
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603  (our own command)
                 command(listener.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -151,7 +151,7 @@ def answers(url: str, timeout_s: float = 2.0) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=timeout_s) as answer:
-            return bool(answer.status == 200)  # noqa: PLR2004
+            return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
 

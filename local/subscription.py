@@ -28,9 +28,9 @@ class Subscription:
     def receive(self, wait_s: int = 0) -> list[Alert]:
         """Take up to ten alerts off the queue, waiting up to 20 seconds for the first."""
         sqs = self.stack.cloud.sqs()
-        messages = sqs.receive_message(
-            QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_s
-        ).get("Messages", [])
+        messages = sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_s).get(
+            "Messages", []
+        )
         if messages:
             sqs.delete_message_batch(
                 QueueUrl=self.queue_url,

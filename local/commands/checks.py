@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, get_args
 
 import typer
-from inventory.checks import Check, OpenList
 from rich.console import Console
 
+from inventory.checks import Check, OpenList
 from local.checks_table import checks_table, probabilities_chart
 from local.commands.place import StackName, chosen
 from local.exits import FAILED

@@ -1,6 +1,10 @@
 """`bincheck demo`: everything once, from nothing to alerts, and nothing left behind."""
 
+import fcntl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,6 +43,11 @@ def demo(
     [dim]$[/] bincheck demo ~/photos --limit 50
     [dim]$[/] bincheck demo s3://aft-vbi-pds --limit 50
     """
+    with _alone(embedded().folder):
+        _run(bins, limit)
+
+
+def _run(bins: str, limit: int | None) -> None:
     source = bins or str(ROOT / "samples")
     cloud = EmbeddedCloud(embedded().folder / "demo")
     cloud.down(forget=True)
@@ -46,7 +55,8 @@ def demo(
     try:
         with console.status("Starting") as status:
             stack = cloud.up(lambda doing: status.update(f"{doing} …"))
-        console.print(f"The embedded cloud runs and template.yaml is deployed to it ({time.monotonic() - started:.0f} s).")
+        took_s = time.monotonic() - started
+        console.print(f"The embedded cloud runs and template.yaml is deployed to it ({took_s:.0f} s).")
         findings = _drop_and_wait(stack, source, limit)
         problems = list(findings.problems())
         _tell(findings)
@@ -59,8 +69,20 @@ def demo(
         raise typer.Exit(INCOMPLETE)
     if problems:
         raise typer.Exit(FAILED)
-    console.print("[green]✓[/] Every bin was checked, every alert arrived once, nothing is left in queue or dead letters.")
+    console.print("[green]✓[/] Every bin was checked, every alert arrived once, queue and dead letters are empty.")
     _look_next(bins)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            console.print("[red]A demo runs already in this checkout.[/] Wait for it to end.")
+            raise typer.Exit(FAILED) from error
+        yield
 
 
 def _drop_and_wait(stack: Stack, source: str, limit: int | None) -> run.Findings:
@@ -81,7 +103,9 @@ def _drop_and_wait(stack: Stack, source: str, limit: int | None) -> run.Findings
 def _tell(findings: run.Findings) -> None:
     checks = run.most_suspicious(findings.checks.values(), ROWS_SHOWN)
     left_out = len(findings.checks) - len(checks)
-    console.print(checks_table(checks), f"… and {left_out} more." if left_out > 0 else "")
+    console.print(checks_table(checks, timed=False))
+    if left_out:
+        console.print(f"… and {left_out} more.")
     counts = " + ".join(f"{number} {status}" for status, number in sorted(findings.statuses.items()))
     console.print(f"{len(findings.checks)} bins = {counts}.")
     agreeing, compared = findings.agreement

@@ -28,7 +28,8 @@ def watch(
 ) -> None:
     """Show alerts as they happen, until Ctrl-C.
 
-    A queue of its own is subscribed to the alerts, with a filter policy for what you want to see, and removed at the end.
+    A queue of its own is subscribed to the alerts, with a filter policy for what you want to see, and removed
+    at the end.
 
     [dim]$[/] bincheck watch
     [dim]$[/] bincheck watch --severity high --direction missing
