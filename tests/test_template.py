@@ -99,6 +99,8 @@ def test_each_function_may_do_what_it_does_and_no_more():
             "dynamodb:PutItem",
             "dynamodb:Query",
             "dynamodb:UpdateItem",
+            "s3:GetObject",
+            "s3:ListBucket",
             "sagemaker:InvokeEndpoint",
             "sns:Publish",
         ],

@@ -1,6 +1,7 @@
 """The logger, the tracer and the metrics of all functions. Logs carry fields, never pictures or payloads."""
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,8 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 
 from inventory.errors import RetryLater
+
+warnings.filterwarnings("ignore", "No application metrics to publish")
 
 logger = Logger()
 tracer = Tracer()
