@@ -10,7 +10,8 @@ from rich.console import Console
 
 from local.aws import NotDeployed
 from local.cloud import NotRunning
-from local.commands import bins, checks, cloud, demo, endpoint, watching
+from local.commands import bins, checks, cloud, containers, demo, endpoint, watching
+from local.containers import NoContainers
 from local.dropping import NothingToDrop
 from local.exits import EXPLAINED, FAILED, NOTHING_THERE
 from local.sam import SamFailed
@@ -28,6 +29,7 @@ for command, panel in (
     (cloud.up, "The embedded cloud"),
     (cloud.status, "The embedded cloud"),
     (cloud.down, "The embedded cloud"),
+    (containers.containers, "The embedded cloud"),
     (bins.drop, "Bins, here or in AWS"),
     (watching.watch, "Bins, here or in AWS"),
     (checks.mismatches, "Bins, here or in AWS"),
@@ -45,7 +47,7 @@ def main() -> None:
         app()
     except (NotRunning, NotDeployed) as error:
         _fail(str(error), NOTHING_THERE)
-    except (ServiceFailed, SamFailed, NothingToDrop) as error:
+    except (ServiceFailed, SamFailed, NoContainers, NothingToDrop) as error:
         _fail(str(error), FAILED)
     except NoCredentialsError:
         _fail("AWS credentials are missing: set AWS_PROFILE, or run `aws configure`", FAILED)
