@@ -114,10 +114,10 @@ class EmbeddedCloud:
         """The deployed stack.
 
         Raises:
-            NotRunning: the embedded cloud does not run, or not completely.
+            NotRunning: the embedded cloud does not run, or nothing is deployed to it.
         """
         status = self.status()
-        if status.stack is None or not status.running:
+        if status.stack is None:
             raise NotRunning("the embedded cloud does not run: start it with `bincheck up`, or give --stack")
         return status.stack
 
