@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local import sam
 from tests.emulator.emulator import clean_interpreter, running
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -42,7 +43,7 @@ def invoke(python, embedded, stack, tmp_path_factory):
             "AWS_LAMBDA_FUNCTION_NAME": function,
         }
         log = tmp_path_factory.mktemp(function) / "log"
-        built = embedded.folder / "build" / function
+        built = sam.BUILD / function
         with running(python, built, deployed["Handler"], environment, log) as emulated:
             return [emulated.invoke(event(case)) for case in cases]
 

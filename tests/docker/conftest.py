@@ -1,0 +1,1 @@
+from tests.emulator.conftest import embedded, stack  # noqa: F401
