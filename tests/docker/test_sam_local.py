@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import threading
+from contextlib import contextmanager
 
 import pytest
 
