@@ -25,7 +25,7 @@ def python(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def invoke(python, embedded, stack, tmp_path_factory):
+def invoke(python, stack, tmp_path_factory):
     """Runs a built function on events, in the stack's own environment for it; as a function of name and cases."""
     for key, sample in INBOX.items():
         stack.cloud.s3().upload_file(str(SAMPLES / sample), stack.inbox_bucket, key)

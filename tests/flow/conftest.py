@@ -1,33 +1,11 @@
-"""One embedded cloud, with permissions enforced, for all whole-flow tests."""
+"""A site of the embedded cloud for each whole-flow test."""
 
 from contextlib import contextmanager
 
 import pytest
 
-from local.cloud import EmbeddedCloud
 from local.subscription import subscribed
-from tests.flow.endpoint import ScriptableEndpoint
 from tests.flow.warehouse import Warehouse
-
-
-@pytest.fixture(scope="session")
-def endpoint():
-    endpoint = ScriptableEndpoint()
-    yield endpoint
-    endpoint.down()
-
-
-@pytest.fixture(scope="session")
-def cloud(endpoint, tmp_path_factory):
-    cloud = EmbeddedCloud(tmp_path_factory.mktemp("flow"), sagemaker_runtime_url=endpoint.url)
-    cloud.up()
-    yield cloud
-    cloud.down()
-
-
-@pytest.fixture(scope="session")
-def stack(cloud):
-    return cloud.stack()
 
 
 @pytest.fixture

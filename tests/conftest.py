@@ -1,0 +1,28 @@
+"""One embedded cloud, with permissions enforced, for all tests that need a deployed stack."""
+
+import pytest
+
+from local.cloud import EmbeddedCloud
+from tests.flow.endpoint import ScriptableEndpoint
+
+
+@pytest.fixture(scope="session")
+def endpoint():
+    endpoint = ScriptableEndpoint()
+    yield endpoint
+    endpoint.down()
+
+
+@pytest.fixture(scope="session")
+def cloud(endpoint, tmp_path_factory):
+    cloud = EmbeddedCloud(tmp_path_factory.mktemp("cloud"), sagemaker_runtime_url=endpoint.url)
+    try:
+        cloud.up()
+        yield cloud
+    finally:
+        cloud.down()
+
+
+@pytest.fixture(scope="session")
+def stack(cloud):
+    return cloud.stack()

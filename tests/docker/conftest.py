@@ -1,1 +1,0 @@
-from tests.emulator.conftest import embedded, stack  # noqa: F401
