@@ -7,12 +7,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from local.aws import Stack
 from local.cloud import Status
-from local.commands.place import embedded
+from local.commands.place import StackName, chosen, embedded
 from local.exits import NOTHING_THERE
 from local.queues import depth
 
-console = Console()
+console = Console(highlight=False, soft_wrap=True)
 
 
 def up() -> None:
@@ -27,10 +28,9 @@ def up() -> None:
     """
     cloud = embedded()
     with console.status("Starting") as status:
-        stack = cloud.up(lambda doing: status.update(f"{doing} …"))
-    console.print(_described(cloud.status()))
-    console.print(f"Drop bins with [bold]bincheck drop samples[/], see alerts with [bold]bincheck watch[/]. "
-                  f"Inbox: s3://{stack.inbox_bucket}")  # fmt: skip
+        cloud.up(lambda doing: status.update(f"{doing} …"))
+    console.print(_described(_embedded_facts(cloud.status())))
+    console.print("Drop bins with [bold]bincheck drop samples[/], see alerts with [bold]bincheck watch[/].")
 
 
 def down(
@@ -42,39 +42,53 @@ def down(
 
 
 def status(
+    stack: StackName = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Tell what runs, where, and how many uploads wait. Exit code 3 when the embedded cloud does not run."""
-    now = embedded().status()
-    if as_json:
-        typer.echo(json.dumps(_as_json(now)))
+    """Tell what runs, where, and how many uploads wait. Exit code 3 when nothing is running or deployed there.
+
+    [dim]$[/] bincheck status
+    [dim]$[/] bincheck status --stack bincheck --json | jq .dead_letters
+    """
+    if stack:
+        deployed = chosen(stack)
+        facts: dict[str, object] = {"stack": deployed.name, "region": deployed.cloud.session.region_name}
+        facts |= _queues(deployed) | {"inbox": f"s3://{deployed.inbox_bucket}"}
+        running = True
     else:
-        console.print(_described(now))
-    if not now.running:
+        now = embedded().status()
+        facts = _embedded_facts(now)
+        running = now.running
+    if as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        console.print(_described(facts))
+    if not running:
         raise typer.Exit(NOTHING_THERE)
 
 
-def _as_json(now: Status) -> dict[str, object]:
-    stack = now.stack
+def _embedded_facts(now: Status) -> dict[str, object]:
     return {
         "running": now.running,
         "cloud": now.cloud_url,
         "endpoint": now.endpoint_url,
+        "stack": now.stack.name if now.stack else None,
+        **(_queues(now.stack) | {"inbox": f"s3://{now.stack.inbox_bucket}"} if now.stack else {}),
         "folder": str(now.folder),
-        "stack": dict(stack.outputs) if stack else None,
-        "waiting_uploads": depth(stack, stack.inbox_queue_url) if stack else None,
-        "dead_letters": depth(stack, stack.dead_letters_url) if stack else None,
+        "logs": str(now.folder / "logs"),
     }
 
 
-def _described(now: Status) -> Table:
-    facts = _as_json(now)
+def _queues(stack: Stack) -> dict[str, object]:
+    return {
+        "waiting_uploads": depth(stack, stack.inbox_queue_url),
+        "dead_letters": depth(stack, stack.dead_letters_url),
+    }
+
+
+def _described(facts: dict[str, object]) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_row("Embedded cloud", str(now.cloud_url or "[red]not running[/]"))
-    table.add_row("Endpoint", str(now.endpoint_url or "[red]not running[/]"))
-    table.add_row("Stack", now.stack.name if now.stack else "[red]not deployed[/]")
-    if now.stack:
-        table.add_row("Uploads waiting", f"{facts['waiting_uploads']} (and {facts['dead_letters']} dead letters)")
-    table.add_row("Kept in", str(now.folder))
-    table.add_row("Logs", str(now.folder / "logs"))
+    for name, value in facts.items():
+        if name != "running":
+            table.add_row(name.replace("_", " "), "[red]none[/]" if value is None else str(value))
     return table
