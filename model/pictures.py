@@ -47,7 +47,7 @@ def decode(data: bytes) -> Image.Image:
             raise RejectedImage("the image is animated: upload a single frame")
         image.load()
         return _to_rgb(ImageOps.exif_transpose(image))
-    except RejectedImage:
+    except (RejectedImage, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         reason = f"the image has more than {MAX_PIXELS // 1_000_000} million pixels: scale it down"
