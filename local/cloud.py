@@ -135,6 +135,7 @@ class EmbeddedCloud:
         if running and self._cloud.answers() and self._known().get("cloud_endpoint_url") == endpoint_url:
             return running
         self._cloud.stop()
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         report("Starting the embedded cloud")
         arguments = [sys.executable, "-m", "local.ministack_server", str(self.folder)]
         running = self._start(self._cloud, [*arguments, "--sagemaker-runtime", endpoint_url], self._cloud_environment)

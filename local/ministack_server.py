@@ -12,6 +12,8 @@ the pinned version:
 - **No lost messages.** ministack takes and deletes messages in threads that replace a queue's list, while others append
   to it. All of that is put under the lock that only some of it takes.
 - **Numbers.** A mapping's MaximumConcurrency that is a `!Ref` to a parameter arrives as text, which stops the poller.
+- **Fast starts.** Every process of a function unpacks its package of thousands of files anew and leaves it behind. Here
+  a package is unpacked once, and linked to from then on.
 - **Checkpoints.** State is saved on a graceful stop only. It is saved in between as well, so that a killed run loses
   seconds.
 """
@@ -20,21 +22,27 @@ import argparse
 import asyncio
 import contextlib
 import functools
+import hashlib
 import inspect
 import logging
+import os
 import re
+import shutil
+import tempfile
 import threading
 import time
 import uuid
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app as ministack
-from ministack.core import iam_evaluator, persistence
+from ministack.core import iam_evaluator, lambda_runtime, persistence
 from ministack.core.router import extract_access_key_id
 from ministack.services import lambda_svc, s3, sns, sqs
 from starlette.requests import Request
@@ -42,9 +50,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.sagemaker_runtime import ACCOUNT, REGION
+from local.sam import BUILD
 from local.service import holding
 
 CHECKPOINT_INTERVAL_S = 20.0
+UNPACKED = BUILD.with_name("unpacked")
+UNPACKED_KEPT_S = 2 * 24 * 3600.0
+"""How long an unpacked package is kept after its last use: every change of the functions makes a new one."""
 CHECKPOINT_SHARE = 0.05
 """At most this share of the time goes into checkpoints: a large state is saved less often."""
 INVOCATION = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
@@ -147,6 +159,33 @@ def read_concurrency_as_number() -> None:
     lambda_svc._sqs_esm_concurrency = with_number
 
 
+def unpack_once(folder: Path) -> None:
+    """Have the packages of functions unpacked under a folder, once for all processes of all embedded clouds."""
+
+    class Package(zipfile.ZipFile):
+        def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+            content = Path(str(self.filename)).read_bytes()
+            unpacked = folder / hashlib.sha256(content).hexdigest()[:16]
+            if not unpacked.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                _remove_unused(folder)
+                staging = Path(tempfile.mkdtemp(dir=folder, prefix="unpacking-"))
+                super().extractall(staging, members, pwd)
+                with contextlib.suppress(OSError):  # another process was faster
+                    staging.rename(unpacked)
+            os.utime(unpacked)
+            Path(path).rmdir()
+            Path(path).symlink_to(unpacked)
+
+    lambda_runtime.zipfile = SimpleNamespace(ZipFile=Package)
+
+
+def _remove_unused(folder: Path) -> None:
+    for package in folder.iterdir():
+        if time.time() - package.stat().st_mtime > UNPACKED_KEPT_S:
+            shutil.rmtree(package, ignore_errors=True)
+
+
 async def checkpoint(gateway: Gateway) -> None:
     """Save the state now and then, whenever there were requests since, until cancelled."""
     interval_s, saved_at_request = CHECKPOINT_INTERVAL_S, gateway.requests_served
@@ -182,6 +221,7 @@ def main() -> None:
     arguments = parser.parse_args()
     guard_queues()
     read_concurrency_as_number()
+    unpack_once(UNPACKED)
     logging.getLogger("persistence").setLevel(logging.WARNING)
     with holding(arguments.folder, "cloud", arguments.listen):
         asyncio.run(_serve(Gateway(ministack.app, arguments.sagemaker_runtime), arguments.listen))
