@@ -17,7 +17,8 @@ console = Console(highlight=False, soft_wrap=True)
 def containers() -> None:
     """Let containers of `sam local invoke` use the embedded cloud, until Ctrl-C.
 
-    Writes what the functions need to know to sam-local.json in the embedded cloud's folder, for --env-vars.
+    Writes what the functions need to know to sam-local.json in the embedded cloud's folder, where
+    [bold]--config-env embedded[/] finds it.
 
     [dim]$[/] bincheck up
     [dim]$[/] bincheck containers      (stays; go on in another terminal with the commands that it prints)
@@ -42,7 +43,7 @@ async def _relay_until_interrupted() -> None:
         f"Containers reach the embedded cloud at http://{host}:{port}. In another terminal:\n\n"
         f"  export {credentials} AWS_DEFAULT_REGION={EMBEDDED_REGION}\n"
         f"  sam build {same_python}\n"
-        f"  sam local invoke Checker -e events/image-upload.json {same_python} --env-vars {path}\n\n"
+        f"  sam local invoke Checker -e events/image-upload.json {same_python} --config-env embedded\n\n"
         "Ctrl-C ends it."
     )
     if server is None:
