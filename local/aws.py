@@ -129,6 +129,17 @@ class Stack:
         return self.cloud.sqs().get_queue_url(QueueName=name)["QueueUrl"]
 
 
+def was_created(cloud: Cloud, name: str) -> bool:
+    """Whether a stack of this name was ever created to the end, whatever became of it since."""
+    try:
+        (stack,) = cloud.cloudformation().describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return False
+        raise
+    return bool(stack.get("Outputs"))
+
+
 def find_stack(cloud: Cloud, name: str) -> Stack:
     """A stack that is deployed and usable.
 

@@ -4,21 +4,23 @@ Everything it keeps lies in one folder, `.bincheck/` of the checkout unless told
 So two checkouts, or two users, never meet.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import sam
-from local.aws import EMBEDDED_KEY, EMBEDDED_REGION, Cloud, NotDeployed, Stack, find_stack
+from local.aws import EMBEDDED_KEY, EMBEDDED_REGION, Cloud, NotDeployed, Stack, find_stack, was_created
+from local.dropping import upload_again
 from local.service import Running, Service
 
 FOLDER = sam.ROOT / ".bincheck"
@@ -82,15 +84,26 @@ class EmbeddedCloud:
         """
         with self._locked():
             endpoint_url = self._foreign_endpoint_url or self._start_endpoint(report).url
-            running = self._start_cloud(endpoint_url, report)
-            return self._deploy(Cloud.embedded(running.url), report)
+            lost_since = self._last_checkpoint() if self._cloud.was_killed() else None
+            cloud = Cloud.embedded(self._start_cloud(endpoint_url, report).url)
+            if not was_created(cloud, STACK) and self._keeps_something():
+                # Of a run that was killed, or failed, before the stack was there: it would only be in the way.
+                self._cloud.stop()
+                self._wipe("state", "objects")
+                cloud = Cloud.embedded(self._start_cloud(endpoint_url, report).url)
+            stack = self._deploy(cloud, report)
+            if lost_since:
+                report("Telling anew of the uploads before the last run was killed")
+                for _ in upload_again(stack, lost_since):
+                    pass
+            return stack
 
     def down(self, *, forget: bool = False) -> bool:
         """Stop what runs; state is kept unless it is to be forgotten. False when nothing ran."""
         with self._locked():
             stopped = [service.stop() for service in (self._cloud, self._endpoint)]
             if forget:
-                self._wipe()
+                self._wipe("state", "objects", "tmp", "logs", "cloud.json", "endpoint.json", "known.json")
         return any(stopped)
 
     def status(self) -> Status:
@@ -135,7 +148,7 @@ class EmbeddedCloud:
         if running and self._cloud.answers() and self._known().get("cloud_endpoint_url") == endpoint_url:
             return running
         self._cloud.stop()
-        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+        self._wipe("tmp")
         report("Starting the embedded cloud")
         arguments = [sys.executable, "-m", "local.ministack_server", str(self.folder)]
         running = self._start(self._cloud, [*arguments, "--sagemaker-runtime", endpoint_url], self._cloud_environment)
@@ -162,7 +175,8 @@ class EmbeddedCloud:
         report("Building the functions")
         template = sam.build(self.logs / "sam-build.log")
         report("Deploying template.yaml")
-        cloud.s3().create_bucket(Bucket=sam.ARTIFACTS_BUCKET)
+        with contextlib.suppress(cloud.s3().exceptions.BucketAlreadyOwnedByYou):
+            cloud.s3().create_bucket(Bucket=sam.ARTIFACTS_BUCKET)
         log = self.logs / "sam-deploy.log"
         sam.deploy(template, STACK, self._parameters, cloud.endpoint_url or "", log)
         return find_stack(cloud, STACK)
@@ -212,13 +226,23 @@ class EmbeddedCloud:
         written.write_text(json.dumps({**self._known(), **facts}))
         written.replace(self.folder / "known.json")
 
-    def _wipe(self) -> None:
-        for name in ("state", "objects", "tmp", "logs"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-        for name in ("cloud.json", "endpoint.json", "known.json"):
-            (self.folder / name).unlink(missing_ok=True)
+    def _last_checkpoint(self) -> datetime | None:
+        """When the state of the queues was saved last; None when it never was."""
+        saved = self.folder / "state" / "sqs.json"
+        return datetime.fromtimestamp(saved.stat().st_mtime, UTC) if saved.exists() else None
 
-    @contextmanager
+    def _keeps_something(self) -> bool:
+        return any(True for name in ("state/*.json", "objects/*/*") for _ in self.folder.glob(name))
+
+    def _wipe(self, *names: str) -> None:
+        for name in names:
+            path = self.folder / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """One command at a time starts or stops; others wait for it."""
         self.folder.mkdir(parents=True, exist_ok=True)

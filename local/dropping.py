@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -106,6 +107,22 @@ def drop(sources: Iterable[Source], stack: Stack, workers: int = WORKERS) -> Ite
         return Dropped(source.key, source.bin, "uploaded", len(content))
 
     return _in_parallel(upload, sources, workers)
+
+
+def upload_again(stack: Stack, since: datetime, margin: timedelta = timedelta(seconds=2)) -> Iterator[str]:
+    """Upload what the inbox got after a moment once more, as it is, so that it is told of again; the keys.
+
+    Checks are made once however often an upload is told of.
+    """
+    inbox, bucket = stack.cloud.s3(), stack.inbox_bucket
+    for page in inbox.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for entry in page.get("Contents", []):
+            if entry["LastModified"] >= since - margin:
+                key = entry["Key"]
+                inbox.copy_object(
+                    Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": key}, MetadataDirective="REPLACE"
+                )
+                yield key
 
 
 def count(paths: Iterable[str], limit: int | None = None) -> int | None:

@@ -53,7 +53,7 @@ from local.sagemaker_runtime import ACCOUNT, REGION
 from local.sam import BUILD
 from local.service import holding
 
-CHECKPOINT_INTERVAL_S = 20.0
+CHECKPOINT_INTERVAL_S = 5.0
 UNPACKED = BUILD.with_name("unpacked")
 UNPACKED_KEPT_S = 2 * 24 * 3600.0
 """How long an unpacked package is kept after its last use: every change of the functions makes a new one."""

@@ -59,6 +59,10 @@ class Service:
             return _read(self._record)
         return None
 
+    def was_killed(self) -> bool:
+        """Whether the last process ended without being asked to."""
+        return self.running() is None and self._record.exists() and self._record.stat().st_size > 0
+
     def start(
         self,
         command: Callable[[int], Sequence[str]],
@@ -122,7 +126,8 @@ class Service:
 
 @contextmanager
 def holding(folder: Path, name: str, listener: int) -> Iterator[None]:
-    """Be the service of that name, for as long as this lasts: called by the server process itself.
+    """Be the service of that name, for as long as this lasts: called by the server process itself. Ending it without
+    an exception leaves an empty record, which tells from then on that the process was not killed.
 
     Raises:
         SystemExit: another process is it already.
@@ -144,6 +149,7 @@ def holding(folder: Path, name: str, listener: int) -> Iterator[None]:
         record.write(json.dumps({"pid": running.pid, "port": running.port}))
         record.flush()
         yield
+        record.truncate(0)
 
 
 def answers(url: str, timeout_s: float = 2.0) -> bool:

@@ -1,0 +1,83 @@
+"""The command line without a cloud: help, wrong usage, and exit codes that mean something."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import typer
+
+from local.commands.checks import _moment
+from local.commands.watching import filter_policy
+
+COMMANDS = ("demo", "up", "status", "down", "drop", "watch", "mismatches", "show", "redrive", "endpoint")
+
+
+@pytest.fixture
+def bincheck(tmp_path):
+    def bincheck(*arguments):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment |= {"BINCHECK_FOLDER": str(tmp_path / "state"), "COLUMNS": "200", "NO_COLOR": "1"}
+        environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        environment |= {"AWS_EC2_METADATA_DISABLED": "true"}
+        return subprocess.run(
+            [sys.executable, "-m", "local.cli", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return bincheck
+
+
+def test_help_teaches_every_command_and_the_exit_codes(bincheck):
+    help = bincheck("--help").stdout
+    assert "Exit codes: 0 done" in help
+    assert [command for command in COMMANDS if command not in help] == []
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ("down", "redrive")])
+def test_each_command_shows_an_example(bincheck, command):
+    assert f"$ bincheck {command}" in bincheck(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["mismatches"], 3, "start it with `bincheck up`"),
+        (["show", "1"], 3, "start it with `bincheck up`"),
+        (["drop", "samples"], 3, "start it with `bincheck up`"),
+        (["status"], 3, ""),
+        (["mismatches", "--stack", "bincheck"], 1, "AWS region is missing"),
+        (["mismatches", "--since", "yesterday"], 2, "30m, 12h, 7d"),
+        (["mismatches", "--json", "--csv"], 2, "choose one"),
+        (["watch", "--severity", "severe"], 2, "low, medium, high"),
+        (["drop"], 2, "Missing argument"),
+    ],
+)
+def test_exit_codes(bincheck, arguments, code, said):
+    outcome = bincheck(*arguments)
+    assert outcome.returncode == code, outcome.stderr
+    assert said in outcome.stderr
+
+
+def test_down_with_nothing_running_is_no_error(bincheck):
+    assert bincheck("down").stdout == "Nothing was running.\n"
+
+
+def test_what_a_listener_asks_for_becomes_a_filter_policy():
+    assert filter_policy() == {}
+    assert filter_policy(severity=["high"], direction=["missing"], suspicion=0.5) == {
+        "severity": ["high"],
+        "direction": ["missing"],
+        "suspicion": [{"numeric": [">=", 0.5]}],
+    }
+    with pytest.raises(typer.BadParameter):
+        filter_policy(kind=["match"])
+
+
+def test_since_takes_spans_and_dates():
+    assert abs(datetime.now(UTC) - _moment("12h") - timedelta(hours=12)) < timedelta(minutes=1)
+    assert _moment("2026-11-21T10:00+00:00") == datetime(2026, 11, 21, 10, tzinfo=UTC)
