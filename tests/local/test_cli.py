@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from local.cli import app
 from local.commands.checks import _moment
 from local.commands.watching import filter_policy
 
@@ -21,26 +23,25 @@ def bincheck(tmp_path):
         environment |= {"BINCHECK_FOLDER": str(tmp_path / "state"), "COLUMNS": "200", "NO_COLOR": "1"}
         environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         environment |= {"AWS_EC2_METADATA_DISABLED": "true"}
-        return subprocess.run(
-            [sys.executable, "-m", "local.cli", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [sys.executable, "-m", "local.cli", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     return bincheck
 
 
-def test_help_teaches_every_command_and_the_exit_codes(bincheck):
-    help = bincheck("--help").stdout
+def help_of(*arguments):
+    return CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(app, [*arguments, "--help"]).stdout
+
+
+def test_help_teaches_every_command_and_the_exit_codes():
+    help = help_of()
     assert "Exit codes: 0 done" in help
     assert [command for command in COMMANDS if command not in help] == []
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ("down", "redrive")])
-def test_each_command_shows_an_example(bincheck, command):
-    assert f"$ bincheck {command}" in bincheck(command, "--help").stdout
+def test_each_command_shows_an_example(command):
+    assert f"$ bincheck {command}" in help_of(command)
 
 
 @pytest.mark.parametrize(

@@ -2,28 +2,26 @@
 
 from inventory.bins import Bin
 from inventory.checks import Check
-from local.demo import Bins, Findings, most_suspicious
+from local.demo import ALERTING, Bins, Findings, most_suspicious
 from local.dropping import Dropped
+
+MOMENT = "2026-11-21T08:00:00+00:00"
 
 
 def check(id, status, suspicion=None):
-    return Check(bin=id, site="", check=f"{id}/{id}", status=status, checked_at="2026-11-21T08:00:00+00:00", suspicion=suspicion)  # fmt: skip
+    return Check(bin=id, site="", check=f"{id}/{id}", status=status, checked_at=MOMENT, suspicion=suspicion)
 
 
 def findings(*checks, alerts=None, uploads_left=0, dead_letters=0):
-    told = (
-        [made.check_id for made in checks if made and made.status in ("mismatch", "rejected")]
-        if alerts is None
-        else alerts
-    )
+    if alerts is None:
+        alerts = [made.check_id for made in checks if made and made.status in ALERTING]
     bins = {Bin("", str(number)): made for number, made in enumerate(checks)}
-    return Findings(bins, [{"check_id": id} for id in told], uploads_left, dead_letters)
+    return Findings(bins, [{"check_id": id} for id in alerts], uploads_left, dead_letters)
 
 
 def test_counts_add_up_and_only_compared_bins_enter_the_agreement():
-    found = findings(
-        check("1", "match"), check("2", "mismatch", 0.5), check("3", "rejected"), check("4", "waiting"), None
-    )
+    compared = (check("1", "match"), check("2", "mismatch", 0.5))
+    found = findings(*compared, check("3", "rejected"), check("4", "waiting"), None)
     assert dict(found.statuses) == {"match": 1, "mismatch": 1, "rejected": 1, "waiting": 1, "unchecked": 1}
     assert found.agreement == (1, 2)
 
