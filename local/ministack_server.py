@@ -9,8 +9,6 @@ the pinned version:
   the inbox's TLS-only policy may stay as it is.
 - **SageMaker's runtime API.** Calls are authorized here like any other, by signature and policies, then passed
   on to the endpoint server.
-- **No lost messages.** ministack takes and deletes messages in threads that replace a queue's list, while others append
-  to it. All of that is put under the lock that only some of it takes.
 - **Numbers.** A mapping's MaximumConcurrency that is a `!Ref` to a parameter arrives as text, which stops the poller.
 - **Fast starts.** Every process of a function unpacks its package of thousands of files anew and leaves it behind. Here
   a package is unpacked once, and linked to from then on.
@@ -21,9 +19,7 @@ the pinned version:
 import argparse
 import asyncio
 import contextlib
-import functools
 import hashlib
-import inspect
 import logging
 import os
 import re
@@ -33,7 +29,6 @@ import threading
 import time
 import uuid
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,7 +39,7 @@ from hypercorn.config import Config
 from ministack import app as ministack
 from ministack.core import iam_evaluator, lambda_runtime, persistence
 from ministack.core.router import extract_access_key_id
-from ministack.services import lambda_svc, s3, sns, sqs
+from ministack.services import lambda_svc
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -61,6 +56,7 @@ CHECKPOINT_SHARE = 0.05
 """At most this share of the time goes into checkpoints: a large state is saved less often."""
 INVOCATION = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
 logger = logging.getLogger("bincheck")
+_saving = threading.Lock()
 
 
 class Gateway:
@@ -124,28 +120,6 @@ def _refuse(kind: str, message: str) -> Response:
     return JSONResponse({"message": message}, 403, headers)
 
 
-def guard_queues() -> None:
-    """Put everything that reads or replaces a queue's messages under one lock."""
-    lock = threading.RLock()
-
-    def locked(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def with_lock(*args: Any, **kwargs: Any) -> Any:
-            with lock:
-                return function(*args, **kwargs)
-
-        return with_lock
-
-    sqs._queues_lock = lock
-    for name in ("_dlq_sweep", "_expire_retained", "_collect_msgs", "_refresh_counts"):
-        setattr(sqs, name, locked(getattr(sqs, name)))
-    for action, handler in sqs._HANDLERS.items():
-        if not inspect.iscoroutinefunction(handler):
-            sqs._HANDLERS[action] = locked(handler)
-    s3._deliver_event_to_sqs = locked(s3._deliver_event_to_sqs)
-    sns._deliver_to_sqs = locked(sns._deliver_to_sqs)
-
-
 def read_concurrency_as_number() -> None:
     """Let an event source mapping's MaximumConcurrency be text, as a `!Ref` to a parameter leaves it."""
     original = lambda_svc._sqs_esm_concurrency
@@ -186,6 +160,13 @@ def _remove_unused(folder: Path) -> None:
             shutil.rmtree(package, ignore_errors=True)
 
 
+def save() -> None:
+    """Save the state: the queues first, so that a message whose effects are saved too late is delivered once more."""
+    services = ministack._build_persistence_save_dict()
+    with _saving:
+        persistence.save_all(dict(sorted(services.items(), key=lambda service: service[0] != "sqs")))
+
+
 async def checkpoint(gateway: Gateway) -> None:
     """Save the state now and then, whenever there were requests since, until cancelled."""
     interval_s, saved_at_request = CHECKPOINT_INTERVAL_S, gateway.requests_served
@@ -194,7 +175,7 @@ async def checkpoint(gateway: Gateway) -> None:
         if gateway.requests_served == saved_at_request:
             continue
         started, saved_at_request = time.monotonic(), gateway.requests_served
-        await asyncio.to_thread(persistence.save_all, ministack._build_persistence_save_dict())
+        await asyncio.to_thread(save)
         interval_s = max(CHECKPOINT_INTERVAL_S, (time.monotonic() - started) / CHECKPOINT_SHARE)
 
 
@@ -219,9 +200,9 @@ def main() -> None:
     parser.add_argument("--listen", type=int, required=True, help="file descriptor of a listening socket")
     parser.add_argument("--sagemaker-runtime", help="address of the endpoint server")
     arguments = parser.parse_args()
-    guard_queues()
     read_concurrency_as_number()
     unpack_once(UNPACKED)
+    ministack.save_all = lambda _: save()
     logging.getLogger("persistence").setLevel(logging.WARNING)
     with holding(arguments.folder, "cloud", arguments.listen):
         asyncio.run(_serve(Gateway(ministack.app, arguments.sagemaker_runtime), arguments.listen))

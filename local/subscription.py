@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,8 @@ def subscribed(stack: Stack, wanted: FilterPolicy | None = None) -> Iterator[Sub
     finally:
         if subscription_arn:
             sns.unsubscribe(SubscriptionArn=subscription_arn)
-        sqs.delete_queue(QueueUrl=url)
+        with suppress(sqs.exceptions.QueueDoesNotExist):  # somebody removed it already
+            sqs.delete_queue(QueueUrl=url)
 
 
 def _only_from(topic_arn: str, queue_arn: str) -> dict[str, Any]:
