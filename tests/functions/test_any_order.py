@@ -1,0 +1,47 @@
+"""Uploads of one bin in any order, their events delivered in any order and more than once."""
+
+import itertools
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.builders import metadata, picture
+
+PARTS = {"image": ("bin-images/{}.jpg", picture), "metadata": ("metadata/{}.json", metadata)}
+uploads = st.lists(st.tuples(st.sampled_from(sorted(PARTS)), st.integers(1, 3)), min_size=1, max_size=6)
+deliveries = st.lists(st.integers(0, 5), max_size=8)
+ids = itertools.count()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(uploads=uploads, early=deliveries, order=st.randoms(use_true_random=False))
+def test_the_newest_contents_are_checked_and_each_check_is_told_once(warehouse, uploads, early, order):
+    bin = f"b{next(ids)}"
+    events, newest = [], {}
+    for part, number in uploads:
+        key, content = PARTS[part]
+        events.append(warehouse.put(key.format(bin), content(number)))
+        newest[part] = number
+        for position in early:
+            if position == len(events) - 1:
+                warehouse.inspector.inspect(events[order.randrange(len(events))])
+    late = events + [events[position] for position in early if position < len(events)]
+    order.shuffle(late)
+    for event in late:
+        warehouse.inspector.inspect(event)
+
+    checks = warehouse.checks(bin)
+    assert len({check.check_id for check in checks}) == len(checks)
+    current = [check for check in checks if check.status == "waiting" or _contents(check) == newest]
+    if len(newest) == 2:
+        (check,) = current
+        assert (check.predicted, check.expected) == (newest["image"], newest["metadata"])
+        assert check.status == ("match" if newest["image"] == newest["metadata"] else "mismatch")
+    else:
+        assert [check.status for check in checks] == ["waiting"]
+    told = sorted(alert["check_id"] for alert in warehouse.alerts())
+    assert told == sorted(check.check_id for check in checks if check.status == "mismatch")
+
+
+def _contents(check):
+    return {"image": check.predicted, "metadata": check.expected}
