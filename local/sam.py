@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -101,7 +102,8 @@ def command(arguments: Sequence[str]) -> list[str]:
     Raises:
         SamFailed: uv is not to be found.
     """
-    uv = shutil.which("uv") or shutil.which(str(ROOT / ".uv" / "bin" / "uv"))
+    places = (os.environ.get("UV", ""), "uv", str(ROOT / ".uv" / "bin" / "uv"))  # `uv run` says where it is in UV
+    uv = next(filter(None, map(shutil.which, places)), None)
     if uv is None:
         raise SamFailed("uv is needed to run the AWS SAM command line and is not on the PATH: run `make setup` once")
     tool = ["tool", "run", "--python", sys.executable, "--from", f"aws-sam-cli=={VERSION}"]
@@ -118,16 +120,22 @@ def _one_at_a_time() -> Iterator[None]:
 
 def _logged(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
     with log.open("wb") as output:
-        outcome = subprocess.run(  # noqa: S603  (our own command)
+        process = subprocess.Popen(  # noqa: S603  (our own command)
             command(arguments),
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            check=False,
+            start_new_session=True,
         )
-    if outcome.returncode != 0:
+        try:
+            status = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            raise
+    if status != 0:
         raise SamFailed(f"sam {arguments[0]} failed: {last_line(log)} See {log}")
 
 
