@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,6 +121,8 @@ class Service:
             if time.monotonic() > deadline:
                 _signal(running.pid, signal.SIGKILL)
             time.sleep(0.05)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(running.pid, signal.SIGKILL)  # what it has started and left, e.g. functions at work
         return True
 
 
@@ -189,7 +191,5 @@ def _listen(port: int | None) -> socket.socket:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        return

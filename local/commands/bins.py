@@ -36,11 +36,11 @@ def drop(
     """
     inbox = chosen(stack)
     sources = dropping.find(paths, Cloud.aws(), site, limit)
-    outcomes = list(track_drop(dropping.drop(sources, inbox, workers), dropping.count(paths, limit), console))
-    failures = outcomes_failed = [dropped for dropped in outcomes if dropped.outcome == "failed"]
+    files = track_drop(dropping.drop(sources, inbox, workers), dropping.count(paths, limit), console)
+    failures = [dropped for dropped in files if dropped.outcome == "failed"]
     for dropped in failures[:FAILURES_SHOWN]:
         console.print(f"[red]{dropped.key}[/]: {dropped.reason}", highlight=False)
-    if outcomes_failed:
+    if failures:
         console.print(f"{len(failures)} files failed. Run the same command again: it goes on where it is.")
         raise typer.Exit(FAILED)
 
