@@ -40,12 +40,14 @@ class Bins:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a run showed. `checks` has the newest check of each bin, None for a bin without one."""
+    """What a run showed. `checks` has the newest check of each bin, None for a bin without one; `failures` are the
+    files that never got to the inbox."""
 
     checks: dict[Bin, Check | None]
     alerts: Sequence[Alert]
     uploads_left: int
     dead_letters: int
+    failures: Sequence[Dropped] = ()
 
     @property
     def statuses(self) -> Counter[str]:
@@ -63,6 +65,8 @@ class Findings:
 
     def problems(self) -> Iterator[str]:
         """What is not as it has to be."""
+        if self.failures:
+            yield f"{len(self.failures)} files could not be uploaded"
         if missing := self.statuses["unchecked"]:
             yield f"{missing} bins were never checked"
         if self.uploads_left:
@@ -123,6 +127,7 @@ def examine(stack: Stack, bins: Bins, subscription: Subscription) -> Findings:
         collect(subscription, expected),
         uploads_left=depth(stack, stack.inbox_queue_url),
         dead_letters=depth(stack, stack.dead_letters_url),
+        failures=bins.failures,
     )
 
 

@@ -1,7 +1,8 @@
 """Progress bars."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -18,6 +19,16 @@ def bar(console: Console) -> Progress:
         TimeRemainingColumn(),
         console=console,
     )
+
+
+@contextmanager
+def steps(console: Console) -> Iterator[Callable[[str], None]]:
+    """Tell what is being done: in one line that changes on a terminal, in a line each elsewhere."""
+    if not console.is_terminal:
+        yield lambda doing: console.print(f"{doing} …")
+        return
+    with console.status("Starting …") as status:
+        yield lambda doing: status.update(f"{doing} …")
 
 
 def track_drop(files: Iterator[Dropped], total: int | None, console: Console) -> Iterator[Dropped]:

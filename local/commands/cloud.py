@@ -11,6 +11,7 @@ from local.aws import Stack
 from local.cloud import Status
 from local.commands.place import StackName, chosen, embedded
 from local.exits import NOTHING_THERE
+from local.progress import steps
 from local.queues import depth
 
 console = Console(highlight=False, soft_wrap=True)
@@ -27,8 +28,8 @@ def up() -> None:
     [dim]$[/] bincheck mismatches
     """
     cloud = embedded()
-    with console.status("Starting") as status:
-        cloud.up(lambda doing: status.update(f"{doing} …"))
+    with steps(console) as report:
+        cloud.up(report)
     console.print(_described(_embedded_facts(cloud.status())))
     console.print("Drop bins with [bold]bincheck drop samples[/], see alerts with [bold]bincheck watch[/].")
 

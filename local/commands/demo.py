@@ -19,7 +19,7 @@ from local.cloud import EmbeddedCloud
 from local.commands.place import embedded
 from local.commands.watching import line
 from local.exits import FAILED, INCOMPLETE
-from local.progress import bar, track_drop
+from local.progress import bar, steps, track_drop
 from local.sam import ROOT
 from local.subscription import subscribed
 
@@ -49,12 +49,13 @@ def demo(
 
 def _run(bins: str, limit: int | None) -> None:
     source = bins or str(ROOT / "samples")
+    next(dropping.find([source], Cloud.aws(), limit=1))  # before anything is started: is there something to drop?
     cloud = EmbeddedCloud(embedded().folder / "demo")
     cloud.down(forget=True)
     started = time.monotonic()
     try:
-        with console.status("Starting") as status:
-            stack = cloud.up(lambda doing: status.update(f"{doing} …"))
+        with steps(console) as report:
+            stack = cloud.up(report)
         took_s = time.monotonic() - started
         console.print(f"The embedded cloud runs and template.yaml is deployed to it ({took_s:.0f} s).")
         findings = _drop_and_wait(stack, source, limit)
@@ -63,6 +64,8 @@ def _run(bins: str, limit: int | None) -> None:
     finally:
         with console.status("Stopping what was started …"):
             cloud.down()
+    for failure in findings.failures[:ROWS_SHOWN]:
+        console.print(f"[red]{failure.key}[/]: {failure.reason}")
     for problem in problems:
         console.print(f"[red]✗[/] {problem}. The logs are in {cloud.logs}")
     if findings.uploads_left or findings.statuses["unchecked"]:
@@ -91,8 +94,6 @@ def _drop_and_wait(stack: Stack, source: str, limit: int | None) -> run.Findings
     with subscribed(stack) as subscription:
         for dropped in track_drop(dropping.drop(sources, stack), dropping.count([source], limit), console):
             dropped_bins.add(dropped)
-        for failure in dropped_bins.failures:
-            console.print(f"[red]{failure.key}[/]: {failure.reason}")
         with bar(console) as progress:
             task = progress.add_task("Checking bins ", total=len(dropped_bins.parts))
             for settled in run.settle(stack, dropped_bins):
