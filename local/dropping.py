@@ -168,6 +168,7 @@ def _has_a_place(key: str) -> bool:
 
 def _in_folder(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """The inbox keys under a folder, with how to read them."""
+    path = path.expanduser()
     if path.is_file():
         key = f"{path.absolute().parent.name}/{path.name}"
         if _has_a_place(key):

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from local.exits import FAILED
 from local.service import LOOPBACK
 
 
@@ -17,4 +18,7 @@ def endpoint(
     [dim]$[/] bincheck endpoint --port 8080
     [dim]$[/] curl --data-binary @bin.jpg -H 'Content-Type: image/jpeg' localhost:8080/invocations
     """
-    uvicorn.run("model.app:app", host=host, port=port, log_level="warning")
+    try:
+        uvicorn.run("model.app:app", host=host, port=port, log_level="warning")
+    except SystemExit as end:  # the port is taken, or the model cannot be loaded: uvicorn has said so
+        raise typer.Exit(FAILED if end.code else 0) from end
