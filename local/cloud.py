@@ -6,6 +6,7 @@ So two checkouts, or two users, never meet.
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -77,7 +78,8 @@ class EmbeddedCloud:
         return self.folder / "logs"
 
     def up(self, report: Report = lambda _: None) -> Stack:
-        """Start what does not run, deploy the template where it differs from what is deployed, and return the stack.
+        """Start what does not run or serves an older model, deploy the template where it differs from what is
+        deployed, and return the stack.
 
         Raises:
             ServiceFailed, SamFailed: a step failed; the message names its log.
@@ -136,12 +138,15 @@ class EmbeddedCloud:
 
     def _start_endpoint(self, report: Report) -> Running:
         running = self._endpoint.running()
-        if running and self._endpoint.answers():
+        served = _state_of(sam.ROOT / "model")
+        if running and self._endpoint.answers() and self._known().get("model") == served:
             return running
         self._endpoint.stop()
         report("Starting the endpoint")
         arguments = [sys.executable, "-m", "local.sagemaker_runtime", str(self.folder), "--endpoint", ENDPOINT]
-        return self._start(self._endpoint, arguments, lambda _: self._environment())
+        running = self._start(self._endpoint, arguments, lambda _: self._environment())
+        self._know(model=served)
+        return running
 
     def _start_cloud(self, endpoint_url: str, report: Report) -> Running:
         running = self._cloud.running()
@@ -249,3 +254,10 @@ class EmbeddedCloud:
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _state_of(folder: Path) -> str:
+    """Names the files of a folder as they are: it differs once one of them was changed."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

@@ -77,6 +77,8 @@ class Service:
             ServiceFailed: it ended or was not ready in time.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists():
+            self.log.replace(self.log.with_name(f"{self.name}.previous.log"))
         with _listen(port) as listener, self.log.open("ab") as log:
             chosen = listener.getsockname()[1]
             process = subprocess.Popen(  # noqa: S603  (our own command)

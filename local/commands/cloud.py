@@ -20,8 +20,8 @@ console = Console(highlight=False, soft_wrap=True)
 def up() -> None:
     """Start the embedded cloud and the endpoint, and deploy template.yaml to it.
 
-    What runs already is left running, what was kept is kept, and the template is deployed again only where it, the
-    functions or their parameters have changed.
+    What runs already is left running, except that the endpoint loads a model that has changed. What was kept is kept.
+    The template is deployed again only where it, the functions or their parameters have changed.
 
     [dim]$[/] bincheck up
     [dim]$[/] bincheck drop samples
