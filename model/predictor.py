@@ -7,7 +7,8 @@ that a retrained one is served by replacing the folder:
     labels        what each output stands for; the last is open, "6+" is six or more
     size          side in pixels that pictures are squashed to
     mean, std     per channel, of pictures scaled to 0..1
-    temperature   divides the logits, so that probabilities mean what they say
+    soft_width    of the targets that the network was trained on, in labels (model.calibration)
+    temperature   divides the log probabilities, so that they mean what they say
     flip          whether to average over the picture and its mirror image
     prior         share of each label among the bins that the network was trained on
 """
@@ -24,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from .calibration import sharpened, tempered
 from .pictures import Pixels, decode, squash
 
 ARTIFACT = Path(__file__).parent / "artifact"
@@ -55,14 +57,16 @@ class Predictor:
         """
         try:
             network = (artifact / "counter.onnx").read_bytes()
-            about: Mapping[str, Any] = json.loads((artifact / "counter.json").read_text())
+            description = (artifact / "counter.json").read_bytes()
+            about: Mapping[str, Any] = json.loads(description)
             self.labels = tuple(str(label) for label in about["labels"])
             self.prior = tuple(float(share) for share in about["prior"])
             self.size = int(about["size"])
+            self.soft_width = float(about["soft_width"])
             self.temperature = float(about["temperature"])
             self.flip = bool(about["flip"])
             mean, std = (np.array(about[key], np.float32) for key in ("mean", "std"))
-            self.name = f"{about['name']}@{hashlib.sha256(network).hexdigest()[:12]}"
+            self.name = f"{about['name']}@{hashlib.sha256(network + description).hexdigest()[:12]}"
         except (OSError, KeyError, TypeError, ValueError) as error:
             reason = f"{artifact} is no model artifact ({error!r}): make one with `python -m training.export`"
             raise BrokenArtifactError(reason) from error
@@ -92,9 +96,9 @@ class Predictor:
 
     def probabilities(self, pixels: Pixels) -> npt.NDArray[np.float64]:
         """The calibrated probability of each label for squashed pixels (size, size, 3), 0..255."""
-        scaled = self.logits(pixels) / self.temperature
-        weights = np.exp(scaled - scaled.max())
-        shares: npt.NDArray[np.float64] = weights / weights.sum()
+        shares: npt.NDArray[np.float64] = tempered(
+            sharpened(self.logits(pixels)[None], self.soft_width), self.temperature
+        )[0]
         return shares
 
     def predict(self, data: bytes) -> Prediction:

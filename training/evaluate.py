@@ -20,7 +20,7 @@ from model.predictor import ARTIFACT, Predictor
 
 from .alert_quality import alert_quality
 from .data import WHOLE, picture_paths
-from .metrics import all_figures, bootstrap_intervals, calibration_error, confusion, per_class
+from .metrics import all_figures, bootstrap_intervals, confusion, per_class
 
 
 def evaluate(predictor: Predictor, root: Path, split: str, *, limit: int | None = None) -> dict[str, object]:
@@ -31,8 +31,6 @@ def evaluate(predictor: Predictor, root: Path, split: str, *, limit: int | None 
         predictions = [Prediction(**asdict(one)) for one in tqdm(served, split, len(bins), unit="bin", leave=False)]
     counts = np.array([count for _, count, _ in bins])
     probabilities = np.array([prediction.probabilities for prediction in predictions])
-    uncalibrated = probabilities**predictor.temperature
-    uncalibrated /= uncalibrated.sum(1, keepdims=True)
     intervals = bootstrap_intervals(probabilities, counts)
     exact = {f"exact_{k}": share for k, share in per_class(probabilities, counts).items()}
     return {
@@ -44,7 +42,6 @@ def evaluate(predictor: Predictor, root: Path, split: str, *, limit: int | None 
             name: {"value": round(value, 4), "interval": [round(bound, 4) for bound in intervals[name]]}
             for name, value in (all_figures(probabilities, counts) | exact).items()
         },
-        "calibration_error_before": round(calibration_error(uncalibrated, counts), 4),
         "confusion": confusion(probabilities, counts).tolist(),
         "alert_quality": alert_quality(predictions, counts),
     }

@@ -2,7 +2,7 @@
 
     python -m training.export --run runs/first --data FOLDER
 
-The temperature is fitted on val for log likelihood. The exported network is then read back and has to agree with
+The temperature is fitted on val for log likelihood. The exported network is read back first and has to agree with
 torch on real val bins before the artifact counts as made.
 """
 
@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from model.calibration import sharpened, tempered
 from model.predictor import ARTIFACT, Predictor
 
 from .data import LABELS, Bins, digest, load_bins
@@ -30,16 +31,10 @@ CODE = ("data.py", "networks.py", "augment.py", "train.py")
 PARITY = 1e-3  # greatest difference between torch's and ONNX Runtime's logits
 
 
-def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Probabilities (n, labels) from logits."""
-    weights = np.exp(logits - logits.max(1, keepdims=True))
-    return weights / weights.sum(1, keepdims=True)
-
-
-def fit_temperature(logits: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> float:
-    """The divisor of the logits, from 0.25 to 4, under which the true labels are likeliest."""
+def fit_temperature(shares: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> float:
+    """The temperature, from 0.25 to 4, under which the true labels are likeliest."""
     candidates = np.geomspace(0.25, 4, 401)
-    losses = [log_loss(softmax(logits / candidate), counts) for candidate in candidates]
+    losses = [log_loss(tempered(shares, candidate), counts) for candidate in candidates]
     return round(float(candidates[int(np.argmin(losses))]), 4)
 
 
@@ -87,6 +82,7 @@ def export(run: Path, data: Path, out: Path, *, flip: bool, limit: int | None = 
     if not best.exists():
         raise SystemExit(f"{best} does not exist: train first with `python -m training.train --out {run}`")
     kept = torch.load(best, map_location="cpu", weights_only=True)
+    soft_width = json.loads((run / "options.json").read_text())["soft_width"]
     network = build_network()
     network.load_state_dict(kept["network"])
     network.eval()
@@ -99,6 +95,7 @@ def export(run: Path, data: Path, out: Path, *, flip: bool, limit: int | None = 
         "mean": MEAN,
         "std": STD,
         "interpolation": "bicubic",
+        "soft_width": soft_width,
         "temperature": 1.0,
         "flip": flip,
         "prior": [round(share, 6) for share in kept["prior"]],
@@ -111,9 +108,10 @@ def export(run: Path, data: Path, out: Path, *, flip: bool, limit: int | None = 
     few = Bins(validation.ids[:64], validation.pixels[:64], validation.counts[:64])
     difference = check_parity(network, predictor, few)
     logits = served_logits(predictor, validation)
-    temperature = fit_temperature(logits, validation.counts)
-    figures = all_figures(softmax(logits / temperature), validation.counts)
-    before = all_figures(softmax(logits), validation.counts)
+    shares = sharpened(logits, soft_width)
+    temperature = fit_temperature(shares, validation.counts)
+    figures = all_figures(tempered(shares, temperature), validation.counts)
+    before = all_figures(sharpened(logits, width=0), validation.counts)
     about["temperature"] = temperature
     about["metrics"] = {
         "val": {name: round(value, 4) for name, value in figures.items()},

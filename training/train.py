@@ -23,6 +23,8 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from model.calibration import soft_targets
+
 from .augment import augment, plain
 from .data import LABELS, Bins, digest, load_bins
 from .metrics import all_figures
@@ -68,15 +70,6 @@ class Progress:
     elapsed_s: float = 0.0
     best_log_loss: float = float("inf")
     loss_sum: float = 0.0
-
-
-def soft_targets(labels: np.ndarray, width: float) -> Tensor:
-    """Targets (n, labels): a Gaussian of `width` labels around the true one, so that a near miss costs less."""
-    distance = np.arange(len(LABELS))[None] - labels[:, None]
-    if width == 0:
-        return torch.from_numpy((distance == 0).astype(np.float32))
-    weights = np.exp(-0.5 * (distance / width) ** 2)
-    return torch.from_numpy((weights / weights.sum(1, keepdims=True)).astype(np.float32))
 
 
 def normalise(batch: Tensor) -> Tensor:
@@ -130,6 +123,7 @@ def train(options: argparse.Namespace) -> dict[str, float]:
     (options.out / "options.json").write_text(json.dumps(vars(options), default=str, indent=2) + "\n")
     print(f"{BACKBONE}: {len(training)} bins to train on, {len(validation)} to choose on, {batches} batches an epoch")
 
+    targets = torch.from_numpy(soft_targets(len(LABELS), options.soft_width)).float()
     started = saved = time.monotonic() - at.elapsed_s
     figures: dict[str, float] = {}
     while at.epoch < options.epochs:
@@ -150,7 +144,7 @@ def train(options: argparse.Namespace) -> dict[str, float]:
             pixels = normalise(augment(training.pixels[chosen], rng))
             with torch.autocast("cpu", torch.bfloat16):
                 logits = network(pixels)
-            target = soft_targets(training.labels[chosen], options.soft_width)
+            target = targets[training.labels[chosen]]
             loss = nn.functional.cross_entropy(logits.float(), target)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
