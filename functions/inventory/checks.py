@@ -169,10 +169,8 @@ class ChecksTable:
         try:
             self._table.meta.client.transact_write_items(TransactItems=transaction)
         except self._table.meta.client.exceptions.TransactionCanceledException as error:
-            codes = {reason["Code"] for reason in error.response["CancellationReasons"]}
-            if codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
-                raise PairingChanged from error
-            raise
+            _raise_unless_changed(error)
+            raise PairingChanged from error
 
     def record_lone(self, check: Check) -> bool:
         """Put the check of an upload by itself. False when it was there already."""
@@ -185,34 +183,37 @@ class ChecksTable:
     def mark_alerted(self, check: Check, moment: datetime) -> None:
         """Remember that the alert of a check went out. A waiting record that has changed since is left as it is."""
         alerted = _item(replace(check, alerted_at=timestamp(moment)))
-        key = {"bin": check.bin, "check": PAIRING if check.status == "waiting" else check.check}
+        names = ("alerted_at", "open") if check.status == "waiting" else ("alerted_at",)
         try:
             self._table.update_item(
-                Key=key,
-                UpdateExpression="SET alerted_at = :alerted_at, #open = :open",
+                Key={"bin": check.bin, "check": PAIRING if check.status == "waiting" else check.check},
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in names),
                 ConditionExpression="check_id = :check_id",
-                ExpressionAttributeNames={"#open": "open"},
-                ExpressionAttributeValues={
-                    ":alerted_at": alerted["alerted_at"],
-                    ":open": alerted["open"],
-                    ":check_id": check.check_id,
-                },
+                ExpressionAttributeNames={f"#{name}": name for name in names},
+                ExpressionAttributeValues={":check_id": check.check_id} | {f":{name}": alerted[name] for name in names},
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return
 
-    def make_current(self, check: Check) -> None:
-        """Let this check alone speak for its bin: older ones leave the open list, and it is on it if it has to be."""
+    def make_current(self, check: Check, pairing: Pairing) -> None:
+        """Let this check alone speak for its bin: older ones leave the open list, and it is on it if it has to be.
+
+        Nothing happens once a newer upload was noted: the look at that one does it.
+        """
         items = self._table.query(KeyConditionExpression=Key("bin").eq(check.bin), ConsistentRead=True)["Items"]
+        changes: Any = []
         for item in items:
-            if item["check"] == PAIRING:
-                continue
             wanted = _item(check).get("open") if item["check"] == check.check else None
-            if item.get("open") != wanted:
-                self._table.update_item(
-                    Key={"bin": item["bin"], "check": item["check"]},
-                    AttributeUpdates={"open": {"Action": "PUT", "Value": wanted} if wanted else {"Action": "DELETE"}},
-                )
+            if item["check"] != PAIRING and item.get("open") != wanted:
+                key = {"bin": item["bin"], "check": item["check"]}
+                changes.append({"Update": {"TableName": self._table.name, "Key": key, **_open_as(wanted)}})
+        if not changes:
+            return
+        still_newest: Any = {"Put": {"TableName": self._table.name, **_if_unchanged(pairing, _pairing_item(pairing))}}
+        try:
+            self._table.meta.client.transact_write_items(TransactItems=[still_newest, *changes])
+        except self._table.meta.client.exceptions.TransactionCanceledException as error:
+            _raise_unless_changed(error)
 
     def of_bin(self, name: str) -> list[Check]:
         """All checks of a bin, and its waiting upload if there is one; the oldest first."""
@@ -274,6 +275,23 @@ def _if_absent(item: dict[str, Any]) -> Any:
         "ConditionExpression": "attribute_not_exists(#check)",
         "ExpressionAttributeNames": {"#check": "check"},
     }
+
+
+def _open_as(listed: str | None) -> dict[str, Any]:
+    if listed is None:
+        return {"UpdateExpression": "REMOVE #open", "ExpressionAttributeNames": {"#open": "open"}}
+    return {
+        "UpdateExpression": "SET #open = :open",
+        "ExpressionAttributeNames": {"#open": "open"},
+        "ExpressionAttributeValues": {":open": listed},
+    }
+
+
+def _raise_unless_changed(error: Any) -> None:
+    """Raise the error of a transaction again, unless all that is wrong is that somebody else was faster."""
+    codes = {reason["Code"] for reason in error.response["CancellationReasons"]}
+    if not codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+        raise error
 
 
 def _item(check: Check) -> dict[str, Any]:

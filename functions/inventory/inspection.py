@@ -23,7 +23,7 @@ from inventory.bins import (
     locate,
     open_part,
 )
-from inventory.checks import Check, ChecksTable, PairingChanged, identity, timestamp
+from inventory.checks import Check, ChecksTable, Pairing, PairingChanged, identity, timestamp
 from inventory.counting import Prediction
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.uploads import Upload
@@ -93,14 +93,14 @@ class Inspector:
                 return check if is_there else self._settle_deleted(upload, bin)
             known = self.table.find(bin.name, check.check)
             if known:
-                return self._settle_known(known)
+                return self._settle_known(known, pairing)
             check = self._judge(check, image, metadata)
         finally:
             for opened in (image, metadata):
                 if opened:
                     opened.close()
         self.table.record(check, pairing)
-        return self._settle(check)
+        return self._settle(check, pairing)
 
     def _judge(self, check: Check, image: StoredPart, metadata: StoredPart) -> Check:
         try:
@@ -145,7 +145,7 @@ class Inspector:
             return self._settle(check)
         return self._settle_known(self.table.reread(check))
 
-    def _settle_known(self, check: Check) -> Check:
+    def _settle_known(self, check: Check, pairing: Pairing | None = None) -> Check:
         """Finish a check that another delivery recorded, unless that one is alive and finishing it."""
         deadline = self.now() + timedelta(seconds=ALERT_PATIENCE_S)
         while check.alert_kind and not check.alerted_at and not self._interrupted(check):
@@ -153,14 +153,15 @@ class Inspector:
                 raise RetryLater(f"check {check.check_id} of bin {check.bin} is being alerted by another delivery")
             self.sleep(0.1)
             check = self.table.reread(check)
-        return self._settle(check)
+        return self._settle(check, pairing)
 
     def _interrupted(self, check: Check) -> bool:
         return self.now() - datetime.fromisoformat(check.checked_at) > CHECKER_TIMEOUT
 
-    def _settle(self, check: Check) -> Check:
+    def _settle(self, check: Check, pairing: Pairing | None = None) -> Check:
         if check.alert_kind and not check.alerted_at:
             self.alerts.publish(check)
             self.table.mark_alerted(check, self.now())
-        self.table.make_current(check)
+        if pairing:
+            self.table.make_current(check, pairing)
         return check

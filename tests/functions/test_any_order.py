@@ -39,7 +39,7 @@ def test_the_newest_contents_are_checked_and_each_check_is_told_once(warehouse, 
         assert check.status == ("match" if newest["image"] == newest["metadata"] else "mismatch")
     else:
         assert [check.status for check in checks] == ["waiting"]
-    told = sorted(alert["check_id"] for alert in warehouse.alerts())
+    told = sorted(alert["check_id"] for alert in warehouse.alerts() if alert["bin"] == bin)
     assert told == sorted(check.check_id for check in checks if check.status == "mismatch")
 
 

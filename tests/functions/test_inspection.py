@@ -106,6 +106,23 @@ def test_a_picture_replaced_while_it_is_counted_is_not_recorded(warehouse):
     assert warehouse.alerts() == []
 
 
+def test_an_alert_that_goes_out_slowly_does_not_hide_the_newer_mismatch(warehouse, monkeypatch):
+    warehouse.drop(RECORD, metadata(5))
+    owner = type(warehouse.inspector.alerts)
+    publish = owner.publish
+
+    def slow(alerts, check):
+        monkeypatch.setattr(owner, "publish", publish)
+        warehouse.drop(IMAGE, picture(4))
+        publish(alerts, check)
+
+    monkeypatch.setattr(owner, "publish", slow)
+    warehouse.drop(IMAGE, picture(3))
+    hour = timedelta(hours=1)
+    still_open = warehouse.table.open_since("mismatch", warehouse.clock - hour, warehouse.clock + hour)
+    assert [check.predicted for check in still_open] == [4]
+
+
 def test_an_upload_whose_event_does_not_fit_the_bucket_is_checked_as_it_lies_there(warehouse):
     warehouse.put(IMAGE, picture(3))
     warehouse.put(RECORD, metadata(3))
