@@ -17,6 +17,7 @@ from inventory.observability import logger, measured_endpoint_call, metrics, tra
 from inventory.uploads import Upload, read_message, read_notification
 
 TIME_FOR_ONE_MS = 25_000
+"""The least time in which to begin a check: two attempts at an endpoint that answers nothing (see `clients`)."""
 METRICS = {"mismatch": "Mismatches", "rejected": "Rejected", "waiting": "Waiting"}
 
 config = settings.from_environment()
@@ -49,17 +50,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
 
 def check_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
     """Check what one message of the queue tells of; an exception sends this message back, and only this one."""
+    uploads: list[Upload] = []
     try:
         if lambda_context.get_remaining_time_in_millis() < TIME_FOR_ONE_MS:
             raise RetryLater("the messages before it in the batch used up the time")
-        for upload in read_message(record.body):
+        uploads = read_message(record.body)
+        for upload in uploads:
             check_upload(upload)
     except Exception as fault:
         metrics.add_metric("Returned", MetricUnit.Count, 1)
+        keys = [upload.key for upload in uploads]
         if isinstance(fault, RetryLater):
-            logger.warning("message goes back to the queue", message_id=record.message_id, reason=str(fault))
+            logger.warning("message goes back to the queue", message_id=record.message_id, keys=keys, reason=str(fault))
         else:
-            logger.exception("message goes back to the queue", message_id=record.message_id)
+            logger.exception("message goes back to the queue", message_id=record.message_id, keys=keys)
         raise
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
 from inventory import clients, settings
 from inventory.alerts import Alerts
 from inventory.checks import ChecksTable
+from inventory.errors import RetryLater
 from inventory.observability import logger, metrics, tracer
 
 LOOKBACK = timedelta(days=14)
@@ -25,14 +27,21 @@ alerts = Alerts(clients.sns(), config.mismatch_topic_arn)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
     now = datetime.now(UTC)
-    alerted = 0
+    alerted = failed = 0
     for check in table.open_since("waiting", now - LOOKBACK, now - config.patience):
         if context.get_remaining_time_in_millis() < TIME_FOR_ONE_MS:
             logger.warning("out of time; the next run tells of the rest")
             break
-        alerts.publish(check)
-        table.mark_alerted(check, now)
+        try:
+            alerts.publish(check)
+            table.mark_alerted(check, now)
+        except ClientError:
+            logger.exception("not alerted; the next run tries again", bin=check.bin, check_id=check.check_id)
+            failed += 1
+            continue
         logger.info("unpaired", bin=check.bin, check_id=check.check_id, waiting_since=check.checked_at)
         alerted += 1
     metrics.add_metric("Unpaired", MetricUnit.Count, alerted)
+    if failed:
+        raise RetryLater(f"{failed} uploads without a partner could not be told of")
     return {"alerted": alerted}

@@ -90,7 +90,7 @@ class Inspector:
                 if image or metadata:
                     check = self.table.wait(check, pairing)
                 is_there = image if part == "image" else metadata
-                return check if is_there else self._settle_deleted(upload, bin)
+                return check if is_there else self._settle_deleted(upload, bin, part)
             known = self.table.find(bin.name, check.check)
             if known:
                 return self._settle_known(known, pairing)
@@ -122,15 +122,16 @@ class Inspector:
             model=prediction.model,
         )
 
-    def _settle_deleted(self, upload: Upload, bin: Bin) -> Check:
+    def _settle_deleted(self, upload: Upload, bin: Bin, part: Part) -> Check:
         """Settle an upload that the inbox no longer holds: by the check made while it did, else as rejected."""
         for known in self.table.of_bin(bin.name):
             if known.status != "waiting" and upload.version in known.check.split("/"):
                 return self._settle_known(known)
-        return self._reject(upload, bin, f"{upload.key} was deleted before it could be checked: upload it again")
+        return self._reject(upload, bin, f"{upload.key} was deleted before it could be checked: upload it again", part)
 
-    def _reject(self, upload: Upload, bin: Bin, reason: str) -> Check:
+    def _reject(self, upload: Upload, bin: Bin, reason: str, part: Part = "image") -> Check:
         """Reject an upload by itself, whatever its partner."""
+        address = f"s3://{upload.bucket}/{upload.key}"
         check = Check(
             bin=bin.name,
             site=bin.site,
@@ -138,7 +139,8 @@ class Inspector:
             status="rejected",
             checked_at=timestamp(self.now()),
             severity=NEEDS_A_LOOK,
-            image=f"s3://{upload.bucket}/{upload.key}",
+            image=address if part == "image" else None,
+            metadata=address if part == "metadata" else None,
             reason=reason,
         )
         if self.table.record_lone(check):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
 from inventory.errors import RejectedUpload, RetryLater
@@ -216,6 +217,36 @@ def test_the_same_upload_again_does_not_alert_again(watchdog, warehouse):
     assert watchdog.handler({}, Context()) == {"alerted": 0}
     (check,) = warehouse.table.open_since("unpaired", warehouse.clock - timedelta(hours=1), datetime.now(UTC))
     assert check.bin == "1"
+
+
+def test_an_alert_that_cannot_be_sent_does_not_keep_back_the_others(watchdog, warehouse, monkeypatch):
+    publish = type(watchdog.alerts).publish
+
+    def refuse_the_first(alerts, check):
+        if check.bin == "1":
+            raise ClientError({"Error": {"Code": "InvalidParameterValue"}}, "Publish")
+        publish(alerts, check)
+
+    drop_minutes_ago(warehouse, 17, "bin-images/1.jpg", picture(3))
+    drop_minutes_ago(warehouse, 16, "bin-images/2.jpg", picture(3))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(watchdog.alerts), "publish", refuse_the_first)
+        with pytest.raises(RetryLater, match="1 uploads"):
+            watchdog.handler({}, Context())
+    assert [alert["bin"] for alert in warehouse.alerts()] == ["2"]
+    assert watchdog.handler({}, Context()) == {"alerted": 1}
+    assert [alert["bin"] for alert in warehouse.alerts()] == ["1"]
+
+
+def test_messages_that_go_back_are_logged_with_their_keys(checker, warehouse, monkeypatch, caplog):
+    def down(content, inference_id):
+        raise RetryLater("endpoint counter failed")
+
+    monkeypatch.setattr(checker, "inspector", replace(checker.inspector, count=down))
+    warehouse.put("bin-images/1.jpg", picture(3))
+    checker.handler(sqs_event(notification(warehouse.put("metadata/1.json", metadata(3)))), Context())
+    (entry,) = [record for record in caplog.records if record.message == "message goes back to the queue"]
+    assert (entry.keys, entry.reason) == (["metadata/1.json"], "endpoint counter failed")
 
 
 def test_a_watchdog_out_of_time_leaves_the_rest_to_its_next_run(watchdog, warehouse):

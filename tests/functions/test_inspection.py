@@ -236,6 +236,13 @@ def test_an_upload_deleted_before_its_check_is_rejected_and_its_partner_waits(wa
     assert open_matters(warehouse, "waiting") == ["BOS1/523"]
 
 
+def test_deleted_metadata_is_named_as_metadata(warehouse):
+    record = warehouse.put(RECORD, metadata(3))
+    warehouse.s3.delete_object(Bucket="inbox", Key=RECORD)
+    check = warehouse.inspector.inspect(record)
+    assert (check.status, check.image, check.metadata) == ("rejected", None, f"s3://inbox/{RECORD}")
+
+
 def test_an_upload_deleted_after_its_check_is_not_rejected(warehouse):
     warehouse.drop(RECORD, metadata(3))
     image = warehouse.put(IMAGE, picture(3))
