@@ -1,6 +1,6 @@
 """The inbox queue and its dead letters: how full they are, and how dead letters get another chance."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from local.aws import Stack
@@ -32,15 +32,20 @@ def redrive(stack: Stack) -> Iterator[int]:
             Entries=[{"Id": str(number), "MessageBody": message["Body"]} for number, message in enumerate(messages)],
         )
         moved: list[MessageTypeDef] = [messages[int(entry["Id"])] for entry in sent["Successful"]]
-        if moved:
-            sqs.delete_message_batch(
-                QueueUrl=stack.dead_letters_url,
-                Entries=[
-                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
-                    for number, message in enumerate(moved)
-                ],
-            )
+        delete(stack, stack.dead_letters_url, moved)
         yield len(moved)
+
+
+def delete(stack: Stack, queue_url: str, messages: "Sequence[MessageTypeDef]") -> None:
+    """Delete up to ten messages that were received from a queue."""
+    if messages:
+        stack.cloud.sqs().delete_message_batch(
+            QueueUrl=queue_url,
+            Entries=[
+                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                for number, message in enumerate(messages)
+            ],
+        )
 
 
 def depth(stack: Stack, queue_url: str) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.aws import Stack
+from local.queues import delete
 
 RETENTION_S = 3600
 """How long alerts wait in a queue that nobody removed, e.g. of a listener that was killed."""
@@ -31,14 +32,7 @@ class Subscription:
         messages = sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_s).get(
             "Messages", []
         )
-        if messages:
-            sqs.delete_message_batch(
-                QueueUrl=self.queue_url,
-                Entries=[
-                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
-                    for number, message in enumerate(messages)
-                ],
-            )
+        delete(self.stack, self.queue_url, messages)
         return [json.loads(message["Body"]) for message in messages]
 
 
