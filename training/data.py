@@ -1,82 +1,103 @@
-"""Labelled bins in memory: a folder in the inbox layout, its index.csv saying id, expected_quantity and split.
+"""Labelled bins on disk, as `training.prepare` writes them: pictures, and an index.csv that says what each one is.
 
-A folder without an index is one split, "all", labelled by its metadata.
+    index.csv    id, expected_quantity, split and, where there are any, path and the columns of FACTS
+
+Without `path` a picture is looked for as bin-images/<id>.jpg. A folder in the inbox layout without an index is one
+split, "all", labelled by its metadata.
 
 A network sees pixels and nothing else. The recorded quantity is the label; ids, file sizes and original resolutions
-are correlated with it and never leave this module.
+are correlated with it and never become an input. FACTS are further targets: a network that also has to tell how much
+the bin holds looks at the objects themselves.
 """
 
 import csv
 import hashlib
 import json
-from concurrent.futures import ThreadPoolExecutor
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
-
-from model.pictures import decode, squash
 
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
-IMAGE_FOLDERS = ("bin-images", "resized-224/bin-images")
+"""What the endpoint answers. Training may tell more apart: see `training_label`."""
+FACTS = ("volume_in3", "largest_in3", "weight_lb")
+"""Of all items in the bin, of its largest item, of all items; an empty field is unknown."""
+SPLITS = ("train", "val", "test")
 WHOLE = "all"
+IMAGE_FOLDER = "bin-images"
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
-class Bins:
-    """Pictures of one split: `pixels` (n, size, size, 3) 0..255, `counts` (n,) objects, `ids` (n,) for reports only."""
+class LabelledBin:
+    """A picture of a bin, how many objects it truly shows, and FACTS about them (NaN where unknown)."""
 
-    ids: tuple[str, ...]
-    pixels: npt.NDArray[np.uint8]
-    counts: npt.NDArray[np.int64]
-
-    @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """Indices into LABELS: the open label stands for its count and every greater one."""
-        return np.minimum(self.counts, len(LABELS) - 1)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __add__(self, other: "Bins") -> "Bins":
-        pixels = np.concatenate((self.pixels, other.pixels))
-        return Bins(self.ids + other.ids, pixels, np.concatenate((self.counts, other.counts)))
+    id: str
+    count: int
+    picture: Path
+    facts: tuple[float, ...] = (math.nan,) * len(FACTS)
 
 
-def picture_paths(root: Path, split: str) -> list[tuple[str, int, Path]]:
-    """The (id, count, picture) of every bin of a split, in the index's order.
+def training_label(counts: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np.int64]:
+    """Which of `labels` labels each count is: its own, the last one standing for its count and every greater one."""
+    return np.minimum(counts, labels - 1)
+
+
+def folded(shares: npt.NDArray[np.float64], labels: int = len(LABELS)) -> npt.NDArray[np.float64]:
+    """Distributions (n, more labels) with the last ones added up, so that (n, `labels`) remain."""
+    open_label = shares[:, labels - 1 :].sum(1, keepdims=True)
+    return np.concatenate((shares[:, : labels - 1], open_label), 1)
+
+
+def read_bins(root: Path, split: str) -> list[LabelledBin]:
+    """Every bin of a split, in the index's order.
 
     Raises FileNotFoundError when the folder, its index or a picture is missing; ValueError when a row is malformed
     or the split is empty.
     """
-    folder = next((root / name for name in IMAGE_FOLDERS if (root / name).is_dir()), None)
-    if folder is None:
-        raise FileNotFoundError(f"{root} holds no {' or '.join(IMAGE_FOLDERS)} folder")
-    found = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
-    if split == WHOLE:
-        return [(bin_id, _recorded(folder.parent, bin_id), path) for bin_id, path in found.items()]
     index = root / "index.csv"
+    if split == WHOLE:
+        return _pairs(root)
     if not index.is_file():
-        raise FileNotFoundError(f"{index} is missing: say which bins are in split {split!r} there, or use {WHOLE!r}")
+        raise FileNotFoundError(
+            f"{index} is missing: make the set with `python -m training.prepare --source ... --out {root}`"
+        )
+    beside = _pictures_by_id(root)
     bins = []
     with index.open(newline="") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
             try:
                 bin_id, count, row_split = row["id"], int(row["expected_quantity"]), row["split"]
-            except (KeyError, ValueError) as error:
+                facts = tuple(float(row.get(name) or "nan") for name in FACTS)
+            except (KeyError, TypeError, ValueError) as error:
                 reason = f"{index} line {number} needs id, expected_quantity (a whole number) and split"
                 raise ValueError(reason) from error
             if row_split != split:
                 continue
-            if bin_id not in found:
-                raise FileNotFoundError(f"{folder} has no picture for id {bin_id} of {index} line {number}")
-            bins.append((bin_id, count, found[bin_id]))
+            picture = root / row["path"] if row.get("path") else beside.get(bin_id)
+            if picture is None or not picture.is_file():
+                raise FileNotFoundError(f"{root} has no picture for id {bin_id} of {index} line {number}: prepare it again")
+            bins.append(LabelledBin(bin_id, count, picture, facts))
     if not bins:
-        raise ValueError(f"{index} has no bin in split {split!r}")
+        raise ValueError(f"{index} has no bin in split {split!r}: prepare the set with all of {', '.join(SPLITS)}")
     return bins
+
+
+def _pictures_by_id(root: Path) -> dict[str, Path]:
+    folder = root / IMAGE_FOLDER
+    if not folder.is_dir():
+        return {}
+    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+
+
+def _pairs(root: Path) -> list[LabelledBin]:
+    pictures = _pictures_by_id(root)
+    if not pictures:
+        raise FileNotFoundError(f"{root} holds no {IMAGE_FOLDER} folder with pictures: name a folder in the inbox layout")
+    return [LabelledBin(bin_id, _recorded(root, bin_id), path) for bin_id, path in pictures.items()]
 
 
 def _recorded(root: Path, bin_id: str) -> int:
@@ -88,21 +109,15 @@ def _recorded(root: Path, bin_id: str) -> int:
         raise ValueError(f"{path} does not give EXPECTED_QUANTITY as a whole number ({error!r})") from error
 
 
-def load_bins(root: Path, split: str, size: int, limit: int | None = None) -> Bins:
-    """Decode and squash a split (its first `limit` bins) as serving does; size^2 * 3 bytes of memory a picture."""
-    bins = picture_paths(root, split)[:limit]
-    with ThreadPoolExecutor() as pool:
-        decoded = pool.map(lambda entry: squash(decode(entry[2].read_bytes()), size), bins)
-        pixels = np.empty((len(bins), size, size, 3), np.uint8)
-        for index, picture in enumerate(tqdm(decoded, f"{root.name}/{split}", len(bins), unit="bin", leave=False)):
-            pixels[index] = picture
-    return Bins(tuple(entry[0] for entry in bins), pixels, np.array([entry[1] for entry in bins]))
+def counts_of(bins: Sequence[LabelledBin]) -> npt.NDArray[np.int64]:
+    """The true counts (n,)."""
+    return np.array([one.count for one in bins], np.int64)
 
 
-def digest(bins: Bins) -> str:
-    """Twelve hex digits that change when a label or a pixel of the data does."""
+def digest(bins: Iterable[LabelledBin]) -> str:
+    """Twelve hex digits that change when a label or a byte of a picture does."""
     sha = hashlib.sha256()
-    for bin_id, count, pixels in zip(bins.ids, bins.counts, bins.pixels, strict=True):
-        sha.update(f"{bin_id},{count};".encode())
-        sha.update(pixels.tobytes())
+    for one in bins:
+        sha.update(f"{one.id},{one.count};".encode())
+        sha.update(one.picture.read_bytes())
     return sha.hexdigest()[:12]
