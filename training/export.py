@@ -1,130 +1,142 @@
 """Turns trained weights into the artifact that the endpoint serves: calibrated, in ONNX, checked against torch.
 
-    python -m training.export --run runs/first --data FOLDER
+    python -m training.export --run runs/first --data SET
 
-The temperature is fitted on val for log likelihood. The exported network is read back first and has to agree with
-torch on real val bins before the artifact counts as made.
+The exported network is read back first and has to agree with torch on real val bins before the artifact counts as made.
+The temperature is fitted on val.
 """
 
 import argparse
 import hashlib
 import json
+import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import nn
-from tqdm import tqdm
+from torch import Tensor, nn
 
-from model.calibration import sharpened, tempered
 from model.predictor import ARTIFACT, Predictor
 
-from .data import LABELS, Bins, digest, load_bins
-from .metrics import all_figures, log_loss
-from .networks import MEAN, STD, build_network
-from .train import normalise
+from .augment import plain
+from .calibrate import fit, served_logits
+from .data import LABELS, LabelledBin, counts_of, digest, folded, read_bins, training_label
+from .loading import read
+from .losses import label_logits
+from .metrics import all_figures
+from .networks import Counter
+from .sampling import weights_for
 
-NAME = "efficientnet-lite0-224"
-CODE = ("data.py", "networks.py", "augment.py", "train.py")
+CODE = (
+    *(
+        f"training/{name}.py"
+        for name in ("augment", "data", "distributed", "loading", "losses", "networks", "sampling", "train")
+    ),
+    *(f"model/{name}.py" for name in ("calibration", "pictures")),
+)
 PARITY = 1e-3  # greatest difference between torch's and ONNX Runtime's logits
+PARITY_BINS = 64
 
 
-def fit_temperature(shares: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> float:
-    """The temperature, from 0.25 to 4, under which the true labels are likeliest."""
-    candidates = np.geomspace(0.25, 4, 401)
-    losses = [log_loss(tempered(shares, candidate), counts) for candidate in candidates]
-    return round(float(candidates[int(np.argmin(losses))]), 4)
+class Served(nn.Module):
+    """The part of a trained network that is served: pixels (n, 3, size, size) to label logits (n, labels)."""
+
+    def __init__(self, trained: Counter, loss: str) -> None:
+        super().__init__()
+        self.trained, self.loss = trained, loss
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        counts, _ = self.trained(pixels)
+        return label_logits(counts, self.loss)
 
 
-def code_digest() -> str:
-    """Twelve hex digits that change when the code that made the weights does."""
-    sha = hashlib.sha256()
-    for name in CODE:
-        sha.update((Path(__file__).parent / name).read_bytes())
-    return sha.hexdigest()[:12]
+def load_best(run: Path) -> tuple[dict[str, Any], Served]:
+    """What best.pt of a run says, and its network in eval mode. Raises ValueError when there is none."""
+    path = run / "best.pt"
+    if not path.exists():
+        raise ValueError(f"{path} does not exist: train first with `python -m training.train --out {run}`")
+    best: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    network = Counter(best["backbone"], best["labels"])
+    network.load_state_dict(best["network"])
+    return best, Served(network, best["loss"]).eval()
 
 
-def write_onnx(network: nn.Module, size: int, path: Path) -> None:
+def write_onnx(network: Served, size: int, path: Path) -> None:
     """Export for any batch size, by tracing: the batch norms are folded into the convolutions."""
-    network.eval()
     example = torch.zeros(2, 3, size, size)
     batch = {"pictures": {0: "batch"}, "logits": {0: "batch"}}
-    with warnings.catch_warnings(category=DeprecationWarning, action="ignore"):
+    with warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
             network, (example,), path, input_names=["pictures"], output_names=["logits"], dynamic_axes=batch,
             opset_version=17, dynamo=False,
         )  # fmt: skip
 
 
-def served_logits(predictor: Predictor, bins: Bins) -> npt.NDArray[np.float64]:
-    """What the served network says of each bin, (n, labels)."""
-    return np.stack([predictor.logits(pixels) for pixels in tqdm(bins.pixels, "served", unit="bin", leave=False)])
-
-
-def check_parity(network: nn.Module, predictor: Predictor, bins: Bins) -> float:
+@torch.inference_mode()
+def check_parity(network: Served, predictor: Predictor, bins: Sequence[LabelledBin]) -> float:
     """The greatest difference between torch and the served network. Raises RuntimeError when it matters."""
-    with torch.inference_mode():
-        pixels = torch.from_numpy(bins.pixels).permute(0, 3, 1, 2).float() / 255
-        expected = network(normalise(pixels))
-        if predictor.flip:
-            expected = (expected + network(normalise(pixels.flip(3)))) / 2
-    difference = float(np.abs(expected.numpy() - served_logits(predictor, bins)).max())
+    pixels = torch.from_numpy(np.stack([read(one, predictor.size) for one in bins]))
+    mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in (network.trained.mean, network.trained.std))
+    expected = network((plain(pixels) - mean) / std).numpy()
+    difference = float(np.abs(expected - served_logits(predictor, bins)).max())
     if difference > PARITY:
         raise RuntimeError(f"ONNX and torch differ by {difference:.2g} on {len(bins)} bins, more than {PARITY}")
     return difference
 
 
-def export(run: Path, data: Path, out: Path, *, flip: bool, limit: int | None = None) -> dict[str, object]:
+def export(run: Path, data: Path, out: Path, *, limit: int | None = None) -> dict[str, object]:
     """Write counter.onnx and counter.json under `out` from the best weights of `run`; returns the JSON."""
-    best = run / "best.pt"
-    if not best.exists():
-        raise SystemExit(f"{best} does not exist: train first with `python -m training.train --out {run}`")
-    kept = torch.load(best, map_location="cpu", weights_only=True)
-    soft_width = json.loads((run / "options.json").read_text())["soft_width"]
-    network = build_network()
-    network.load_state_dict(kept["network"])
-    network.eval()
+    best, network = load_best(run)
+    validation = read_bins(data, "val")[:limit]
     out.mkdir(parents=True, exist_ok=True)
-    write_onnx(network, kept["size"], out / "counter.onnx")
+    write_onnx(network, best["size"], out / "counter.onnx")
+    mix = np.array(best["mix"])
     about: dict[str, object] = {
-        "name": NAME,
+        "name": f"{best['backbone'].removeprefix('tf_').replace('_', '-')}-{best['size']}",
         "labels": LABELS,
-        "size": kept["size"],
-        "mean": MEAN,
-        "std": STD,
+        "size": best["size"],
+        "mean": network.trained.mean,
+        "std": network.trained.std,
         "interpolation": "bicubic",
-        "soft_width": soft_width,
+        "soft_width": best["soft_width"],
         "temperature": 1.0,
-        "flip": flip,
-        "prior": [round(share, 6) for share in kept["prior"]],
-        "backbone": kept["backbone"],
-        "epoch": kept["epoch"],
+        "flip": False,
+        "prior": folded(mix[None])[0].round(6).tolist(),
+        "backbone": best["backbone"],
+        "epoch": best["epoch"],
     }
-    write_json(out, about)
+    write_description(out, about)
     predictor = Predictor(out, threads=2)
-    validation = load_bins(data, "val", kept["size"], limit)
-    few = Bins(validation.ids[:64], validation.pixels[:64], validation.counts[:64])
-    difference = check_parity(network, predictor, few)
-    logits = served_logits(predictor, validation)
-    shares = sharpened(logits, soft_width)
-    temperature = fit_temperature(shares, validation.counts)
-    figures = all_figures(tempered(shares, temperature), validation.counts)
-    before = all_figures(sharpened(logits, width=0), validation.counts)
-    about["temperature"] = temperature
+    difference = check_parity(network, predictor, validation[:PARITY_BINS])
+    counts = counts_of(validation)
+    weights = weights_for(training_label(counts, best["labels"]), mix)
+    calibration = fit(served_logits(predictor, validation), counts, best["soft_width"], weights)
+    about["temperature"] = calibration.temperature
+    figures = all_figures(calibration.after.probabilities, counts)
     about["metrics"] = {
         "val": {name: round(value, 4) for name, value in figures.items()},
-        "val_calibration_error_before": round(before["calibration_error"], 4),
+        "val_calibration": calibration.figures(),
         "onnx_parity": float(f"{difference:.2g}"),
     }
-    about["data"] = {"train": kept["data"], "val": digest(validation)}
+    about["data"] = {"train": best["data"]["train"], "val": digest(validation)}
     about["code"] = code_digest()
-    write_json(out, about)
+    write_description(out, about)
     return about
 
 
-def write_json(out: Path, about: dict[str, object]) -> None:
+def code_digest() -> str:
+    """Twelve hex digits that change when the code that made the weights does."""
+    root = Path(__file__).parent.parent
+    sha = hashlib.sha256()
+    for name in CODE:
+        sha.update((root / name).read_bytes())
+    return sha.hexdigest()[:12]
+
+
+def write_description(out: Path, about: dict[str, object]) -> None:
     """Write counter.json."""
     (out / "counter.json").write_text(json.dumps(about, indent=2) + "\n")
 
@@ -133,12 +145,15 @@ def main() -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(description="Make the artifact that the endpoint serves.")
     parser.add_argument("--run", type=Path, required=True, help="folder that training.train wrote")
-    parser.add_argument("--data", type=Path, required=True, help="folder with bin pictures and index.csv")
+    parser.add_argument("--data", type=Path, required=True, help="set that training.prepare made")
     parser.add_argument("--out", type=Path, default=ARTIFACT)
-    parser.add_argument("--flip", action="store_true", help="average over the mirror image: twice the time a picture")
     parser.add_argument("--limit", type=int, help="calibrate on the first so many bins of val: a quick try")
     options = parser.parse_args()
-    print(json.dumps(export(options.run, options.data, options.out, flip=options.flip, limit=options.limit), indent=2))
+    try:
+        about = export(options.run, options.data, options.out, limit=options.limit)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"export: {error}")
+    print(json.dumps(about, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,56 @@
+"""A study in small: it searches, cuts short, goes on after a kill, and says what mattered."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("optuna", reason="optuna is not installed: uv sync --group train")
+pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
+
+import optuna
+
+from training import tune
+
+from .builders import write_set
+
+FIXED = "--size 32 --batch 10 --epochs 2 --labels 7 --mix data --backbone test_resnet --weights none --drop-path 0"
+
+
+@pytest.fixture(scope="module")
+def bins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_set(tmp_path_factory.mktemp("bins") / "set", 70, labels=7)
+
+
+def run(bins: Path, out: Path, trials: int, *more: str) -> None:
+    searched = ["--search", "lr", "loss", *more]
+    tune.main(["--data", str(bins), "--out", str(out), "--trials", str(trials), *searched, "--", *FIXED.split()])
+
+
+def test_study_leaves_the_best_options_and_goes_on_where_it_stopped(bins: Path, tmp_path: Path) -> None:
+    run(bins, tmp_path, 2)
+    run(bins, tmp_path, 3)
+    study = optuna.load_study(study_name="bincheck", storage=f"sqlite:///{tmp_path / 'study.db'}")
+    assert len(study.trials) == 3
+    assert json.loads((tmp_path / "best.json").read_text()) == study.best_params
+    assert set(study.best_params) == {"lr", "loss"}
+    assert (tmp_path / "trials.csv").read_text().count("\n") == 4
+    assert "Importance" in (tmp_path / "study.html").read_text()
+
+
+def test_trial_that_a_kill_broke_off_is_tried_again(
+    bins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(tune.train, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(bins, tmp_path, 1)
+    broken_off = optuna.load_study(study_name="bincheck", storage=f"sqlite:///{tmp_path / 'study.db'}").trials[0]
+    run(bins, tmp_path, 1)
+    study = optuna.load_study(study_name="bincheck", storage=f"sqlite:///{tmp_path / 'study.db'}")
+    assert study.best_trial.params == broken_off.params
+
+
+def test_option_that_is_searched_and_fixed_is_refused(bins: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="--size is searched and fixed"):
+        tune.main(["--data", str(bins), "--out", str(tmp_path), "--search", "size", "--", *FIXED.split()])
