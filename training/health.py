@@ -350,7 +350,7 @@ class Health:
         if isinstance(module, RECTIFIERS):
             channels = 1 if output.ndim == 4 else output.ndim - 1
             others = [axis for axis in range(output.ndim) if axis != channels]
-            share = (output.amax(others) <= 0).float().mean()
+            share = (output.sum(others) == 0).float().mean()  # nothing is negative here; faster than amax
             self._dead[name] = torch.maximum(self._dead.get(name, share), share)  # a module may be used twice
         elif not self._seen.steps and not self._seen.train_losses and len(inputs[0]) > 1:
             some = inputs[0][:PICTURES].float()
