@@ -6,10 +6,11 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 export PATH := $(CURDIR)/.uv/bin:$(PATH)
 export UV_FROZEN := 1
 RUN_FOLDER ?= runs/trained
+TRAIN := .venv-train/bin/python -m training
 RUN := $(UV) run --quiet --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-docker lint format train
+.PHONY: help setup demo test test-docker test-training lint format train
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,18 +33,24 @@ test: lint ## Lint and test everything
 test-docker: $(UV) ## sam local invoke in a container; installs nothing and says what is missing
 	$(RUN) pytest -rs tests/docker
 
+test-training: export UV_PROJECT_ENVIRONMENT := .venv-train
+test-training: $(UV) ## Test training too; 4.6 GB of packages
+	$(UV) sync --quiet --group train --group dev
+	.venv-train/bin/python -m pytest tests/training tests/model
+
 format: $(UV) ## Put the code in order
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
 train: export UV_PROJECT_ENVIRONMENT := .venv-train
-train: $(UV) ## Train the shipped model again from DATA=<folder with index.csv>; 4.6 GB of packages, about 90 minutes
-	@test -n "$(DATA)" || { echo "Name the labelled bins with DATA=<folder>: docs/training.md says how it is laid out"; exit 2; }
+train: $(UV) ## Train the shipped model again from DATA=<folder or s3://bucket> [LABELS=<index.csv>]; 4.6 GB of packages, an evening on 2 cores
+	@test -n "$(DATA)" || { echo "Name the bins with DATA=<folder or s3://bucket>: docs/training.md says how they are laid out"; exit 2; }
 	$(UV) sync --quiet --group train --group dev
-	.venv-train/bin/python -m samples.render --train runs/rendered --count 1840 --seed 0
-	.venv-train/bin/python -m training.train --data "$(DATA)" --extra runs/rendered --out "$(RUN_FOLDER)" --epochs 8 --max-minutes 89
-	.venv-train/bin/python -m training.export --run "$(RUN_FOLDER)" --data "$(DATA)"
-	.venv-train/bin/python -m training.evaluate --data "$(DATA)" --split val --out "$(RUN_FOLDER)/val.json"
+	$(TRAIN).prepare --source "$(DATA)" $(if $(LABELS),--labels "$(LABELS)" --split given) --out "$(RUN_FOLDER)/bins"
+	.venv-train/bin/python -m samples.render --train "$(RUN_FOLDER)/rendered" --count 1030 --seed 0
+	$(TRAIN).train --data "$(RUN_FOLDER)/bins" --extra "$(RUN_FOLDER)/rendered" --out "$(RUN_FOLDER)" --resume
+	$(TRAIN).export --run "$(RUN_FOLDER)" --data "$(RUN_FOLDER)/bins"
+	$(TRAIN).evaluate --data "$(RUN_FOLDER)/bins" --split val --out "$(RUN_FOLDER)/val.json" --page "$(RUN_FOLDER)/val.html"
 
 .uv/bin/uv:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: install it, or name one with PYTHON=..."; exit 1; }

@@ -34,6 +34,8 @@ from torch.utils.hooks import RemovableHandle
 WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
 WORSE = 1.5  # times as severe as last reported is worth another finding
+HOPELESS = ("loss_not_finite", "loss_not_decreasing", "overtraining", "class_collapse")
+"""Rules after which going on is a waste of time."""
 TINY = 1e-12
 PICTURES = 8  # of a batch, to compare what a layer makes of them
 

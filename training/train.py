@@ -38,7 +38,7 @@ from . import checkpoints
 from .augment import plain, vary
 from .data import FACTS, LABELS, LabelledBin, counts_of, digest, folded, read_bins, training_label
 from .distributed import Processes, processes
-from .health import Finding, Health
+from .health import HOPELESS, Finding, Health
 from .health import report as health_report
 from .loading import Batch, FactScale, Pictures, fact_scale, load
 from .losses import LOSSES, label_logits, targets_by_label
@@ -101,7 +101,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     loop.add_argument("--ema-decay", type=float, default=0.998)
     loop.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     loop.add_argument("--seed", type=int, default=0)
-    loop.add_argument("--stop-when-unhealthy", type=truth, nargs="?", const=True, default=False)
+    loop.add_argument(
+        "--stop-when-unhealthy", type=truth, nargs="?", const=True, default=False, help="end where going on is a waste"
+    )
     loop.add_argument("--profile", type=truth, nargs="?", const=True, default=False, help="trace a few steps and stop")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, default=sagemaker("SM_OUTPUT_DATA_DIR"), help="folder of the run")
@@ -404,7 +406,8 @@ def run(training: Training, on_epoch: Callable[[int, dict[str, float]], None] = 
                 schedule.step(figures["log_loss"])
             keep()
             on_epoch(at.epoch, figures)
-            if options.stop_when_unhealthy and any(ours.gather(bool(health.findings))):
+            hopeless = any(finding.rule in HOPELESS for finding in health.findings)
+            if options.stop_when_unhealthy and any(ours.gather(hopeless)):
                 break
     if not ours.leads:
         return {}
