@@ -1,0 +1,360 @@
+"""From a folder or bucket to a training set: what gets in, where it goes, and what is said of the rest."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("scipy", reason="scipy is not installed: uv sync --group train")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed: uv sync --group train")
+datasets = pytest.importorskip("torchvision.datasets", reason="torchvision is not installed: uv sync --group train")
+
+import boto3  # noqa: E402
+from moto import mock_aws  # noqa: E402
+
+from samples.render import write_training_set  # noqa: E402
+from training import data_report  # noqa: E402
+from training import prepare as prepare_module  # noqa: E402
+from training.data import read_bins  # noqa: E402
+from training.grouping import ALIKE, assign, groups_of, neighbour_pairs, similarity  # noqa: E402
+from training.labels import read_ids, read_labels  # noqa: E402
+from training.pages import Page  # noqa: E402
+from training.prepare import parse_options, prepare  # noqa: E402
+from training.records import parse_record  # noqa: E402
+from training.sources import Folder  # noqa: E402
+
+
+def record(count: int, items: Mapping[str, int] | None = None) -> bytes:
+    held = {asin: {"asin": asin, "quantity": quantity} for asin, quantity in (items or {}).items()}
+    return json.dumps({"BIN_FCSKU_DATA": held, "EXPECTED_QUANTITY": count}).encode()
+
+
+def photo(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).resize((40, 30)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def write_bins(root: Path, counts: Mapping[str, int]) -> Path:
+    for folder in ("bin-images", "metadata"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for seed, (bin_id, count) in enumerate(counts.items()):
+        (root / "bin-images" / f"{bin_id}.jpg").write_bytes(photo(seed))
+        (root / "metadata" / f"{bin_id}.json").write_bytes(record(count, {f"B{bin_id}": count} if count else {}))
+    return root
+
+
+def far_apart(bins: int) -> dict[str, int]:
+    """Ids of different blocks, counts 1 to 3."""
+    return {str(1000 + 50 * number): 1 + number % 3 for number in range(bins)}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_bins(tmp_path / "source", far_apart(30))
+
+
+@pytest.fixture(autouse=True)
+def page_without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots take most of a small run's time: a test that looks at the page undoes this."""
+    monkeypatch.setattr(data_report, "_page", lambda root, *_: Page(root.name))
+
+
+def run(source: Path | str, out: Path, *more: str) -> dict[str, Any]:
+    return prepare(parse_options(["--source", str(source), "--out", str(out), "--jobs", "2", *more]))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.open(newline="")))
+
+
+def reasons(out: Path) -> dict[str, str]:
+    return {row["id"]: row["reason"] for row in rows(out / "skipped.csv")}
+
+
+# What a metadata file records
+
+
+def item(unit: str, value: float, weight_unit: str, weight: float, quantity: int) -> dict[str, Any]:
+    sides = {side: {"unit": unit, "value": value} for side in ("length", "width", "height")}
+    return {**sides, "weight": {"unit": weight_unit, "value": weight}, "quantity": quantity}
+
+
+def facts(*items: dict[str, Any]) -> tuple[float, ...]:
+    held = dict(enumerate(items))
+    return parse_record(json.dumps({"BIN_FCSKU_DATA": held, "EXPECTED_QUANTITY": 0}).encode()).facts
+
+
+def test_facts_are_in_inches_and_pounds_whatever_the_units() -> None:
+    imperial, metric = item("IN", 2, "pounds", 0.5, 3), item("CM", 25.4, "grams", 453.59237, 1)
+    assert facts(imperial, metric) == pytest.approx((3 * 8 + 1000, 1000, 2.5))
+
+
+def test_one_unknown_size_leaves_volumes_unknown_but_not_the_weight() -> None:
+    volume, largest, weight = facts(item("IN", 2, "ounces", 8, 2), item("cubits", 1, "pounds", 1, 1))
+    assert math.isnan(volume)
+    assert math.isnan(largest)
+    assert weight == pytest.approx(2)
+
+
+def test_empty_bin_holds_nothing() -> None:
+    assert parse_record(record(0)).facts == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"{", "no JSON"),
+        (b"[]", "no JSON object"),
+        (b'{"BIN_FCSKU_DATA": {}, "EXPECTED_QUANTITY": "three"}', "EXPECTED_QUANTITY is 'three'"),
+        (b'{"BIN_FCSKU_DATA": {}, "EXPECTED_QUANTITY": true}', "EXPECTED_QUANTITY is True"),
+        (b'{"BIN_FCSKU_DATA": {"B1": {"quantity": -1}}, "EXPECTED_QUANTITY": 1}', "quantity of B1 is -1"),
+        (b'{"EXPECTED_QUANTITY": 1}', "BIN_FCSKU_DATA"),
+    ],
+)
+def test_malformed_metadata_is_told_apart(data: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_record(data)
+
+
+# Which bins stay together
+
+
+def test_ids_are_strings_on_number_lines_of_their_own() -> None:
+    ids = ["00523", "00524", "523", "r524", "no number"]
+    assert neighbour_pairs(ids).tolist() == [[0, 1]]
+    assert groups_of(ids, [{}] * 5).tolist() == [0, 0, 1, 2, 3]
+
+
+def test_bins_that_share_most_items_join_their_blocks() -> None:
+    items = [{"A": 2, "B": 1}, {}, {"A": 2, "C": 1}, {"A": 1, "D": 5}]
+    assert similarity(items[0], items[2]) == ALIKE
+    assert groups_of(["10", "11", "200", "300"], items).tolist() == [0, 0, 0, 1]
+
+
+def test_groups_are_dealt_out_whole_and_every_class_in_proportion() -> None:
+    rng = np.random.default_rng(1)
+    groups, classes = np.repeat(np.arange(200), 5), rng.integers(0, 4, 1000)
+    splits = np.array(assign(groups, classes, (0.8, 0.1, 0.1), seed=3))
+    assert all(len(set(splits[groups == group])) == 1 for group in range(200))
+    assert all(np.mean(splits[classes == k] == "val") == pytest.approx(0.1, abs=0.02) for k in range(4))
+    assert assign(groups, classes, (0.8, 0.1, 0.1), seed=3) == splits.tolist()
+    assert assign(groups, classes, (0.8, 0.1, 0.1), seed=4) != splits.tolist()
+    assert "test" not in assign(groups, classes, (0.9, 0.1, 0.0), seed=3)
+
+
+# Lists
+
+
+def test_lists_keep_ids_as_strings(tmp_path: Path) -> None:
+    (ids := tmp_path / "ids.json").write_text('{"1": ["data/metadata/00523.json"], "2": ["data/metadata/523.json"]}')
+    (labels := tmp_path / "labels.csv").write_text("id,expected_quantity\n00523,1\n523,2\n")
+    assert read_ids(ids) == ["00523", "523"]
+    assert {bin_id: label.count for bin_id, label in read_labels(labels).items()} == {"00523": 1, "523": 2}
+
+
+@pytest.mark.parametrize("line", ["5,three,train", "5,-1,train", "5,3,training", "4,3,val", "5"])
+def test_wrong_line_of_labels_is_named(tmp_path: Path, line: str) -> None:
+    (labels := tmp_path / "labels.csv").write_text(f"id,expected_quantity,split\n4,3,val\n{line}\n")
+    with pytest.raises(ValueError, match=r"labels\.csv line 3"):
+        read_labels(labels)
+
+
+# From source to set
+
+
+def test_rendered_bins_become_a_set_that_training_and_image_folder_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    write_training_set(tmp_path / "source", 24, seed=98)
+    labels = tmp_path / "source" / "index.csv"
+    report = run(tmp_path / "source", out := tmp_path / "set", "--labels", str(labels), "--split", "random",
+                 "--fractions", "0.5", "0.5", "0", "--counts", "1-5", "--size", "48")  # fmt: skip
+    truth = {
+        row["id"]: int(row["expected_quantity"]) for row in rows(labels) if 1 <= int(row["expected_quantity"]) <= 5
+    }
+    bins = {split: read_bins(out, split) for split in ("train", "val")}
+    assert {one.id: one.count for split in bins.values() for one in split} == truth
+    assert all(one.facts[0] > 0 for one in bins["train"])
+    folder = datasets.ImageFolder(out / "train")
+    assert len(folder) == len(bins["train"])
+    assert folder.classes == sorted({f"{one.count:02d}" for one in bins["train"]})
+    assert folder[0][0].size == (48, 48)
+    assert all(int(row["width"]) > 300 for row in rows(out / "index.csv"))
+    assert report["bins"] == len(truth)
+    assert "Leakage" in (out / "report.html").read_text()
+
+
+def test_unreadable_pairs_are_listed_and_left_out(source: Path, tmp_path: Path) -> None:
+    (source / "bin-images" / "1000.jpg").write_bytes(photo(0)[:300])
+    (source / "bin-images" / "1050.jpg").unlink()
+    (source / "metadata" / "1100.json").unlink()
+    (source / "metadata" / "1150.json").write_bytes(b"{")
+    report = run(source, out := tmp_path / "set")
+    assert report["skipped"] == 4
+    told = reasons(out)
+    assert told["1000"].startswith("corrupt picture: the image cannot be decoded")
+    assert told["1050"] == "missing picture"
+    assert told["1100"] == "missing metadata and no label"
+    assert told["1150"].startswith("malformed metadata: no JSON")
+    assert len(rows(out / "index.csv")) == 26
+
+
+def test_pictures_are_copied_unchanged(source: Path, tmp_path: Path) -> None:
+    run(source, out := tmp_path / "set")
+    for row in rows(out / "index.csv"):
+        assert (out / row["path"]).read_bytes() == (source / "bin-images" / f"{row['id']}.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("size", [(), ("--size", "16")])
+def test_killed_run_goes_on_where_it_stopped(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[str, ...]
+) -> None:
+    read, fetched = Folder.read, []
+
+    def read_and_die(folder: Folder, key: str) -> bytes | None:
+        if len(fetched) == 12:
+            raise KeyboardInterrupt
+        if key.startswith("bin-images"):
+            fetched.append(key)
+        return read(folder, key)
+
+    monkeypatch.setattr(Folder, "read", read_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        run(source, tmp_path / "killed", *size)
+    placed = len(list((tmp_path / "killed").glob("*/*/*.jpg")))
+    monkeypatch.setattr(Folder, "read", lambda folder, key: fetched.append(key) or read(folder, key))
+    run(source, tmp_path / "killed", *size)
+    assert placed > 0
+    assert len(fetched) - 12 == 30 - placed
+    run(source, tmp_path / "unbroken", *size)
+    assert (tmp_path / "killed" / "index.csv").read_text() == (tmp_path / "unbroken" / "index.csv").read_text()
+
+
+def test_another_split_moves_pictures_and_leaves_none_behind(source: Path, tmp_path: Path) -> None:
+    run(source, out := tmp_path / "set")
+    before = rows(out / "index.csv")
+    run(source, out, "--seed", "5")
+    after = rows(out / "index.csv")
+    assert [row["path"] for row in before] != [row["path"] for row in after]
+    assert {path.relative_to(out).as_posix() for path in out.glob("t*/*/*")} <= {row["path"] for row in after}
+
+
+def test_random_split_is_reported_to_leak_and_groups_not(tmp_path: Path) -> None:
+    neighbours = {str(2000 + 50 * block + place): 1 + place % 2 for block in range(12) for place in range(4)}
+    source = write_bins(tmp_path / "source", neighbours)
+    leakage = {split: run(source, tmp_path / split, "--split", split)["leakage"] for split in ("groups", "random")}
+    assert leakage["groups"]["neighbours"] == {
+        "pairs": 36, "parted": 0, "share_with_kin_in_train": {"val": 0, "test": 0},
+    }  # fmt: skip
+    assert leakage["random"]["neighbours"]["parted"] > 0
+    assert leakage["random"]["neighbours"]["share_with_kin_in_train"]["test"] > 0.5
+
+
+def test_given_split_and_labels_win_over_metadata(source: Path, tmp_path: Path) -> None:
+    (labels := tmp_path / "labels.csv").write_text(
+        "id,expected_quantity,split\n1000,12,train\n1050,12,val\n1100,12,test\n"
+    )
+    report = run(source, out := tmp_path / "set", "--labels", str(labels), "--split", "given")
+    assert [one.count for one in read_bins(out, "val")] == [12]
+    assert (out / "val" / "10+" / "1050.jpg").is_file()
+    assert set(reasons(out).values()) == {"no split in --labels"}
+    assert report["counts"] == {split: {"10+": 1} for split in ("train", "val", "test")}
+
+
+def test_same_bins_give_the_same_report_of_figures(source: Path, tmp_path: Path) -> None:
+    run(source, tmp_path / "one", "--limit", "24")
+    run(source, tmp_path / "other", "--limit", "24", "--jobs", "1")
+    for name in ("index.csv", "report.json"):
+        assert (tmp_path / "one" / name).read_text() == (tmp_path / "other" / name).read_text()
+
+
+# From a bucket
+
+
+@pytest.fixture
+def bucket(source: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="bins")
+        for path in source.glob("*/*"):
+            key = f"site/a/{path.relative_to(source).as_posix()}"
+            s3.put_object(Bucket="bins", Key=key, Body=path.read_bytes(), ACL="public-read")
+        yield s3
+
+
+def test_bucket_gives_the_set_that_its_folder_gives(bucket: Any, source: Path, tmp_path: Path) -> None:
+    run(source, tmp_path / "folder")
+    run("s3://bins/site/a", tmp_path / "bucket")
+    assert (tmp_path / "bucket" / "index.csv").read_text() == (tmp_path / "folder" / "index.csv").read_text()
+
+
+def test_listed_ids_are_fetched_without_credentials_or_listing(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boto3.Session, "get_credentials", lambda session: None)
+    monkeypatch.setattr("training.sources.Bucket.keys", lambda *_: pytest.fail("listed the bucket"))
+    names = [f"data/metadata/{bin_id}.json" for bin_id in [*far_apart(24), "00523"]]
+    (ids := tmp_path / "ids.json").write_text(json.dumps({"1": names}))
+    run("s3://bins/site/a/", out := tmp_path / "set", "--ids", str(ids))
+    assert {row["id"] for row in rows(out / "index.csv")} == set(far_apart(24))
+    assert set(reasons(out)) == {"00523"}
+
+
+def test_bucket_that_is_not_there_is_named(bucket: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConnectionError, match="s3://other/bin-images/ cannot be listed"):
+        run("s3://other", tmp_path / "set")
+
+
+# What cannot work is said in one line
+
+
+def test_source_without_one_usable_bin_is_refused(source: Path, tmp_path: Path) -> None:
+    for path in (source / "metadata").iterdir():
+        path.write_bytes(b"{")
+    with pytest.raises(ValueError, match=r"no bin is left \(30 skipped for malformed metadata"):
+        run(source, tmp_path / "set")
+    assert len(reasons(tmp_path / "set")) == 30
+
+
+def test_split_that_would_be_empty_is_refused(tmp_path: Path) -> None:
+    source = write_bins(tmp_path / "source", {"1000": 1, "1001": 1, "2000": 1})
+    with pytest.raises(ValueError, match=r"split val is empty \(3 bins in 2 groups\): take more bins"):
+        run(source, tmp_path / "set")
+
+
+def test_class_that_train_lacks_is_refused(source: Path, tmp_path: Path) -> None:
+    (labels := tmp_path / "labels.csv").write_text(
+        "id,expected_quantity,split\n1000,1,train\n1050,2,val\n1100,1,test\n"
+    )
+    with pytest.raises(ValueError, match="class 02 occurs in val but not in train: correct the split column"):
+        run(source, tmp_path / "set", "--labels", str(labels), "--split", "given")
+
+
+def test_folder_with_something_else_is_not_touched(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no prepared set"):
+        run(source, source)
+    run(source, out := tmp_path / "set")
+    with pytest.raises(ValueError, match="holds pictures made with --source"):
+        run(source, out, "--size", "32")
+    with pytest.raises(FileNotFoundError, match="inbox layout"):
+        run(tmp_path, tmp_path / "new")
+
+
+def test_processing_job_needs_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit):
+        parse_options([])
+    (tmp_path / "input").mkdir()
+    monkeypatch.setattr(prepare_module, "PROCESSING", tmp_path)
+    options = parse_options([])
+    assert (options.source, options.out) == (str(tmp_path / "input"), tmp_path / "output")

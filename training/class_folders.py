@@ -1,0 +1,65 @@
+"""Pictures in SET/<split>/<class>/<id>.jpg, as torchvision's ImageFolder reads them; each is there in full or not."""
+
+from collections.abc import Container
+from pathlib import Path
+
+from PIL import Image
+
+from model.pictures import decode, squash
+
+from .data import SPLITS, SUFFIXES
+
+OPEN_CLASS = 10
+JPEG_QUALITY = 92
+PNG = b"\x89PNG"
+Size = tuple[int, int]
+
+
+def class_name(count: int) -> str:
+    """The class folder of a count: "00" to "09", and "10+"."""
+    return f"{count:02d}" if count < OPEN_CLASS else f"{OPEN_CLASS}+"
+
+
+def pictures_in(root: Path) -> dict[str, Path]:
+    """Where the picture of each id lies."""
+    placed = (path for split in SPLITS for path in (root / split).glob("*/*"))
+    return {path.stem: path for path in placed if path.suffix in SUFFIXES}
+
+
+def put(data: bytes, folder: Path, name: str, size: int | None) -> tuple[Path, Size]:
+    """Write the picture `name`.* into a folder, as it is or squashed to `size` pixels a side; its path and original
+    (width, height) in pixels. Raises model.pictures.RejectedImage when it cannot be read."""
+    image = decode(data)
+    path = folder / f"{name}{'.png' if size is None and data.startswith(PNG) else '.jpg'}"
+    if size is None:
+        write_whole(path, data)
+        return path, image.size
+    started = path.with_name(f"{path.name}.part")
+    original = f"{image.width}x{image.height}".encode()
+    Image.fromarray(squash(image, size)).save(started, "JPEG", quality=JPEG_QUALITY, comment=original)
+    return started.replace(path), image.size
+
+
+def original_size(path: Path, *, squashed: bool) -> Size:
+    """(width, height) in pixels of the picture that was `put` there: a squashed one has it in its JPEG comment."""
+    if not squashed:
+        return decode(path.read_bytes()).size
+    with Image.open(path) as image:
+        width, height = image.info["comment"].split(b"x")
+    return int(width), int(height)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is there in full or not at all, even if this process is killed."""
+    started = path.with_name(f"{path.name}.part")
+    started.write_bytes(data)
+    started.replace(path)
+
+
+def remove_others(root: Path, kept: Container[Path]) -> None:
+    """Remove what other labels or splits, or a killed run, left in the class folders."""
+    for path in (path for split in SPLITS for path in (root / split).glob("*/*") if path not in kept):
+        path.unlink()
+    for folder in (folder for split in SPLITS for folder in (root / split).glob("*")):
+        if not any(folder.iterdir()):
+            folder.rmdir()
