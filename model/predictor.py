@@ -4,7 +4,7 @@ The artifact is a folder with `counter.onnx` and `counter.json`. The JSON says a
 that a retrained one is served by replacing the folder:
 
     name          what to call the model
-    labels        what each output stands for; the last is open, "6+" is six or more
+    labels        what is answered; the last is open: "6+" is six or more, whatever further outputs the network has
     size          side in pixels that pictures are squashed to
     mean, std     per channel, of pictures scaled to 0..1
     soft_width    of the targets that the network was trained on, in labels (model.calibration)
@@ -78,7 +78,7 @@ class Predictor:
         self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
         outputs = self._session.get_outputs()[0].shape[-1]
-        if not len(self.labels) == len(self.prior) == outputs:
+        if not len(self.prior) == len(self.labels) <= outputs:
             sizes = f"{len(self.labels)} labels, {len(self.prior)} priors, {outputs} outputs"
             reason = f"the files of {artifact} are of different networks ({sizes}): export it again"
             raise BrokenArtifactError(reason)
@@ -89,17 +89,16 @@ class Predictor:
         return np.stack((picture, picture[..., ::-1])) if self.flip else np.ascontiguousarray(picture[None])
 
     def logits(self, pixels: Pixels) -> npt.NDArray[np.float64]:
-        """What the network says of squashed pixels, one number per label, averaged over the mirror image if set so."""
+        """What the network says of squashed pixels, (outputs,), averaged over the mirror image if set so."""
         (outputs,) = self._session.run(None, {self._input: self.prepare(pixels)})
         mean: npt.NDArray[np.float64] = np.asarray(outputs, np.float64).mean(0)
         return mean
 
     def probabilities(self, pixels: Pixels) -> npt.NDArray[np.float64]:
         """The calibrated probability of each label for squashed pixels (size, size, 3), 0..255."""
-        shares: npt.NDArray[np.float64] = tempered(
-            sharpened(self.logits(pixels)[None], self.soft_width), self.temperature
-        )[0]
-        return shares
+        shares = tempered(sharpened(self.logits(pixels)[None], self.soft_width), self.temperature)[0]
+        labelled: npt.NDArray[np.float64] = np.add.reduceat(shares, np.arange(len(self.labels)))  # the rest is open
+        return labelled
 
     def predict(self, data: bytes) -> Prediction:
         """Count the objects in the bytes of a JPEG or PNG.

@@ -66,6 +66,29 @@ def test_incomplete_artifact_says_how_to_make_one(tmp_path: Path, missing: str) 
         Predictor(tmp_path)
 
 
+def relabelled(artifact: Path, labels: list[str]) -> Path:
+    """The shipped artifact answering with `labels`."""
+    shutil.copytree(ARTIFACT, artifact, dirs_exist_ok=True)
+    about = json.loads((artifact / "counter.json").read_text())
+    prior = [1 / len(labels)] * len(labels)
+    (artifact / "counter.json").write_text(json.dumps(about | {"labels": labels, "prior": prior}))
+    return artifact
+
+
+def test_outputs_beyond_the_labels_belong_to_the_open_one(predictor: Predictor, tmp_path: Path) -> None:
+    data = (BIN_IMAGES / "r001.jpg").read_bytes()
+    whole = predictor.predict(data).probabilities
+    folded = Predictor(relabelled(tmp_path, ["0", "1", "2", "3+"])).predict(data)
+    assert folded.probabilities == pytest.approx((*whole[:3], sum(whole[3:])))
+    assert folded.count == int(np.argmax(folded.probabilities))
+    assert len(folded.prior) == 4
+
+
+def test_network_that_cannot_tell_its_labels_apart_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BrokenArtifactError, match="8 labels, 8 priors, 7 outputs"):
+        Predictor(relabelled(tmp_path, ["0", "1", "2", "3", "4", "5", "6", "7+"]))
+
+
 def test_artifact_of_mixed_networks_is_refused(tmp_path: Path) -> None:
     shutil.copytree(ARTIFACT, tmp_path, dirs_exist_ok=True)
     about = json.loads((tmp_path / "counter.json").read_text())
