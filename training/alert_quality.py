@@ -1,80 +1,158 @@
 """How well suspicion finds wrong records: every bin is judged with its true record and with every slip of it.
 
-A wrong record weighs as often as the verdict's own assumption says it occurs, so nothing is drawn at random. The same
-is done for the plain comparison (predicted differs from recorded), which everyone would try first.
+A wrong record weighs as often as the verdict's own assumption says it occurs, so nothing is drawn at random: the
+figures are exact expectations over the slips. The same is done for the naive rule (predicted differs from recorded),
+which everyone would try first.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from inventory.counting import Prediction
 from inventory.verdict import SLIPS, judge
 
+from .metrics import Band, gap, reliability
+
 Array = npt.NDArray[np.float64]
+MISMATCH_RATE = 0.02
 BUDGETS = (0.01, 0.05, 0.1)  # shares of all checks that somebody can look at
+RECALLS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+BANDS = 20
+ROUNDS = 200
 
 
-def area_under_curve(scores: Array, wrong: Array, weights: Array) -> float:
-    """The chance that a wrong record scores above a right one, ties counting half."""
-    levels, place = np.unique(scores, return_inverse=True)
-    wrong_at = np.bincount(place, weights * wrong, len(levels))
-    right_at = np.bincount(place, weights * (1 - wrong), len(levels))
-    below = np.cumsum(right_at) - right_at
-    return float(np.sum(wrong_at * (below + right_at / 2)) / (wrong_at.sum() * right_at.sum()))
+@dataclass(frozen=True)
+class Checks:
+    """Bins checked against records, columns of one length.
 
-
-def recall_at(scores: Array, wrong: Array, weights: Array, budget: float) -> float:
-    """Share of wrong records among the `budget` (a share of all checks) with the greatest scores."""
-    levels, place = np.unique(-scores, return_inverse=True)
-    looked_at = np.bincount(place, weights, len(levels))
-    found_at = np.bincount(place, weights * wrong, len(levels))
-    within = np.clip((budget * weights.sum() - (np.cumsum(looked_at) - looked_at)) / looked_at, 0, 1)
-    return float(np.sum(found_at * within) / found_at.sum())
-
-
-def alert_quality(
-    predictions: list[Prediction], counts: npt.NDArray[np.int64], mismatch_rate: float = 0.02
-) -> dict[str, object]:
-    """AUC and recall at each budget of suspicion and of the plain comparison, and how suspicion is distributed.
-
-    `counts` are the true counts; `mismatch_rate` is the share of wrong records, injected and assumed alike.
+    `bin` says which bin it is, `true` what it holds, `slip` true minus recorded count (0: the record is right),
+    `weight` how often this check occurs, `suspicion` (0 to 1) and `differs` (0 or 1) what the two rules say.
     """
-    suspicion, differs, wrong, weights, slips = [], [], [], [], []
-    for prediction, true in zip(predictions, counts.tolist(), strict=True):
+
+    bin: npt.NDArray[np.int64]
+    true: npt.NDArray[np.int64]
+    slip: npt.NDArray[np.int64]
+    weight: Array
+    suspicion: Array
+    differs: Array
+
+    @property
+    def wrong(self) -> npt.NDArray[np.bool_]:
+        return self.slip != 0
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Checks":
+        return Checks(**{name: column[chosen] for name, column in vars(self).items()})
+
+
+def check_all(
+    predictions: Sequence[Prediction], counts: npt.NDArray[np.int64], mismatch_rate: float = MISMATCH_RATE
+) -> Checks:
+    """Judge every bin, of true counts `counts` (n,), with its right record and each wrong one.
+
+    `mismatch_rate` is the share of wrong records, injected and assumed alike.
+    """
+    rows = []
+    for index, (prediction, true) in enumerate(zip(predictions, counts.tolist(), strict=True)):
         possible = {slip: share for slip, share in SLIPS.items() if true - slip >= 0}
         records = {0: 1 - mismatch_rate}
         records |= {slip: mismatch_rate * share / sum(possible.values()) for slip, share in possible.items()}
         for slip, weight in records.items():
             verdict = judge(prediction, true - slip, mismatch_rate)
-            suspicion.append(verdict.suspicion)
-            differs.append(float(verdict.status == "mismatch"))
-            wrong.append(float(slip != 0))
-            weights.append(weight)
-            slips.append(abs(slip))
-    score, plain, is_wrong, weight = (np.array(values) for values in (suspicion, differs, wrong, weights))
-    large = np.array(slips) != 1
-    right = is_wrong == 0
-    return {
-        "mismatch_rate": mismatch_rate,
-        "auc": {
-            "suspicion": area_under_curve(score, is_wrong, weight),
-            "plain_comparison": area_under_curve(plain, is_wrong, weight),
-            "suspicion_slips_of_two_or_more": area_under_curve(score[large], is_wrong[large], weight[large]),
-            "plain_comparison_slips_of_two_or_more": area_under_curve(plain[large], is_wrong[large], weight[large]),
-        },
-        "recall_of_suspicion": {f"{budget:.0%}": recall_at(score, is_wrong, weight, budget) for budget in BUDGETS},
-        "recall_of_plain_comparison": {
-            f"{budget:.0%}": recall_at(plain, is_wrong, weight, budget) for budget in BUDGETS
-        },
-        "right_records_that_differ": float(np.average(plain[right], weights=weight[right])),
-        "mean_suspicion": {
-            "all": float(np.average(score, weights=weight)),
-            "right": float(np.average(score[right], weights=weight[right])),
-            "wrong": float(np.average(score[~right], weights=weight[~right])),
-        },
-        "suspicion_quantiles_of_right_records": _quantiles(score[right]),
+            rows.append((index, true, slip, weight, verdict.suspicion, float(verdict.status == "mismatch")))
+    bins, trues, slips, *figures = zip(*rows, strict=True)
+    return Checks(np.array(bins), np.array(trues), np.array(slips), *map(np.array, figures))
+
+
+def recall_at(
+    budgets: Sequence[float], scores: Array, wrong: npt.NDArray[np.bool_], weights: Array
+) -> npt.NDArray[np.float64]:
+    """Share of wrong records among the greatest scores, for each budget (a share of all checks); ties are split."""
+    _, place = np.unique(-scores, return_inverse=True)
+    looked_at, found = (np.cumsum(np.append(0, np.bincount(place, weights * chosen))) for chosen in (1, wrong))
+    return np.interp(np.array(budgets) * looked_at[-1], looked_at, found) / found[-1]
+
+
+def figures_of(scores: Array, checks: Checks) -> dict[str, float]:
+    """AUC and average precision of a score, and recall and precision among the most suspicious of each budget."""
+    wrong, weight = checks.wrong, checks.weight
+    figures = {
+        "auc": float(roc_auc_score(wrong, scores, sample_weight=weight)),
+        "average_precision": float(average_precision_score(wrong, scores, sample_weight=weight)),
     }
+    recalls = recall_at(BUDGETS, scores, wrong, weight)
+    precisions = recalls * np.average(wrong, weights=weight) / BUDGETS
+    for name, values in (("recall", recalls), ("precision", precisions)):
+        figures |= {f"{name}_at_{budget:.0%}": float(value) for budget, value in zip(BUDGETS, values, strict=True)}
+    return figures
 
 
-def _quantiles(values: Array) -> dict[str, float]:
-    return {f"{q:.0%}": float(np.quantile(values, q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)}
+def subsets(checks: Checks) -> dict[str, Checks]:
+    """Parts of the checks that are easier or harder, by name; those that hold no bin are left out."""
+    parts = {
+        "slips_of_one": np.isin(checks.slip, (-1, 0, 1)),
+        "slips_of_two_or_more": np.abs(checks.slip) != 1,
+        "true_counts_0_5": checks.true <= 5,
+        "true_counts_above_5": checks.true > 5,
+    }
+    return {name: checks.where(chosen) for name, chosen in parts.items() if chosen.any()}
+
+
+def suspicion_bands(checks: Checks, bands: int = BANDS) -> list[Band]:
+    """Mean suspicion against the share that is wrong, over bands that hold equally many checks."""
+    return reliability(checks.suspicion, checks.wrong, checks.weight, bands=bands, equal_mass=True)
+
+
+def precision_recall(scores: Array, checks: Checks) -> tuple[Array, Array]:
+    """(recall, precision), each (points,), of alerts on all checks above a falling threshold, recall rising from 0."""
+    precision, recall, _ = precision_recall_curve(
+        checks.wrong, scores, sample_weight=checks.weight, drop_intermediate=True
+    )
+    precision[-1] = precision[-2]  # scikit-learn puts 1 where there is no alert
+    return recall[::-1], precision[::-1]
+
+
+def bootstrap_intervals(checks: Checks, rounds: int = ROUNDS, seed: int = 0) -> dict[str, list[float]]:
+    """The 95% bootstrap interval of each figure of suspicion, bins drawn with replacement, all checks with them."""
+    rng = np.random.default_rng(seed)
+    bins = int(checks.bin.max()) + 1
+    draws = []
+    for _ in range(rounds):
+        times = np.bincount(rng.integers(0, bins, bins), minlength=bins)[checks.bin]
+        drawn = replace(checks, weight=checks.weight * times).where(times > 0)
+        draws.append(figures_of(drawn.suspicion, drawn))
+    return {name: np.quantile([draw[name] for draw in draws], (0.025, 0.975)).tolist() for name in draws[0]}
+
+
+def alert_quality(checks: Checks) -> dict[str, object]:
+    """Every figure of suspicion and of the naive rule, ready for JSON."""
+    scores = {"suspicion": checks.suspicion, "naive_rule": checks.differs}
+    right, wrong = checks.where(~checks.wrong), checks.where(checks.wrong)
+    bands = suspicion_bands(checks)
+    recall, precision = precision_recall(checks.suspicion, checks)
+    return {
+        "mismatch_rate": float(np.average(checks.wrong, weights=checks.weight)),
+        **{name: figures_of(score, checks) for name, score in scores.items()},
+        "suspicion_intervals": bootstrap_intervals(checks),
+        "auc_of_subsets": {
+            name: {
+                "suspicion": figures_of(part.suspicion, part)["auc"],
+                "naive_rule": figures_of(part.differs, part)["auc"],
+            }
+            for name, part in subsets(checks).items()
+        },
+        "right_records_that_differ": float(np.average(right.differs, weights=right.weight)),
+        "precision_at_recall": {f"{at:.0%}": float(precision[np.searchsorted(recall, at)]) for at in RECALLS},
+        "reliability": [vars(band) for band in bands],
+        "calibration_error": gap(bands),
+        "mean_suspicion": {
+            name: float(np.average(part.suspicion, weights=part.weight))
+            for name, part in {"all": checks, "right": right, "wrong": wrong}.items()
+        },
+        "suspicion_quantiles_of_right_records": {
+            f"{q:.0%}": float(np.quantile(right.suspicion, q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+        },
+    }

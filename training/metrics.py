@@ -4,6 +4,8 @@
 `..._0_5` are over bins that truly hold 0 to 5, the network choosing among 0 to 5: the published convention.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -26,7 +28,7 @@ def accuracy(probabilities: Array, counts: Counts) -> float:
 def accuracy_0_5(probabilities: Array, counts: Counts) -> float:
     """Share of bins of 0 to 5 that are counted exactly."""
     predicted, true = _closed(probabilities, counts)
-    return float(np.mean(predicted == true))
+    return _mean(predicted == true)
 
 
 def per_class(probabilities: Array, counts: Counts) -> dict[int, float]:
@@ -35,9 +37,21 @@ def per_class(probabilities: Array, counts: Counts) -> dict[int, float]:
     return {int(k): float(np.mean(predicted[true == k] == k)) for k in np.unique(true)}
 
 
+def per_class_rmse(probabilities: Array, counts: Counts) -> dict[int, float]:
+    """Root mean square error in objects for each true count from 0 to 5 that occurs."""
+    predicted, true = _closed(probabilities, counts)
+    return {int(k): float(np.sqrt(np.mean((predicted[true == k] - k) ** 2.0))) for k in np.unique(true)}
+
+
 def balanced_accuracy(probabilities: Array, counts: Counts) -> float:
     """The mean over true counts 0 to 5 of their exact shares."""
-    return float(np.mean(list(per_class(probabilities, counts).values())))
+    return _mean(list(per_class(probabilities, counts).values()))
+
+
+def _mean(values: npt.ArrayLike) -> float:
+    """The mean; NaN, without a warning, of nothing."""
+    values = np.asarray(values, float)
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _standardised(value: npt.NDArray[np.floating], true: Counts) -> float:
@@ -62,34 +76,74 @@ def standardised_rmse(probabilities: Array, counts: Counts) -> float:
 def rmse_0_5(probabilities: Array, counts: Counts) -> float:
     """Root mean square error in objects."""
     predicted, true = _closed(probabilities, counts)
-    return float(np.sqrt(np.mean((predicted - true) ** 2.0)))
+    return _mean((predicted - true) ** 2) ** 0.5
 
 
 def mae_0_5(probabilities: Array, counts: Counts) -> float:
     """Mean absolute error in objects."""
     predicted, true = _closed(probabilities, counts)
-    return float(np.mean(np.abs(predicted - true)))
+    return _mean(np.abs(predicted - true))
 
 
 def within_one_0_5(probabilities: Array, counts: Counts) -> float:
     """Share of bins counted to within one object."""
     predicted, true = _closed(probabilities, counts)
-    return float(np.mean(np.abs(predicted - true) <= 1))
+    return _mean(np.abs(predicted - true) <= 1)
 
 
-def log_loss(probabilities: Array, counts: Counts) -> float:
-    """Mean negative log likelihood of the true label, in nats, over all bins."""
+def log_loss(probabilities: Array, counts: Counts, weights: Array | None = None) -> float:
+    """Mean negative log likelihood of the true label, in nats, over all bins, or weighted by `weights` (n,)."""
     labels = np.minimum(counts, probabilities.shape[1] - 1)
-    return float(-np.mean(np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12))))
+    of_true = probabilities[np.arange(len(labels)), labels]
+    return float(np.average(-np.log(np.maximum(of_true, 1e-12)), weights=weights))
 
 
-def calibration_error(probabilities: Array, counts: Counts, bands: int = 15) -> float:
-    """Expected calibration error of the likeliest label, over equally wide bands of confidence, over all bins."""
-    confidence = probabilities.max(1)
+@dataclass(frozen=True)
+class Band:
+    """Stated chances that lie close together: their mean, how often it came true, and their share of all."""
+
+    stated: float
+    observed: float
+    share: float
+
+
+def reliability(
+    stated: Array, came_true: Array, weights: Array | None = None, *, bands: int = 15, equal_mass: bool = False
+) -> list[Band]:
+    """The bands of chances (n,) from 0 to 1 in rising order, empty ones left out.
+
+    Bands are equally wide, or of equal mass: each with about the same share of `weights` (n,), equal chances together.
+    """
+    weights = np.ones(len(stated)) if weights is None else weights
+    if equal_mass:
+        _, level = np.unique(stated, return_inverse=True)
+        at_level = np.bincount(level, weights)
+        place = ((np.cumsum(at_level) - at_level / 2) / at_level.sum())[level]
+    else:
+        place = stated
+    band = np.minimum((place * bands).astype(int), bands - 1)
+    mass, chances, events = (
+        np.bincount(band, weights * values, bands) for values in (np.ones(len(stated)), stated, came_true)
+    )
+    filled = mass > 0
+    columns = (chances[filled] / mass[filled], events[filled] / mass[filled], mass[filled] / mass.sum())
+    return [Band(*row) for row in np.stack(columns, 1).tolist()]
+
+
+def gap(bands: list[Band]) -> float:
+    """Expected calibration error: how far what was stated is from what came true, on average."""
+    return sum(band.share * abs(band.stated - band.observed) for band in bands)
+
+
+def confidence_bands(probabilities: Array, counts: Counts, weights: Array | None = None) -> list[Band]:
+    """The reliability of the likeliest label, over all bins."""
     right = probabilities.argmax(1) == np.minimum(counts, probabilities.shape[1] - 1)
-    band = np.minimum((confidence * bands).astype(int), bands - 1)
-    gaps = [abs(np.sum(confidence[band == b]) - np.sum(right[band == b])) for b in range(bands)]
-    return float(np.sum(gaps) / len(counts))
+    return reliability(probabilities.max(1), right, weights)
+
+
+def calibration_error(probabilities: Array, counts: Counts, weights: Array | None = None) -> float:
+    """Expected calibration error of the likeliest label, over 15 equally wide bands of confidence, over all bins."""
+    return gap(confidence_bands(probabilities, counts, weights))
 
 
 FIGURES = {
@@ -111,18 +165,22 @@ def all_figures(probabilities: Array, counts: Counts) -> dict[str, float]:
     return {name: figure(probabilities, counts) for name, figure in FIGURES.items()}
 
 
+def class_figures(probabilities: Array, counts: Counts) -> dict[str, float]:
+    """Exact share ("exact_0" ...) and root mean square error ("rmse_0" ...) of each true count from 0 to 5."""
+    exact, rmse = per_class(probabilities, counts), per_class_rmse(probabilities, counts)
+    return {f"exact_{k}": exact[k] for k in exact} | {f"rmse_{k}": rmse[k] for k in rmse}
+
+
 def bootstrap_intervals(
     probabilities: Array, counts: Counts, rounds: int = 1000, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """The 95% bootstrap interval of every figure and of each class's exact share ("exact_0" ...), bins drawn with
-    replacement."""
+    """The 95% bootstrap interval of every figure and of each class's figures, bins drawn with replacement."""
     rng = np.random.default_rng(seed)
     draws: dict[str, list[float]] = {}
     for _ in range(rounds):
         chosen = rng.integers(0, len(counts), len(counts))
         drawn = (probabilities[chosen], counts[chosen])
-        exact = {f"exact_{k}": share for k, share in per_class(*drawn).items()}
-        for name, value in (all_figures(*drawn) | exact).items():
+        for name, value in (all_figures(*drawn) | class_figures(*drawn)).items():
             draws.setdefault(name, []).append(value)
     return {name: tuple(np.nanquantile(values, (0.025, 0.975)).tolist()) for name, values in draws.items()}
 
