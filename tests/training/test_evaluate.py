@@ -1,0 +1,103 @@
+"""An evaluation from the command line: figures, JSON, and a page with the worst bins."""
+
+import csv
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+for package in ("jinja2", "matplotlib", "onnx", "sklearn"):
+    pytest.importorskip(package, reason=f"{package} is not installed: uv sync --group train")
+
+from tests.training.builders import write_set  # noqa: E402
+from tests.training.square_counter import write_square_counter  # noqa: E402
+from training import evaluate as evaluation  # noqa: E402
+from training.data import read_bins  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_set(tmp_path_factory.mktemp("data") / "set", 120, labels=8)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_square_counter(tmp_path_factory.mktemp("artifact"))
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "bootstrap_intervals", partial(evaluation.bootstrap_intervals, rounds=50))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, arguments)])
+    evaluation.main()
+
+
+def test_figures_are_printed_and_written_with_a_page_of_the_worst_bins(
+    data: Path, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, page = tmp_path / "new" / "train.json", tmp_path / "new" / "train.html"
+    with (data / "index.csv").open(newline="") as file:
+        first = next(csv.DictReader(file))["id"]
+    (tmp_path / "lines.csv").write_text(f"id,line\n{first},north\n")
+    run(
+        monkeypatch, "--data", data, "--split", "train", "--artifact", artifact, "--out", out, "--page", page,
+        "--by", "line", "--table", tmp_path / "lines.csv", "--json",
+    )  # fmt: skip
+    report = json.loads(capsys.readouterr().out)
+    assert report == json.loads(out.read_text())
+    assert report["bins"] == np.trace(report["confusion"]) == 72
+    assert report["figures"]["standardised_accuracy"]["value"] == report["figures"]["exact_5"]["value"] == 1
+    assert report["figures"]["rmse_2"] == {"value": 0, "interval": [0, 0]}
+    assert report["alert_quality"]["auc_of_subsets"]["true_counts_0_5"]["suspicion"] > 0.99
+    assert {name: group["bins"] for name, group in report["by"]["line"].items()} == {
+        "unknown": 71,
+        "(smaller groups)": 1,
+    }
+    text = page.read_text()
+    assert text.count("data:image/jpeg") == 36
+    assert text.count("<svg") == 7
+    assert text.count(": holds ") == 36
+    assert "by line" in text.lower()
+
+
+def test_tables_are_printed_without_json(
+    data: Path, artifact: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "--data", data, "--split", "val", "--artifact", artifact, "--limit", 9, "--by", "split")
+    shown = capsys.readouterr().out
+    assert "9 bins" in shown
+    assert "standardised rmse" in shown
+    assert "naive rule" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--split", "val", "--by", "shelf"], "no column 'shelf'"),
+        (["--split", "val", "--by", "shelf", "--table", "nowhere.csv"], "nowhere.csv is missing"),
+        (["--split", "holiday"], "no bin in split 'holiday'"),
+        (["--split", "val", "--artifact", "nowhere"], r"training\.export"),
+    ],
+    ids=["column", "table", "split", "artifact"],
+)
+def test_what_is_missing_is_named(
+    data: Path, artifact: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
+) -> None:
+    with pytest.raises(SystemExit, match=reason):
+        run(monkeypatch, "--data", data, "--artifact", artifact, *arguments)
+
+
+def test_picture_that_cannot_be_counted_is_named(
+    artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = write_set(tmp_path / "few", 10)
+    broken = read_bins(few, "val")[1].picture
+    broken.write_bytes(b"")
+    with pytest.raises(SystemExit, match=rf"{broken.name}: the image is empty"):
+        run(monkeypatch, "--data", few, "--split", "val", "--artifact", artifact)
