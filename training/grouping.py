@@ -47,10 +47,13 @@ def similarity(one: Items, other: Items) -> float:
 
 
 def alike_pairs(items: Sequence[Items]) -> Integers:
-    """Positions (pairs, 2) of bins whose similarity is at least ALIKE, the smaller position first, in order."""
+    """Positions (pairs, 2) of bins whose similarity is at least ALIKE, the smaller position first, in order.
+
+    A bin of a single object is alike to none: popular items would chain most blocks of a large bucket together.
+    """
     holders: dict[str, list[int]] = {}
     for position, held in enumerate(items):
-        for item in held:
+        for item in held if sum(held.values()) > 1 else ():
             holders.setdefault(item, []).append(position)
     candidates = {pair for bins in holders.values() if len(bins) <= COMMON_BINS for pair in combinations(bins, 2)}
     alike = sorted((i, j) for i, j in candidates if similarity(items[i], items[j]) >= ALIKE)
