@@ -10,7 +10,7 @@ those that raised alerts alone are harder than the rest, and a temperature fitte
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def served_logits(predictor: Predictor, bins: Sequence[LabelledBin]) -> Array:
 
     def look(one: LabelledBin) -> Array:
         try:
-            return predictor.logits(squash(decode(one.picture.read_bytes()), predictor.size))
+            return predictor.look(squash(decode(one.picture.read_bytes()), predictor.size))[0]
         except RejectedImage as error:
             raise ValueError(f"{one.picture}: {error.reason}, or prepare the set again without it") from error
 
@@ -125,8 +125,7 @@ def recalibrate(
     was = served(logits, predictor.soft_width, predictor.temperature)
     calibration = replace(fit(logits, counts, predictor.soft_width, weights), before=_judged(was, counts, weights))
     if not dry_run:
-        file = artifact / "counter.json"
-        about = json.loads(file.read_text())
+        about = json.loads((artifact / "counter.json").read_text())
         about["temperature"] = calibration.temperature
         about["prior"] = prior.round(6).tolist()
         figures = all_figures(calibration.after.probabilities, counts)
@@ -134,8 +133,13 @@ def recalibrate(
             val={name: round(value, 4) for name, value in figures.items()}, val_calibration=calibration.figures()
         )
         about.setdefault("data", {})["val"] = digest(bins)
-        file.write_text(json.dumps(about, indent=2) + "\n")
+        write_description(artifact, about)
     return calibration
+
+
+def write_description(artifact: Path, about: Mapping[str, object]) -> None:
+    """Write counter.json."""
+    (artifact / "counter.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
 def write_calibration_page(path: Path, title: str, calibration: Calibration) -> None:

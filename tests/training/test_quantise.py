@@ -1,0 +1,45 @@
+"""The 8-bit artifact is served like any other and counts like the one it was made from."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+for package in ("matplotlib", "onnx", "sklearn"):
+    pytest.importorskip(package, reason=f"{package} is not installed: uv sync --group train")
+
+import onnx  # noqa: E402
+
+from model.predictor import Predictor  # noqa: E402
+from tests.training.builders import write_set  # noqa: E402
+from tests.training.square_counter import write_square_counter  # noqa: E402
+from training import quantise as quantisation  # noqa: E402
+
+
+def test_quantised_artifact_counts_like_the_one_it_was_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_set(tmp_path / "data", 60, labels=6)
+    artifact, out = write_square_counter(tmp_path / "float32", outputs=7), tmp_path / "int8"
+    arguments = ["--artifact", artifact, "--data", data, "--out", out]
+    monkeypatch.setattr(sys, "argv", ["quantise", *map(str, arguments)])
+    quantisation.main()
+    assert "QuantizeLinear" in {node.op_type for node in onnx.load(out / "counter.onnx").graph.node}
+    bins = quantisation.read_bins(data, "val")
+    was, now = quantisation.measure(artifact, bins), quantisation.measure(out, bins)
+    assert was.figures["accuracy"] == 1
+    assert now.figures["accuracy"] >= 0.75
+    assert Predictor(out).name.startswith("squares-int8@")
+    about = json.loads((out / "counter.json").read_text())
+    assert about["quantised"] == {"from": Predictor(artifact).name, "pictures": 12}
+    assert now.figures["log_loss"] < 0.5
+    shown = capsys.readouterr().out
+    assert "one picture on one core (ms)" in shown
+    assert "same count" in shown
+
+
+def test_artifact_is_not_overwritten_by_its_own_quantisation(tmp_path: Path) -> None:
+    artifact = write_square_counter(tmp_path)
+    with pytest.raises(ValueError, match="--out"):
+        quantisation.quantise(artifact, [], tmp_path / ".")
