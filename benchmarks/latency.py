@@ -29,7 +29,7 @@ def measure(predictor: Predictor, pictures: list[bytes], rounds: int) -> dict[st
     for picture in pictures * rounds:
         image, decode_ms = timed(lambda picture=picture: decode(picture))
         pixels, squash_ms = timed(lambda image=image: squash(image, predictor.size))
-        _, infer_ms = timed(lambda pixels=pixels: predictor.probabilities(pixels))
+        _, infer_ms = timed(lambda pixels=pixels: predictor.probabilities(predictor.look(pixels)[0]))
         for step, duration_ms in zip(
             steps, (decode_ms, squash_ms, infer_ms, decode_ms + squash_ms + infer_ms), strict=True
         ):

@@ -11,10 +11,12 @@ that a retrained one is served by replacing the folder:
     temperature   divides the log probabilities, so that they mean what they say
     flip          whether to average over the picture and its mirror image
     prior         share of each label among the bins that the network was trained on
+    volume_error  standard deviation of the logarithm of the volume seen, if the network tells one
 """
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,18 +31,25 @@ from .calibration import sharpened, tempered
 from .pictures import Pixels, decode, squash
 
 ARTIFACT = Path(__file__).parent / "artifact"
+LARGEST_LOG_VOLUME = 20.0  # a house; no picture of a bin shows more
 THREADS_VARIABLE = "COUNTER_THREADS"  # threads for one picture; 1 serves most pictures a second
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """How many objects a picture shows: the likeliest count (6 for "6+"), and how likely each label is."""
+    """How many objects a picture shows: the likeliest count (6 for "6+"), and how likely each label is.
+
+    `volume_in3` is the volume of all objects in cubic inches, `volume_error` the standard deviation of its natural
+    logarithm; None where the network does not tell.
+    """
 
     count: int
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
     prior: tuple[float, ...]
     model: str
+    volume_in3: float | None = None
+    volume_error: float | None = None
 
 
 class BrokenArtifactError(RuntimeError):
@@ -65,6 +74,7 @@ class Predictor:
             self.soft_width = float(about["soft_width"])
             self.temperature = float(about["temperature"])
             self.flip = bool(about["flip"])
+            self.volume_error = float(about["volume_error"]) if "volume_error" in about else None
             mean, std = (np.array(about[key], np.float32) for key in ("mean", "std"))
             self.name = f"{about['name']}@{hashlib.sha256(network + description).hexdigest()[:12]}"
         except (OSError, KeyError, TypeError, ValueError) as error:
@@ -78,6 +88,9 @@ class Predictor:
         self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
         outputs = self._session.get_outputs()[0].shape[-1]
+        tells_volume = len(self._session.get_outputs()) > 1
+        if self.volume_error is not None and not tells_volume:
+            raise BrokenArtifactError(f"the network of {artifact} tells no volume, its JSON says so: export it again")
         if not len(self.prior) == len(self.labels) <= outputs:
             sizes = f"{len(self.labels)} labels, {len(self.prior)} priors, {outputs} outputs"
             reason = f"the files of {artifact} are of different networks ({sizes}): export it again"
@@ -88,15 +101,18 @@ class Predictor:
         picture = (pixels * self._scale + self._offset).transpose(2, 0, 1)
         return np.stack((picture, picture[..., ::-1])) if self.flip else np.ascontiguousarray(picture[None])
 
-    def logits(self, pixels: Pixels) -> npt.NDArray[np.float64]:
-        """What the network says of squashed pixels, (outputs,), averaged over the mirror image if set so."""
-        (outputs,) = self._session.run(None, {self._input: self.prepare(pixels)})
-        mean: npt.NDArray[np.float64] = np.asarray(outputs, np.float64).mean(0)
-        return mean
+    def look(self, pixels: Pixels) -> tuple[npt.NDArray[np.float64], float | None]:
+        """What the network says of squashed pixels (size, size, 3), 0..255: logits (outputs,), log(1 + cubic inches).
 
-    def probabilities(self, pixels: Pixels) -> npt.NDArray[np.float64]:
-        """The calibrated probability of each label for squashed pixels (size, size, 3), 0..255."""
-        shares = tempered(sharpened(self.logits(pixels)[None], self.soft_width), self.temperature)[0]
+        Both are averaged over the mirror image if set so.
+        """
+        logits, *further = self._session.run(None, {self._input: self.prepare(pixels)})
+        log_volume = float(np.mean(further[0])) if further else None
+        return np.asarray(logits, np.float64).mean(0), log_volume
+
+    def probabilities(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The calibrated probability of each label, from logits (outputs,)."""
+        shares = tempered(sharpened(logits[None], self.soft_width), self.temperature)[0]
         labelled: npt.NDArray[np.float64] = np.add.reduceat(shares, np.arange(len(self.labels)))  # the rest is open
         return labelled
 
@@ -105,6 +121,12 @@ class Predictor:
 
         Raises model.pictures.RejectedImage when the bytes are no picture that can be counted.
         """
-        probabilities = self.probabilities(squash(decode(data), self.size))
+        logits, log_volume = self.look(squash(decode(data), self.size))
+        probabilities = self.probabilities(logits)
         count = int(self.labels[int(probabilities.argmax())].rstrip("+"))
-        return Prediction(count, self.labels, tuple(probabilities.tolist()), self.prior, self.name)
+        volume_in3 = None
+        if log_volume is not None and self.volume_error is not None:
+            volume_in3 = max(0.0, math.expm1(min(log_volume, LARGEST_LOG_VOLUME)))
+        return Prediction(
+            count, self.labels, tuple(probabilities.tolist()), self.prior, self.name, volume_in3, self.volume_error
+        )

@@ -1,8 +1,8 @@
 """How well suspicion finds wrong records: every bin is judged with its true record and with every slip of it.
 
-A wrong record weighs as often as the verdict's own assumption says it occurs, so nothing is drawn at random: the
-figures are exact expectations over the slips. The same is done for the naive rule (predicted differs from recorded),
-which everyone would try first.
+A wrong record weighs as often as the verdict's own assumption says it occurs: the figures are expectations over the
+slips, and only which objects a wrong record lacks or claims is drawn. The same is done for the naive rule (predicted
+differs from recorded), which everyone would try first.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,14 @@ from inventory.counting import Prediction
 from inventory.verdict import SLIPS, judge
 
 from .metrics import Band, gap, reliability
+from .slips import mean_volume_in3
 
 Array = npt.NDArray[np.float64]
 MISMATCH_RATE = 0.02
 BUDGETS = (0.01, 0.05, 0.1)  # shares of all checks that somebody can look at
 RECALLS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 BANDS = 20
+DRAWS = 4
 ROUNDS = 200
 
 
@@ -49,20 +51,31 @@ class Checks:
 
 
 def check_all(
-    predictions: Sequence[Prediction], counts: npt.NDArray[np.int64], mismatch_rate: float = MISMATCH_RATE
+    predictions: Sequence[Prediction],
+    counts: npt.NDArray[np.int64],
+    volumes: Sequence[Sequence[float] | None] | None = None,
+    mismatch_rate: float = MISMATCH_RATE,
 ) -> Checks:
     """Judge every bin, of true counts `counts` (n,), with its right record and each wrong one.
 
-    `mismatch_rate` is the share of wrong records, injected and assumed alike.
+    `volumes` are those of each bin's objects in cubic inches, None where there is no record of them; which objects a
+    wrong record lacks or claims is drawn, DRAWS times for each slip. `mismatch_rate` is the share of wrong records,
+    injected and assumed alike.
     """
+    rng = np.random.default_rng(0)
+    known = volumes if volumes is not None else [None] * len(predictions)
+    catalogue = [volume for held in known for volume in held or () if np.isfinite(volume)]
     rows = []
-    for index, (prediction, true) in enumerate(zip(predictions, counts.tolist(), strict=True)):
+    for index, (prediction, true, held) in enumerate(zip(predictions, counts.tolist(), known, strict=True)):
         possible = {slip: share for slip, share in SLIPS.items() if true - slip >= 0}
         records = {0: 1 - mismatch_rate}
         records |= {slip: mismatch_rate * share / sum(possible.values()) for slip, share in possible.items()}
         for slip, weight in records.items():
-            verdict = judge(prediction, true - slip, mismatch_rate)
-            rows.append((index, true, slip, weight, verdict.suspicion, float(verdict.status == "mismatch")))
+            draws = DRAWS if slip and held is not None else 1
+            for _ in range(draws):
+                size = None if held is None else mean_volume_in3(held, slip, catalogue, rng)
+                verdict = judge(prediction, true - slip, mismatch_rate, size)
+                rows.append((index, true, slip, weight / draws, verdict.suspicion, float(verdict.status == "mismatch")))
     bins, trues, slips, *figures = zip(*rows, strict=True)
     return Checks(np.array(bins), np.array(trues), np.array(slips), *map(np.array, figures))
 

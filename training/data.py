@@ -2,8 +2,8 @@
 
     index.csv    id, expected_quantity, split and, where there are any, path and the columns of FACTS
 
-Without `path` a picture is looked for as bin-images/<id>.jpg. A folder in the inbox layout without an index is one
-split, "all", labelled by its metadata.
+Without `path` a picture is looked for as bin-images/<id>.jpg, without FACTS they are read from metadata/<id>.json.
+A folder in the inbox layout without an index is one split, "all", labelled by its metadata.
 
 A network sees pixels and nothing else. The recorded quantity is the label; ids, file sizes and original resolutions
 are correlated with it and never become an input. FACTS are further targets: a network that also has to tell how much
@@ -21,24 +21,26 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from .records import FACTS, parse_record
+
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
 """What the endpoint answers. Training may tell more apart: see `training_label`."""
-FACTS = ("volume_in3", "largest_in3", "weight_lb")
-"""Of all items in the bin, of its largest item, of all items; an empty field is unknown."""
+UNKNOWN = (math.nan,) * len(FACTS)
 SPLITS = ("train", "val", "test")
 WHOLE = "all"
-IMAGE_FOLDER = "bin-images"
+IMAGE_FOLDER, METADATA_FOLDER = "bin-images", "metadata"
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
 class LabelledBin:
-    """A picture of a bin, how many objects it truly shows, and FACTS about them (NaN where unknown)."""
+    """A picture of a bin, how many objects it truly shows, FACTS about them (NaN where unknown), and its metadata."""
 
     id: str
     count: int
     picture: Path
-    facts: tuple[float, ...] = (math.nan,) * len(FACTS)
+    facts: tuple[float, ...] = UNKNOWN
+    metadata: Path | None = None
 
 
 def training_label(counts: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np.int64]:
@@ -71,7 +73,7 @@ def read_bins(root: Path, split: str) -> list[LabelledBin]:
         for number, row in enumerate(csv.DictReader(file), start=2):
             try:
                 bin_id, count, row_split = row["id"], int(row["expected_quantity"]), row["split"]
-                facts = tuple(float(row.get(name) or "nan") for name in FACTS)
+                facts = tuple(float(row[name] or "nan") for name in FACTS) if FACTS[0] in row else None
             except (KeyError, TypeError, ValueError) as error:
                 reason = f"{index} line {number} needs id, expected_quantity (a whole number) and split"
                 raise ValueError(reason) from error
@@ -82,7 +84,10 @@ def read_bins(root: Path, split: str) -> list[LabelledBin]:
                 raise FileNotFoundError(
                     f"{root} has no picture for id {bin_id} of {index} line {number}: prepare it again"
                 )
-            bins.append(LabelledBin(bin_id, count, picture, facts))
+            metadata = _metadata(root, bin_id)
+            if facts is None:
+                facts = parse_record(metadata.read_bytes()).facts if metadata else UNKNOWN
+            bins.append(LabelledBin(bin_id, count, picture, facts, metadata))
     if not bins:
         raise ValueError(f"{index} has no bin in split {split!r}: prepare the set with all of {', '.join(SPLITS)}")
     return bins
@@ -101,12 +106,20 @@ def _pairs(root: Path) -> list[LabelledBin]:
         raise FileNotFoundError(
             f"{root} holds no {IMAGE_FOLDER} folder with pictures: name a folder in the inbox layout"
         )
-    return [LabelledBin(bin_id, _recorded(root, bin_id), path) for bin_id, path in pictures.items()]
+    return [
+        LabelledBin(bin_id, _recorded(root, bin_id), path, metadata=_metadata(root, bin_id))
+        for bin_id, path in pictures.items()
+    ]
+
+
+def _metadata(root: Path, bin_id: str) -> Path | None:
+    path = root / METADATA_FOLDER / f"{bin_id}.json"
+    return path if path.is_file() else None
 
 
 def _recorded(root: Path, bin_id: str) -> int:
     """EXPECTED_QUANTITY of a bin, the sum of its items' quantities and so its true count if the record is right."""
-    path = root / "metadata" / f"{bin_id}.json"
+    path = root / METADATA_FOLDER / f"{bin_id}.json"
     try:
         return int(json.loads(path.read_text())["EXPECTED_QUANTITY"])
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -26,10 +26,11 @@ from inventory.counting import Prediction
 from model.pictures import RejectedImage
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from .alert_quality import alert_quality, check_all, figures_of
+from .alert_quality import Checks, alert_quality, check_all, figures_of
 from .data import SPLITS, WHOLE, LabelledBin, counts_of, read_bins
 from .evaluation_page import words, write_evaluation_page
 from .metrics import FIGURES, all_figures, bootstrap_intervals, class_figures, confusion
+from .records import object_volumes
 
 SMALL_GROUP = 20
 """Groups of fewer bins are judged together: their figures would say nothing."""
@@ -53,10 +54,11 @@ def predict_all(predictor: Predictor, bins: Sequence[LabelledBin]) -> list[Predi
 def evaluate(
     bins: Sequence[LabelledBin],
     predictions: Sequence[Prediction],
+    checks: Checks,
     split: str = WHOLE,
     by: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """Every figure of the predictions for `bins`, ready for JSON.
+    """Every figure of the predictions for `bins` and of the `checks` made with them, ready for JSON.
 
     `by` breaks the main figures down: for each column, the value of each bin.
     """
@@ -71,14 +73,14 @@ def evaluate(
         "bins_0_5": int(np.sum(counts <= 5)),
         "figures": {name: {"value": value, "interval": intervals[name]} for name, value in values.items()},
         "confusion": confusion(probabilities, counts).tolist(),
-        "alert_quality": alert_quality(check_all(predictions, counts)),
-        "by": {column: _by_group(bins, predictions, groups) for column, groups in (by or {}).items()},
+        "alert_quality": alert_quality(checks),
+        "by": {column: _by_group(bins, predictions, checks, groups) for column, groups in (by or {}).items()},
     }
     return _for_json(report)
 
 
 def _by_group(
-    bins: Sequence[LabelledBin], predictions: Sequence[Prediction], groups: Sequence[str]
+    bins: Sequence[LabelledBin], predictions: Sequence[Prediction], checks: Checks, groups: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     size = Counter(groups)
     named = np.array([group if size[group] >= SMALL_GROUP else OTHERS for group in groups])
@@ -87,11 +89,11 @@ def _by_group(
         chosen = np.flatnonzero(named == group)
         counts = counts_of([bins[index] for index in chosen])
         answers = [predictions[index] for index in chosen]
-        checks = check_all(answers, counts)
+        of_group = checks.where(np.isin(checks.bin, chosen))
         figures[group] = {
             "bins": len(chosen),
             **all_figures(np.array([answer.probabilities for answer in answers]), counts),
-            "suspicion_auc": figures_of(checks.suspicion, checks)["auc"],
+            "suspicion_auc": figures_of(of_group.suspicion, of_group)["auc"],
         }
     return figures
 
@@ -182,13 +184,15 @@ def main() -> None:
         predictions = predict_all(Predictor(options.artifact), bins)
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    report = evaluate(bins, predictions, options.split, by)
+    volumes = [object_volumes(one.metadata.read_bytes()) if one.metadata else None for one in bins]
+    checks = check_all(predictions, counts_of(bins), volumes)
+    report = evaluate(bins, predictions, checks, options.split, by)
     text = json.dumps(report, indent=2) + "\n"
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text)
     if options.page:
-        write_evaluation_page(options.page, report, bins, predictions)
+        write_evaluation_page(options.page, report, bins, predictions, checks)
     if options.json:
         print(text, end="")
     else:

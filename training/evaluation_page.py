@@ -10,7 +10,7 @@ from PIL import Image
 
 from inventory.counting import Prediction
 
-from .alert_quality import Checks, check_all, precision_recall
+from .alert_quality import Checks, precision_recall
 from .data import LABELS, LabelledBin, counts_of, training_label
 from .metrics import Array, Band, Counts, confidence_bands, reliability
 from .pages import Page, Picture, Section, Table, write_page
@@ -32,7 +32,11 @@ def words(name: str) -> str:
 
 
 def write_evaluation_page(
-    path: Path, report: Mapping[str, Any], bins: Sequence[LabelledBin], predictions: Sequence[Prediction]
+    path: Path,
+    report: Mapping[str, Any],
+    bins: Sequence[LabelledBin],
+    predictions: Sequence[Prediction],
+    checks: Checks,
 ) -> None:
     """Write what training.evaluate found (its `report`), and the bins behind it, as one HTML file."""
     counts = counts_of(bins)
@@ -42,7 +46,7 @@ def write_evaluation_page(
         _classes(report),
         Section("Confusion", "Of the bins of each true count.", plots=[_heat_map(report["confusion"])]),
         _probabilities(probabilities, counts),
-        _alerts(report["alert_quality"], check_all(predictions, counts)),
+        _alerts(report["alert_quality"], checks),
         *(_groups(column, groups) for column, groups in report["by"].items()),
         _worst(bins, probabilities),
     ]

@@ -23,8 +23,8 @@ from model.predictor import ARTIFACT, Predictor
 
 from .augment import plain
 from .calibrate import fit, served_logits
-from .data import LABELS, LabelledBin, counts_of, digest, folded, read_bins, training_label
-from .loading import read
+from .data import FACTS, LABELS, LabelledBin, counts_of, digest, folded, read_bins, training_label
+from .loading import FactScale, read
 from .losses import label_logits
 from .metrics import all_figures
 from .networks import Counter
@@ -39,18 +39,24 @@ CODE = (
 )
 PARITY = 1e-3  # greatest difference between torch's and ONNX Runtime's logits
 PARITY_BINS = 64
+LEAST_VOLUMES = 50
+NORMAL_MAD = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
 
 
 class Served(nn.Module):
-    """The part of a trained network that is served: pixels (n, 3, size, size) to label logits (n, labels)."""
+    """What of a trained network is served: pixels (n, 3, size, size) to label logits (n, labels) and to
+    log(1 + cubic inches) of all that lies in the bin (n, 1)."""
 
-    def __init__(self, trained: Counter, loss: str) -> None:
+    def __init__(self, trained: Counter, loss: str, scale: FactScale) -> None:
         super().__init__()
         self.trained, self.loss = trained, loss
+        place = FACTS.index("volume_in3")
+        self.place, self.mean, self.std = place, scale.mean[place], scale.std[place]
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        counts, _ = self.trained(pixels)
-        return label_logits(counts, self.loss)
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        counts, facts = self.trained(pixels)
+        return label_logits(counts, self.loss), facts[:, self.place, None] * self.std + self.mean
 
 
 def load_best(run: Path) -> tuple[dict[str, Any], Served]:
@@ -61,16 +67,17 @@ def load_best(run: Path) -> tuple[dict[str, Any], Served]:
     best: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     network = Counter(best["backbone"], best["labels"])
     network.load_state_dict(best["network"])
-    return best, Served(network, best["loss"]).eval()
+    return best, Served(network, best["loss"], FactScale(**best["facts"])).eval()
 
 
 def write_onnx(network: Served, size: int, path: Path) -> None:
     """Export for any batch size, by tracing: the batch norms are folded into the convolutions."""
     example = torch.zeros(2, 3, size, size)
-    batch = {"pictures": {0: "batch"}, "logits": {0: "batch"}}
+    outputs = ["logits", "log_volume"]
+    batch = {name: {0: "batch"} for name in ("pictures", *outputs)}
     with warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
-            network, (example,), path, input_names=["pictures"], output_names=["logits"], dynamic_axes=batch,
+            network, (example,), path, input_names=["pictures"], output_names=outputs, dynamic_axes=batch,
             opset_version=17, dynamo=False,
         )  # fmt: skip
 
@@ -80,7 +87,7 @@ def check_parity(network: Served, predictor: Predictor, bins: Sequence[LabelledB
     """The greatest difference between torch and the served network. Raises RuntimeError when it matters."""
     pixels = torch.from_numpy(np.stack([read(one, predictor.size) for one in bins]))
     mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in (network.trained.mean, network.trained.std))
-    expected = network((plain(pixels) - mean) / std).numpy()
+    expected = network((plain(pixels) - mean) / std)[0].numpy()
     difference = float(np.abs(expected - served_logits(predictor, bins)).max())
     if difference > PARITY:
         raise RuntimeError(f"ONNX and torch differ by {difference:.2g} on {len(bins)} bins, more than {PARITY}")
@@ -115,6 +122,8 @@ def export(run: Path, data: Path, out: Path, *, limit: int | None = None) -> dic
     weights = weights_for(training_label(counts, best["labels"]), mix)
     calibration = fit(served_logits(predictor, validation), counts, best["soft_width"], weights)
     about["temperature"] = calibration.temperature
+    if error := volume_error(predictor, validation):
+        about["volume_error"] = error
     figures = all_figures(calibration.after.probabilities, counts)
     about["metrics"] = {
         "val": {name: round(value, 4) for name, value in figures.items()},
@@ -125,6 +134,20 @@ def export(run: Path, data: Path, out: Path, *, limit: int | None = None) -> dic
     about["code"] = code_digest()
     write_description(out, about)
     return about
+
+
+def volume_error(predictor: Predictor, bins: Sequence[LabelledBin]) -> float | None:
+    """The standard deviation of log(1 + volume seen) around what is recorded; None where hardly a volume is.
+
+    That of a normal error with the same median absolute deviation, since a few records are far off.
+    """
+    recorded = np.array([one.facts[FACTS.index("volume_in3")] for one in bins])
+    known = np.flatnonzero(recorded > 0)
+    if len(known) < LEAST_VOLUMES:
+        return None
+    seen = [predictor.look(read(bins[index], predictor.size))[1] for index in known]
+    error = np.array(seen) - np.log1p(recorded[known])
+    return round(float(NORMAL_MAD * np.median(np.abs(error - np.median(error)))), 4)
 
 
 def code_digest() -> str:

@@ -6,16 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .data import FACTS
+from inventory.records import INCHES, measure
 
-INCHES = {
-    **dict.fromkeys(("in", "inch", "inches"), 1.0),
-    **dict.fromkeys(("ft", "foot", "feet"), 12.0),
-    **dict.fromkeys(("yd", "yard", "yards"), 36.0),
-    **dict.fromkeys(("mm", "millimeters", "millimetres"), 1 / 25.4),
-    **dict.fromkeys(("cm", "centimeters", "centimetres"), 1 / 2.54),
-    **dict.fromkeys(("m", "meters", "metres"), 1 / 0.0254),
-}
+FACTS = ("volume_in3", "largest_in3", "weight_lb")
+"""Of all items in the bin, of its largest item, of all items."""
 POUNDS = {
     **dict.fromkeys(("lb", "lbs", "pound", "pounds"), 1.0),
     **dict.fromkeys(("oz", "ounce", "ounces"), 1 / 16),
@@ -62,19 +56,20 @@ def _whole(value: Any, name: str) -> int:
 
 def _facts(held: Mapping[str, Mapping[str, Any]], quantities: Mapping[str, int]) -> tuple[float, ...]:
     present = [(item, quantities[asin]) for asin, item in held.items() if quantities[asin]]
-    volumes = [math.prod(_measure(item, side, INCHES) for side in ("length", "width", "height")) for item, _ in present]
+    volumes = [_volume(item) for item, _ in present]
     facts = {
         "volume_in3": sum(volume * quantity for volume, (_, quantity) in zip(volumes, present, strict=True)),
         "largest_in3": math.nan if any(map(math.isnan, volumes)) else max(volumes, default=0.0),
-        "weight_lb": sum(_measure(item, "weight", POUNDS) * quantity for item, quantity in present),
+        "weight_lb": sum(measure(item, "weight", POUNDS) * quantity for item, quantity in present),
     }
     return tuple(float(facts[name]) for name in FACTS)
 
 
-def _measure(item: Mapping[str, Any], name: str, scale: Mapping[str, float]) -> float:
-    """A size in inches or a weight in pounds; NaN when it is missing, not positive or of an unknown unit."""
-    try:
-        value = float(item[name]["value"]) * scale[item[name]["unit"].strip().casefold()]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return math.nan
-    return value if math.isfinite(value) and value > 0 else math.nan
+def object_volumes(data: bytes) -> list[float]:
+    """The volume of every recorded object in cubic inches, NaN where a size is not known, from a metadata file."""
+    held = json.loads(data)["BIN_FCSKU_DATA"]
+    return [volume for item in held.values() for volume in [_volume(item)] * int(item["quantity"])]
+
+
+def _volume(item: Mapping[str, Any]) -> float:
+    return math.prod(measure(item, side, INCHES) for side in ("length", "width", "height"))

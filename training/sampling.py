@@ -18,7 +18,7 @@ def mix_of(labels: npt.NDArray[np.int64], number: int, mix: str) -> npt.NDArray[
     """
     occurring = np.bincount(labels, minlength=number) / len(labels)
     if missing := np.flatnonzero(occurring == 0).tolist():
-        raise ValueError(f"no bin to train on has label {missing[0]}: prepare a set with some, or use fewer --labels")
+        raise ValueError(f"no bin has label {missing[0]}: prepare a set with some, or use fewer --labels")
     if mix == "data":
         return occurring
     if mix == "balanced":

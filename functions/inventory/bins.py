@@ -1,6 +1,5 @@
 """What a bin is: its id, the two files that describe it, and how they are read from the inbox."""
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -18,8 +17,6 @@ Part = Literal["image", "metadata"]
 PICTURE_EXTENSIONS = ("jpg", "jpeg", "png")
 IMAGE_LIMIT_BYTES = 6_291_456
 """Largest body that a real-time SageMaker endpoint accepts (6 MiB)."""
-METADATA_LIMIT_BYTES = 1_048_576
-EXPECTED_QUANTITY_LIMIT = 100_000
 
 _KEY = re.compile(
     r"(?:(?P<site>.+)/)?(?:bin-images/(?P<image>[^/]+)\.(?i:jpe?g|png)|metadata/(?P<metadata>[^/]+)\.(?i:json))",
@@ -108,43 +105,3 @@ def open_part(s3: "S3Client", bucket: str, keys: list[str]) -> StoredPart | None
             _body=stored["Body"],
         )
     return None
-
-
-def expected_quantity(metadata: bytes, key: str) -> int:
-    """EXPECTED_QUANTITY of a metadata file: how many objects the record says are in the bin.
-
-    Raises:
-        RejectedUpload: the file is not a JSON object, or the quantity is missing or no whole number from 0 to
-            EXPECTED_QUANTITY_LIMIT.
-    """
-    try:
-        record = json.loads(metadata.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise RejectedUpload(f"{key} is not JSON ({_first_line(error)}): upload it again as a JSON object") from error
-    if not isinstance(record, dict):
-        raise RejectedUpload(f"{key} holds a JSON {type(record).__name__}: it must be an object with EXPECTED_QUANTITY")
-    if "EXPECTED_QUANTITY" not in record:
-        raise RejectedUpload(f"{key} lacks EXPECTED_QUANTITY: add it as a whole number")
-    quantity = record["EXPECTED_QUANTITY"]
-    if not isinstance(quantity, int) or isinstance(quantity, bool):
-        raise RejectedUpload(
-            f"{key}: EXPECTED_QUANTITY is {_shortened(quantity)}, not a whole number: write it as digits without quotes"
-        )
-    if not 0 <= quantity <= EXPECTED_QUANTITY_LIMIT:
-        raise RejectedUpload(
-            f"{key}: EXPECTED_QUANTITY is {_shortened(quantity)}: it must lie between 0 and "
-            f"{EXPECTED_QUANTITY_LIMIT:,}; correct the record"
-        )
-    return quantity
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-
-
-def _shortened(value: object, limit: int = 40) -> str:
-    try:
-        text = json.dumps(value)
-    except ValueError:
-        return "a number of thousands of digits"
-    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -23,7 +23,9 @@ class Prediction:
 
     `labels` are whole numbers from "0" up, the last of which may be open ("6+": six or more). `probabilities` and
     `prior` go with them, each from 0 to 1 and adding up to 1; `prior` is the mix of counts that the probabilities
-    assume. `count` is the likeliest label's number, `model` is `<name>@<digest>`.
+    assume. `count` is the likeliest label's number, `model` is `<name>@<digest>`. `volume_in3` is how many cubic inches
+    of objects the model sees, `volume_error` the standard deviation of its natural logarithm; None where a model does
+    not tell.
     """
 
     count: int
@@ -31,6 +33,8 @@ class Prediction:
     probabilities: tuple[float, ...]
     prior: tuple[float, ...]
     model: str
+    volume_in3: float | None = None
+    volume_error: float | None = None
 
 
 def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, picture: bytes, inference_id: str) -> Prediction:
@@ -94,6 +98,8 @@ def _prediction(endpoint: str, body: bytes) -> Prediction:
             probabilities=tuple(map(float, answer["probabilities"])),
             prior=tuple(map(float, answer["prior"])),
             model=str(answer["model"]),
+            volume_in3=_number(answer.get("volume_in3")),
+            volume_error=_number(answer.get("volume_error")),
         )
         _validate(prediction)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -118,3 +124,11 @@ def _validate(prediction: Prediction) -> None:
             raise ValueError(f"{len(distribution)} {name} for {len(prediction.labels)} labels")
         if not all(0 <= share <= 1 for share in distribution) or not math.isclose(sum(distribution), 1, abs_tol=1e-3):
             raise ValueError(f"{name} are no distribution")
+    if prediction.volume_in3 is not None and not 0 <= prediction.volume_in3 < math.inf:
+        raise ValueError(f"volume_in3 is {prediction.volume_in3}")
+    if prediction.volume_error is not None and not 0 < prediction.volume_error < math.inf:
+        raise ValueError(f"volume_error is {prediction.volume_error}")
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -15,17 +15,16 @@ from inventory import verdict
 from inventory.alerts import Alerts
 from inventory.bins import (
     IMAGE_LIMIT_BYTES,
-    METADATA_LIMIT_BYTES,
     Bin,
     Part,
     StoredPart,
-    expected_quantity,
     locate,
     open_part,
 )
 from inventory.checks import Check, ChecksTable, Pairing, PairingChanged, identity, timestamp
 from inventory.counting import Prediction
 from inventory.errors import RejectedUpload, RetryLater
+from inventory.records import METADATA_LIMIT_BYTES, read_record
 from inventory.uploads import Upload
 
 if TYPE_CHECKING:
@@ -104,12 +103,12 @@ class Inspector:
 
     def _judge(self, check: Check, image: StoredPart, metadata: StoredPart) -> Check:
         try:
-            expected = expected_quantity(metadata.read(METADATA_LIMIT_BYTES), metadata.key)
-            check = replace(check, expected=expected)
+            record = read_record(metadata.read(METADATA_LIMIT_BYTES), metadata.key)
+            check = replace(check, expected=record.expected)
             prediction = self.count(image.read(IMAGE_LIMIT_BYTES), check.check_id)
         except RejectedUpload as rejection:
             return replace(check, status="rejected", reason=str(rejection))
-        judged = verdict.judge(prediction, expected, self.mismatch_rate)
+        judged = verdict.judge(prediction, record.expected, self.mismatch_rate, record.object_volume_in3)
         return replace(
             check,
             status=judged.status,

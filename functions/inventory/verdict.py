@@ -4,8 +4,12 @@ Pure code. Bayes' rule over the true count k, given the model's calibrated distr
 share r of records that are wrong, and the chance q(e|k) that a wrong record of a bin holding k says e:
 
     suspicion = r·Σ_{k≠e} q(e|k)·p_k / (r·Σ_{k≠e} q(e|k)·p_k + (1-r)·p_e)
+
+Where the record says how large its objects are, and the model how large a volume it sees, each p_k is first multiplied
+by how well k such objects fill that volume.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +29,9 @@ TAIL_RATIO = 0.766
 geometric distribution to the recorded counts above 5 in the training split of the public bin images."""
 FLAT_TAIL = 60
 """That far above the labels suspicion no longer depends on the recorded count, so larger ones are judged as this."""
+VOLUME_FREEDOM = 4.0
+"""Degrees of freedom of the model's error in volume, a Student's t: with a normal error a size that somebody mistyped
+would outweigh every picture. Lange et al. (1989), "Robust Statistical Modeling Using the t Distribution"."""
 SEVERITIES: tuple[tuple[float, Severity], ...] = ((0.5, "high"), (0.1, "medium"), (0.0, "low"))
 """Least suspicion of each severity: high means more likely wrong than right."""
 
@@ -44,15 +51,18 @@ class Verdict:
     severity: Severity
 
 
-def judge(prediction: Prediction, expected: int, mismatch_rate: float) -> Verdict:
+def judge(
+    prediction: Prediction, expected: int, mismatch_rate: float, object_volume_in3: float | None = None
+) -> Verdict:
     """Compare a prediction with the recorded count.
 
-    `mismatch_rate` is the share of records that are wrong before looking, between 0 and 1 exclusive. An open label
-    ("6+") agrees with every record that it covers.
+    `mismatch_rate` is the share of records that are wrong before looking, between 0 and 1 exclusive;
+    `object_volume_in3` is the mean volume of a recorded object, in cubic inches, if it is known. An open label ("6+")
+    agrees with every record that it covers.
     """
     covers = is_open(prediction) and prediction.count == len(prediction.labels) - 1 and expected >= prediction.count
     difference = 0 if covers else prediction.count - expected
-    suspicion = suspect(prediction, expected, mismatch_rate)
+    suspicion = suspect(prediction, expected, mismatch_rate, object_volume_in3)
     return Verdict(
         status="mismatch" if difference else "match",
         difference=difference,
@@ -62,19 +72,32 @@ def judge(prediction: Prediction, expected: int, mismatch_rate: float) -> Verdic
     )
 
 
-def suspect(prediction: Prediction, expected: int, mismatch_rate: float) -> float:
-    """The probability, from 0 to 1, that the record is wrong, given the picture."""
+def suspect(
+    prediction: Prediction, expected: int, mismatch_rate: float, object_volume_in3: float | None = None
+) -> float:
+    """The probability, from 0 to 1, that the record is wrong, given the picture; arguments are those of `judge`."""
     recorded = min(expected, len(prediction.labels) + FLAT_TAIL)
-    p_recorded = _mass(prediction.probabilities, is_open(prediction), recorded)
+    opens = is_open(prediction)
+
+    def likely(count: int) -> float:
+        return _mass(prediction.probabilities, opens, count) * _volume_fit(prediction, count, object_volume_in3)
+
     slipped = sum(
-        _slip_chance(recorded, recorded + slip) * _mass(prediction.probabilities, is_open(prediction), recorded + slip)
-        for slip in SLIPS
-        if recorded + slip >= 0
+        _slip_chance(recorded, recorded + slip) * likely(recorded + slip) for slip in SLIPS if recorded + slip >= 0
     )
-    mixed_up = (1 - p_recorded) * _mass(prediction.prior, is_open(prediction), recorded)
+    mixed_up = (1 - _mass(prediction.probabilities, opens, recorded)) * _mass(prediction.prior, opens, recorded)
     wrong = mismatch_rate * ((1 - MIXED_UP_SHARE) * slipped + MIXED_UP_SHARE * mixed_up)
-    right = (1 - mismatch_rate) * p_recorded
+    right = (1 - mismatch_rate) * likely(recorded)
     return wrong / (wrong + right) if wrong + right > 0 else 1.0
+
+
+def _volume_fit(prediction: Prediction, count: int, object_volume_in3: float | None) -> float:
+    """How well so many objects of the recorded size fill the volume that the model sees: 1 just so, towards 0 not."""
+    if prediction.volume_in3 is None or prediction.volume_error is None or object_volume_in3 is None:
+        return 1.0
+    seen, recorded = math.log1p(prediction.volume_in3), math.log1p(count * object_volume_in3)
+    distance = (seen - recorded) / prediction.volume_error
+    return float((1 + distance**2 / VOLUME_FREEDOM) ** (-(VOLUME_FREEDOM + 1) / 2))
 
 
 def is_open(prediction: Prediction) -> bool:

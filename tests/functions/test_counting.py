@@ -51,6 +51,12 @@ def test_the_picture_goes_out_raw_under_its_own_type_and_the_check_id(runtime, p
     assert ask(runtime, picture) == prediction(2)
 
 
+def test_a_model_may_tell_the_volume_that_it_sees(runtime):
+    answers(runtime, ANSWER | {"volume_in3": 321.5, "volume_error": 0.5})
+    seen = ask(runtime)
+    assert (seen.volume_in3, seen.volume_error) == (321.5, 0.5)
+
+
 def test_what_is_no_picture_is_rejected_without_asking(runtime):
     with pytest.raises(RejectedUpload, match="neither JPEG nor PNG"):
         ask(runtime, b"hello")
@@ -107,6 +113,10 @@ def test_a_timeout_is_worth_a_retry(runtime, monkeypatch):
         ANSWER | {"probabilities": [1.0]},
         ANSWER | {"probabilities": [0.5] * 7},
         ANSWER | {"probabilities": [float("nan")] * 7},
+        ANSWER | {"volume_in3": -1},
+        ANSWER | {"volume_in3": float("inf")},
+        ANSWER | {"volume_error": 0},
+        ANSWER | {"volume_error": "large"},
         ANSWER | {"prior": None},
     ],
     ids=str,

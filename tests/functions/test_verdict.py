@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,3 +61,32 @@ def test_suspicion_is_a_probability_that_grows_with_the_base_rate(probabilities,
 def test_far_above_the_labels_suspicion_does_not_depend_on_the_count(probabilities, beyond):
     seen = distribution(*probabilities)
     assert suspect(seen, 7 + FLAT_TAIL + beyond, RATE) == pytest.approx(suspect(seen, 40, RATE), rel=1e-3)
+
+
+def seeing(volume_in3, *shares):
+    return replace(distribution(*shares), volume_in3=volume_in3, volume_error=0.5)
+
+
+EVEN = (0.0, 0.0, 0.25, 0.25, 0.25, 0.25, 0.0)
+
+
+def test_a_record_whose_objects_fill_the_volume_seen_is_less_suspicious_and_one_whose_do_not_is_more():
+    plain = suspect(distribution(*EVEN), 3, RATE)
+    assert suspect(seeing(300, *EVEN), 3, RATE, 100) < plain < suspect(seeing(150, *EVEN), 3, RATE, 100)
+
+
+def test_volume_says_nothing_where_record_or_model_do_not_tell_it():
+    plain = suspect(distribution(*EVEN), 3, RATE)
+    assert suspect(distribution(*EVEN), 3, RATE, 100) == plain
+    assert suspect(seeing(300, *EVEN), 3, RATE, None) == plain
+
+
+def test_a_mistyped_size_does_not_outweigh_a_sure_picture():
+    sure = (0.0005, 0.0005, 0.0005, 0.997, 0.0005, 0.0005, 0.0005)
+    assert suspect(seeing(300, *sure), 3, RATE, 100) < RATE
+    assert suspect(seeing(300, *sure), 3, RATE, 100_000) < 0.5
+
+
+@given(shares, st.integers(0, 100_000), st.floats(0, 1e12), st.floats(0, 1e12))
+def test_suspicion_stays_a_probability_whatever_the_volumes(probabilities, expected, seen, recorded):
+    assert 0 <= suspect(seeing(seen, *probabilities), expected, RATE, recorded) <= 1

@@ -16,6 +16,9 @@ BIN_IMAGES = Path(__file__).parents[2] / "samples" / "bin-images"
 JPEG = {"Content-Type": "image/jpeg"}
 
 
+ANSWER = {"count", "labels", "probabilities", "prior", "model", "volume_in3", "volume_error"}
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
     with TestClient(create_app(concurrency=2)) as client:
@@ -34,7 +37,7 @@ def test_picture_is_answered_with_a_count_distribution(client: TestClient, name:
         "/invocations", content=(BIN_IMAGES / name).read_bytes(), headers={"Content-Type": content_type}
     )
     assert reply.status_code == 200
-    assert set(reply.json()) == {"count", "labels", "probabilities", "prior", "model"}
+    assert set(reply.json()) == ANSWER
     assert isinstance(reply.json()["count"], int)
     assert reply.json()["labels"][-1] == "6+"
     assert sum(reply.json()["probabilities"]) == pytest.approx(1)

@@ -19,7 +19,10 @@ SMALL = "--size 32 --batch 10 --epochs 1 --backbone test_resnet --weights none -
 
 
 @pytest.mark.parametrize(("loss", "labels"), [("cross-entropy", 9), ("corn", 8), ("cumulative", 7)])
-def test_trained_network_is_exported_as_it_is_served(tmp_path: Path, loss: str, labels: int) -> None:
+def test_trained_network_is_exported_as_it_is_served(
+    tmp_path: Path, loss: str, labels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "LEAST_VOLUMES", 5)
     bins = write_set(tmp_path / "set", 100, labels=9)
     more = ["--loss", loss, "--labels", str(labels), "--data", str(bins), "--out", str(tmp_path / "run")]
     training.main([*SMALL.split(), *more])
@@ -31,6 +34,8 @@ def test_trained_network_is_exported_as_it_is_served(tmp_path: Path, loss: str, 
     prediction = predictor.predict(read_bins(bins, "test")[0].picture.read_bytes())
     assert np.sum(prediction.probabilities) == pytest.approx(1)
     assert len(prediction.probabilities) == 7
+    assert prediction.volume_in3 is not None
+    assert prediction.volume_error == about["volume_error"] > 0
 
 
 def test_artifact_that_does_not_agree_with_torch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,95 @@
+"""What a metadata file records of a bin: how many objects it should hold, and how large they are."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inventory.errors import RejectedUpload
+
+METADATA_LIMIT_BYTES = 1_048_576
+EXPECTED_QUANTITY_LIMIT = 100_000
+INCHES = {
+    **dict.fromkeys(("in", "inch", "inches"), 1.0),
+    **dict.fromkeys(("ft", "foot", "feet"), 12.0),
+    **dict.fromkeys(("yd", "yard", "yards"), 36.0),
+    **dict.fromkeys(("mm", "millimeters", "millimetres"), 1 / 25.4),
+    **dict.fromkeys(("cm", "centimeters", "centimetres"), 1 / 2.54),
+    **dict.fromkeys(("m", "meters", "metres"), 1 / 0.0254),
+}
+"""How many inches a unit is."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the warehouse believes: `expected` objects, the mean volume of one of which is `object_volume_in3`.
+
+    The volume, in cubic inches, is None where the bin is recorded as empty or a size is not known.
+    """
+
+    expected: int
+    object_volume_in3: float | None = None
+
+
+def read_record(metadata: bytes, key: str) -> Record:
+    """The record in a metadata file. Items serve for their sizes only, so a fault of theirs is no fault of the file.
+
+    Raises:
+        RejectedUpload: the file is not a JSON object, or EXPECTED_QUANTITY is missing or no whole number from 0 to
+            EXPECTED_QUANTITY_LIMIT.
+    """
+    try:
+        record = json.loads(metadata.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise RejectedUpload(f"{key} is not JSON ({_first_line(error)}): upload it again as a JSON object") from error
+    if not isinstance(record, dict):
+        raise RejectedUpload(f"{key} holds a JSON {type(record).__name__}: it must be an object with EXPECTED_QUANTITY")
+    if "EXPECTED_QUANTITY" not in record:
+        raise RejectedUpload(f"{key} lacks EXPECTED_QUANTITY: add it as a whole number")
+    quantity = record["EXPECTED_QUANTITY"]
+    if not isinstance(quantity, int) or isinstance(quantity, bool):
+        raise RejectedUpload(
+            f"{key}: EXPECTED_QUANTITY is {_shortened(quantity)}, not a whole number: write it as digits without quotes"
+        )
+    if not 0 <= quantity <= EXPECTED_QUANTITY_LIMIT:
+        raise RejectedUpload(
+            f"{key}: EXPECTED_QUANTITY is {_shortened(quantity)}: it must lie between 0 and "
+            f"{EXPECTED_QUANTITY_LIMIT:,}; correct the record"
+        )
+    return Record(quantity, _object_volume_in3(record.get("BIN_FCSKU_DATA")))
+
+
+def _object_volume_in3(items: Any) -> float | None:
+    if not isinstance(items, dict):
+        return None
+    volume, objects = 0.0, 0
+    for item in items.values():
+        quantity = item.get("quantity") if isinstance(item, dict) else None
+        if not isinstance(quantity, int) or isinstance(quantity, bool) or not 0 <= quantity <= EXPECTED_QUANTITY_LIMIT:
+            return None
+        if quantity:
+            volume += quantity * math.prod(measure(item, side, INCHES) for side in ("length", "width", "height"))
+            objects += quantity
+    return volume / objects if objects and math.isfinite(volume) else None
+
+
+def measure(item: Mapping[str, Any], name: str, scale: Mapping[str, float]) -> float:
+    """A measure of an item, by a scale of units; NaN when it is missing, not positive or of an unknown unit."""
+    try:
+        value = float(item[name]["value"]) * scale[item[name]["unit"].strip().casefold()]
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        return math.nan
+    return value if math.isfinite(value) and value > 0 else math.nan
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+
+
+def _shortened(value: object, limit: int = 40) -> str:
+    try:
+        text = json.dumps(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= limit else f"{text[:limit]}…"

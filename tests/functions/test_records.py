@@ -1,0 +1,79 @@
+import json
+
+import pytest
+
+from inventory.errors import RejectedUpload
+from inventory.records import Record, read_record
+from tests.builders import metadata
+
+
+@pytest.mark.parametrize("quantity", [0, 1, 100_000])
+def test_the_quantity_is_read(quantity):
+    assert read_record(b"\xef\xbb\xbf" + metadata(quantity), "metadata/1.json").expected == quantity
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"[1]", "must be an object"),
+        (b"{}", "lacks EXPECTED_QUANTITY"),
+        (metadata("three"), 'EXPECTED_QUANTITY is "three", not a whole number'),
+        (metadata("3"), "write it as digits without quotes"),
+        (metadata(True), "true, not a whole number"),
+        (metadata(2.5), "2.5, not a whole number"),
+        (metadata(None), "null, not a whole number"),
+        (b'{"EXPECTED_QUANTITY": NaN}', "NaN, not a whole number"),
+        (metadata(-1), "must lie between 0 and 100,000"),
+        (metadata(10**30), "must lie between 0 and 100,000"),
+        (b'{"EXPECTED_QUANTITY": 1' + b"0" * 5000 + b"}", "is not JSON"),
+        (metadata(["x" * 500]), "not a whole number"),
+    ],
+)
+def test_a_bad_record_is_rejected_by_name_and_cure(content, reason):
+    with pytest.raises(RejectedUpload) as rejection:
+        read_record(content, "metadata/1.json")
+    assert reason in str(rejection.value)
+    assert "metadata/1.json" in str(rejection.value)
+    assert len(str(rejection.value)) < 300
+
+
+def item(quantity, *sides, unit="IN"):
+    names = ("length", "width", "height")
+    return {"quantity": quantity} | {n: {"unit": unit, "value": v} for n, v in zip(names, sides, strict=True)}
+
+
+def record(expected, *items):
+    return json.dumps({"EXPECTED_QUANTITY": expected, "BIN_FCSKU_DATA": dict(enumerate(items))}).encode()
+
+
+def test_the_mean_volume_of_an_object_is_read_in_cubic_inches():
+    centimetres = item(1, 2.54, 2.54, 25.4, unit="CM")
+    assert read_record(record(3, item(2, 1, 2, 3.5), centimetres), "k").object_volume_in3 == pytest.approx(24 / 3)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        (),
+        (item(0, 1, 2, 3),),
+        (item(1, 1, 2, 3), item(1, 1, 2, None)),
+        (item(1, 1, 2, 0),),
+        (item(1, 1, 2, 3, unit="cubits"),),
+        (item("two", 1, 2, 3),),
+        (item(1, 1e200, 1e200, 1e200),),
+        ({"quantity": 1},),
+        ("no item",),
+        (None,),
+    ],
+)
+def test_sizes_that_are_not_known_are_no_fault_of_the_file(items):
+    assert read_record(record(2, *items), "k") == Record(2, None)
+
+
+@pytest.mark.parametrize("items", [[], "text", None, 7])
+def test_items_of_another_form_are_no_fault_either(items):
+    content = json.dumps({"EXPECTED_QUANTITY": 2, "BIN_FCSKU_DATA": items}).encode()
+    assert read_record(content, "k") == Record(2, None)

@@ -1,0 +1,28 @@
+"""Wrong records as people make them: a true record that lacks objects, or claims some that are not there."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+SAME_SHARE = 0.5
+"""Of objects claimed too many, how many are one more of what lies there; the others are any that are sold."""
+
+
+def mean_volume_in3(
+    volumes: Sequence[float], slip: int, catalogue: Sequence[float], rng: np.random.Generator
+) -> float | None:
+    """The mean volume of an object in a record that says `slip` fewer objects (negative: more) than the bin holds.
+
+    `volumes` are those of the objects that the bin truly holds, `catalogue` those of any objects, in cubic inches.
+    None where a size is not known or the record says that the bin is empty.
+    """
+    claimed = list(volumes)
+    for _ in range(abs(slip)):
+        if slip > 0:
+            claimed.pop(rng.integers(len(claimed)))
+        elif claimed and rng.random() < SAME_SHARE:
+            claimed.append(claimed[rng.integers(len(claimed))])
+        else:
+            claimed.append(catalogue[rng.integers(len(catalogue))])
+    mean = float(np.mean(claimed)) if claimed else float("nan")
+    return mean if np.isfinite(mean) else None
