@@ -1,7 +1,8 @@
 """From logits to probabilities that mean what they say.
 
 A network that was trained on soft targets answers the soft target of what it sees: even an empty bin that it is sure
-of gets only 0.8 at 0. So its answer is sharpened first, then a temperature fitted on held-out bins is applied.
+of gets only 0.8 at 0. So its answer is sharpened first, then a temperature fitted on held-out bins is applied. Last it
+is brought from the mix of counts that was trained on to the one that is assumed where the network serves.
 """
 
 import numpy as np
@@ -41,6 +42,26 @@ def sharpened(logits: Shares, width: float) -> Shares:
 def tempered(shares: Shares, temperature: float) -> Shares:
     """Distributions (n, labels), their log probabilities divided by `temperature`: above 1 less sure, below surer."""
     return _softmax(np.log(shares + 1e-12) / temperature)
+
+
+def folded(shares: Shares, labels: int) -> Shares:
+    """Distributions (n, labels or more) whose last ones are added up, so that (n, `labels`) remain, the last open."""
+    return np.asarray(np.add.reduceat(shares, np.arange(labels), axis=1), np.float64)
+
+
+def shifted(shares: Shares, ratio: npt.NDArray[np.float64]) -> Shares:
+    """Distributions (n, labels) where each label is `ratio` (labels,) times as frequent as they assume, up to a factor.
+
+    Saerens, Latinne and Decaestecker (2002), "Adjusting the Outputs of a Classifier to New a Priori Probabilities".
+    """
+    weights = shares * ratio
+    return np.asarray(weights / weights.sum(1, keepdims=True), np.float64)
+
+
+def answered(logits: Shares, soft_width: float, temperature: float, ratio: npt.NDArray[np.float64]) -> Shares:
+    """What is answered for logits (n, outputs): sharpened, tempered, folded into as many labels as `ratio` (labels,)
+    has, and shifted by it."""
+    return shifted(folded(tempered(sharpened(logits, soft_width), temperature), len(ratio)), ratio)
 
 
 def _softmax(logits: Shares) -> Shares:

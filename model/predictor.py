@@ -10,7 +10,8 @@ that a retrained one is served by replacing the folder:
     soft_width    of the targets that the network was trained on, in labels (model.calibration)
     temperature   divides the log probabilities, so that they mean what they say
     flip          whether to average over the picture and its mirror image
-    prior         share of each label among the bins that the network was trained on
+    trained_prior share of each label in training
+    prior         share of each label that the answers assume
     volume_error  standard deviation of the logarithm of the volume seen, if the network tells one
 """
 
@@ -27,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from .calibration import sharpened, tempered
+from .calibration import answered
 from .pictures import Pixels, decode, squash
 
 ARTIFACT = Path(__file__).parent / "artifact"
@@ -70,6 +71,7 @@ class Predictor:
             about: Mapping[str, Any] = json.loads(description)
             self.labels = tuple(str(label) for label in about["labels"])
             self.prior = tuple(float(share) for share in about["prior"])
+            self.ratio = np.array(self.prior) / np.array(about["trained_prior"], np.float64)
             self.size = int(about["size"])
             self.soft_width = float(about["soft_width"])
             self.temperature = float(about["temperature"])
@@ -112,9 +114,8 @@ class Predictor:
 
     def probabilities(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """The calibrated probability of each label, from logits (outputs,)."""
-        shares = tempered(sharpened(logits[None], self.soft_width), self.temperature)[0]
-        labelled: npt.NDArray[np.float64] = np.add.reduceat(shares, np.arange(len(self.labels)))  # the rest is open
-        return labelled
+        shares: npt.NDArray[np.float64] = answered(logits[None], self.soft_width, self.temperature, self.ratio)[0]
+        return shares
 
     def predict(self, data: bytes) -> Prediction:
         """Count the objects in the bytes of a JPEG or PNG.

@@ -21,11 +21,11 @@ from rich.table import Table
 from scipy.optimize import minimize_scalar
 from tqdm.contrib.concurrent import thread_map
 
-from model.calibration import sharpened, tempered
+from model.calibration import answered
 from model.pictures import RejectedImage, decode, squash
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from .data import LABELS, SPLITS, WHOLE, LabelledBin, counts_of, digest, folded, read_bins, training_label
+from .data import LABELS, SPLITS, WHOLE, LabelledBin, counts_of, digest, read_bins, training_label
 from .metrics import Band, all_figures, confidence_bands, gap, log_loss
 from .pages import Page, Section, write_page
 from .reliability_diagram import reliability_diagram
@@ -34,6 +34,7 @@ from .sampling import mix_of, weights_for
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 TEMPERATURES = (0.25, 4.0)
+UNSHIFTED = np.ones(len(LABELS))
 
 
 @dataclass(frozen=True)
@@ -62,28 +63,24 @@ class Calibration:
         }
 
 
-def served(logits: Array, soft_width: float, temperature: float) -> Array:
-    """The probabilities (n, labels) that the endpoint answers for logits (n, outputs)."""
-    return folded(tempered(sharpened(logits, soft_width), temperature))
-
-
-def fit(logits: Array, counts: Counts, soft_width: float, weights: Array | None = None) -> Calibration:
+def fit(
+    logits: Array, counts: Counts, soft_width: float, weights: Array | None = None, ratio: Array = UNSHIFTED
+) -> Calibration:
     """The temperature under which the served labels of `counts` (n,) are likeliest, from logits (n, outputs).
 
-    `soft_width` is that of the targets in training; `weights` (n,) say how much each bin counts. "Before" is the
-    softmax as it comes, neither sharpened nor tempered.
+    `soft_width` is that of the targets in training; `weights` (n,) say how much each bin counts, `ratio` (labels,) how
+    much more frequent each label is meant to be than in training. "Before" is the softmax as it comes, shifted only.
     """
-    shares = sharpened(logits, soft_width)
     search = minimize_scalar(
-        lambda log_t: log_loss(folded(tempered(shares, np.exp(log_t))), counts, weights),
+        lambda log_t: log_loss(answered(logits, soft_width, float(np.exp(log_t)), ratio), counts, weights),
         bounds=np.log(TEMPERATURES),
         method="bounded",
     )
     temperature = round(float(np.exp(search.x)), 4)
     return Calibration(
         temperature,
-        before=_judged(served(logits, 0, 1), counts, weights),
-        after=_judged(folded(tempered(shares, temperature)), counts, weights),
+        before=_judged(answered(logits, 0, 1, ratio), counts, weights),
+        after=_judged(answered(logits, soft_width, temperature, ratio), counts, weights),
     )
 
 
@@ -122,8 +119,10 @@ def recalibrate(
     prior = mix_of(labels, len(LABELS), mix)
     weights = weights_for(labels, prior)
     logits = served_logits(predictor, bins)
-    was = served(logits, predictor.soft_width, predictor.temperature)
-    calibration = replace(fit(logits, counts, predictor.soft_width, weights), before=_judged(was, counts, weights))
+    was = answered(logits, predictor.soft_width, predictor.temperature, predictor.ratio)
+    ratio = prior * predictor.ratio / predictor.prior
+    calibration = fit(logits, counts, predictor.soft_width, weights, ratio)
+    calibration = replace(calibration, before=_judged(was, counts, weights))
     if not dry_run:
         about = json.loads((artifact / "counter.json").read_text())
         about["temperature"] = calibration.temperature

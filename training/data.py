@@ -48,12 +48,6 @@ def training_label(counts: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np
     return np.minimum(counts, labels - 1)
 
 
-def folded(shares: npt.NDArray[np.float64], labels: int = len(LABELS)) -> npt.NDArray[np.float64]:
-    """Distributions (n, more labels) with the last ones added up, so that (n, `labels`) remain."""
-    open_label = shares[:, labels - 1 :].sum(1, keepdims=True)
-    return np.concatenate((shares[:, : labels - 1], open_label), 1)
-
-
 def read_bins(root: Path, split: str) -> list[LabelledBin]:
     """Every bin of a split, in the index's order.
 

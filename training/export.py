@@ -19,16 +19,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.calibration import folded
 from model.predictor import ARTIFACT, Predictor
 
 from .augment import plain
 from .calibrate import fit, served_logits
-from .data import FACTS, LABELS, LabelledBin, counts_of, digest, folded, read_bins, training_label
+from .data import FACTS, LABELS, LabelledBin, counts_of, digest, read_bins, training_label
 from .loading import FactScale, read
 from .losses import label_logits
 from .metrics import all_figures
 from .networks import Counter
-from .sampling import weights_for
+from .sampling import mix_of, weights_for
 
 CODE = (
     *(
@@ -94,13 +95,19 @@ def check_parity(network: Served, predictor: Predictor, bins: Sequence[LabelledB
     return difference
 
 
-def export(run: Path, data: Path, out: Path, *, limit: int | None = None) -> dict[str, object]:
-    """Write counter.onnx and counter.json under `out` from the best weights of `run`; returns the JSON."""
+def export(run: Path, data: Path, out: Path, mix: str = "natural", *, limit: int | None = None) -> dict[str, object]:
+    """Write counter.onnx and counter.json under `out` from the best weights of `run`; returns the JSON.
+
+    `mix` says which mix of counts the answers assume: NATURAL_MIX, or the one trained on ("data").
+    """
     best, network = load_best(run)
     validation = read_bins(data, "val")[:limit]
     out.mkdir(parents=True, exist_ok=True)
     write_onnx(network, best["size"], out / "counter.onnx")
-    mix = np.array(best["mix"])
+    trained_prior = folded(np.array([best["mix"]]), len(LABELS))[0]
+    counts = counts_of(validation)
+    labels = training_label(counts, len(LABELS))
+    prior = trained_prior if mix == "data" else mix_of(labels, len(LABELS), mix)
     about: dict[str, object] = {
         "name": f"{best['backbone'].removeprefix('tf_').replace('_', '-')}-{best['size']}",
         "labels": LABELS,
@@ -111,16 +118,16 @@ def export(run: Path, data: Path, out: Path, *, limit: int | None = None) -> dic
         "soft_width": best["soft_width"],
         "temperature": 1.0,
         "flip": False,
-        "prior": folded(mix[None])[0].round(6).tolist(),
+        "trained_prior": trained_prior.round(6).tolist(),
+        "prior": prior.round(6).tolist(),
         "backbone": best["backbone"],
         "epoch": best["epoch"],
     }
     write_description(out, about)
     predictor = Predictor(out, threads=2)
     difference = check_parity(network, predictor, validation[:PARITY_BINS])
-    counts = counts_of(validation)
-    weights = weights_for(training_label(counts, best["labels"]), mix)
-    calibration = fit(served_logits(predictor, validation), counts, best["soft_width"], weights)
+    logits, weights = served_logits(predictor, validation), weights_for(labels, prior)
+    calibration = fit(logits, counts, best["soft_width"], weights, prior / trained_prior)
     about["temperature"] = calibration.temperature
     if error := volume_error(predictor, validation):
         about["volume_error"] = error
@@ -170,10 +177,11 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder that training.train wrote")
     parser.add_argument("--data", type=Path, required=True, help="set that training.prepare made")
     parser.add_argument("--out", type=Path, default=ARTIFACT)
+    parser.add_argument("--mix", choices=("natural", "data"), default="natural", help="of counts, that answers assume")
     parser.add_argument("--limit", type=int, help="calibrate on the first so many bins of val: a quick try")
     options = parser.parse_args()
     try:
-        about = export(options.run, options.data, options.out, limit=options.limit)
+        about = export(options.run, options.data, options.out, options.mix, limit=options.limit)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f"export: {error}")
     print(json.dumps(about, indent=2))

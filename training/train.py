@@ -32,11 +32,11 @@ from torch.profiler import record_function
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from model.calibration import sharpened
+from model.calibration import folded, sharpened
 
 from . import checkpoints
 from .augment import plain, vary
-from .data import FACTS, LABELS, LabelledBin, counts_of, digest, folded, read_bins, training_label
+from .data import FACTS, LABELS, LabelledBin, counts_of, digest, read_bins, training_label
 from .distributed import Processes, processes
 from .health import HOPELESS, Finding, Health
 from .health import report as health_report
@@ -245,7 +245,7 @@ def figures_of(
     weights = weights_for(labels, training.mix)
     loss = float(LOSSES[options.loss](outputs, targets).double() @ torch.from_numpy(weights))
     logits = label_logits(outputs, options.loss).double().numpy()
-    probabilities = folded(sharpened(logits, options.soft_width))
+    probabilities = folded(sharpened(logits, options.soft_width), len(LABELS))
     counts = counts_of(bins)
     figures = all_figures(probabilities, counts)
     return figures | {"log_loss": log_loss(probabilities, counts, weights), "loss": loss}, probabilities

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.calibration import sharpened, soft_targets, tempered
+from model.calibration import folded, sharpened, shifted, soft_targets, tempered
 
 SEEN = np.array([[0.97, 0.03, 0, 0, 0, 0, 0], [0, 0, 0.1, 0.6, 0.3, 0, 0], [0, 0, 0, 0, 0, 0.2, 0.8]])
 
@@ -28,3 +28,17 @@ def test_a_temperature_changes_how_sure_but_not_of_what() -> None:
     assert tempered(SEEN, 1) == pytest.approx(SEEN, abs=1e-9)
     assert (tempered(SEEN, 2).max(1) < SEEN.max(1)).all()
     assert (tempered(SEEN, 2).argmax(1) == SEEN.argmax(1)).all()
+
+
+def test_labels_beyond_the_open_one_belong_to_it() -> None:
+    assert folded(SEEN, 3)[1] == pytest.approx([0, 0, 1])
+    assert folded(SEEN, 7) == pytest.approx(SEEN)
+
+
+def test_answers_are_shifted_to_another_mix_by_bayes_rule() -> None:
+    """Two labels as likely to look like this: what is seen leaves the mix as it is, whatever the mix."""
+    trained, served = np.array([0.8, 0.2]), np.array([0.3, 0.7])
+    assert shifted(trained[None], served / trained)[0] == pytest.approx(served)
+    likelihood = np.array([0.9, 0.4])
+    posterior = likelihood * trained / (likelihood @ trained)
+    assert shifted(posterior[None], served / trained)[0] == pytest.approx(likelihood * served / (likelihood @ served))

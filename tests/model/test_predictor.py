@@ -70,8 +70,8 @@ def relabelled(artifact: Path, labels: list[str]) -> Path:
     """The shipped artifact answering with `labels`."""
     shutil.copytree(ARTIFACT, artifact, dirs_exist_ok=True)
     about = json.loads((artifact / "counter.json").read_text())
-    prior = [1 / len(labels)] * len(labels)
-    (artifact / "counter.json").write_text(json.dumps(about | {"labels": labels, "prior": prior}))
+    even = [1 / len(labels)] * len(labels)
+    (artifact / "counter.json").write_text(json.dumps(about | {"labels": labels, "prior": even, "trained_prior": even}))
     return artifact
 
 

@@ -37,7 +37,7 @@ def write_square_counter(folder: Path, *, outputs: int = 11, sureness: float = 4
     onnx.save(network, folder / "counter.onnx")
     about = {
         "name": "squares", "labels": ["0", "1", "2", "3", "4", "5", "6+"], "size": 32, "mean": [0] * 3, "std": [1] * 3,
-        "soft_width": 0.0, "temperature": 1.0, "flip": False, "prior": [1 / 7] * 7,
+        "soft_width": 0.0, "temperature": 1.0, "flip": False, "trained_prior": [1 / 7] * 7, "prior": [1 / 7] * 7,
     }  # fmt: skip
     (folder / "counter.json").write_text(json.dumps(about))
     return folder

@@ -9,10 +9,11 @@ import pytest
 for package in ("matplotlib", "onnx", "scipy", "sklearn"):
     pytest.importorskip(package, reason=f"{package} is not installed: uv sync --group train")
 
+from model.calibration import answered  # noqa: E402
 from model.predictor import Predictor  # noqa: E402
 from tests.training.builders import write_set  # noqa: E402
 from tests.training.square_counter import write_square_counter  # noqa: E402
-from training.calibrate import fit, recalibrate, served, served_logits, write_calibration_page  # noqa: E402
+from training.calibrate import UNSHIFTED, fit, recalibrate, served_logits, write_calibration_page  # noqa: E402
 from training.data import counts_of, read_bins  # noqa: E402
 from training.metrics import log_loss  # noqa: E402
 from training.sampling import mix_of  # noqa: E402
@@ -29,7 +30,7 @@ def test_temperature_undoes_overconfidence_and_the_calibration_error_falls() -> 
     logits, counts = answers(3000)
     calibration = fit(3 * logits, counts, soft_width=0)
     assert calibration.temperature == pytest.approx(3, rel=0.1)
-    assert calibration.after.log_loss == pytest.approx(log_loss(served(logits, 0, 1), counts), abs=0.01)
+    assert calibration.after.log_loss == pytest.approx(log_loss(answered(logits, 0, 1, UNSHIFTED), counts), abs=0.01)
     assert calibration.after.log_loss < calibration.before.log_loss
     assert calibration.after.calibration_error < 0.04 < calibration.before.calibration_error
     assert calibration.after.probabilities.shape == (3000, 7)
