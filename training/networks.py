@@ -62,44 +62,48 @@ class Counter(nn.Module):
         features = self.dropout(self.backbone(pixels))
         return self.count_head(features), self.fact_head(features)
 
-    def load_backbone(self, weights: str) -> None:
-        """Load ImageNet weights: "imagenet" from a package or timm's download, "none", or a state dict's file.
+    def load(self, weights: str) -> None:
+        """Start from "imagenet" (a package's weights or timm's download), from "none" (random weights), or from a file:
+        best.pt of another run, or a backbone's state dict.
 
         Raises ValueError when they are of another architecture, or when they cannot be had.
         """
         if weights == "none":
             return
         if weights != "imagenet":
-            self._load(Path(weights))
+            self._load_file(Path(weights))
         elif self.backbone_name in WEIGHT_PACKAGES:
             module, name = WEIGHT_PACKAGES[self.backbone_name]
-            self._load(Path(getattr(import_module(module), name).get_model_file_path()))
+            self._load_file(Path(getattr(import_module(module), name).get_model_file_path()))
         else:
             self._download()
 
     def _download(self) -> None:
         try:
-            self.backbone.load_state_dict(
-                timm.create_model(self.backbone_name, pretrained=True, num_classes=0).state_dict()
-            )
+            network = timm.create_model(self.backbone_name, pretrained=True, num_classes=0)
         except (OSError, RuntimeError) as error:
             raise ValueError(
                 f"the ImageNet weights of {self.backbone_name} cannot be downloaded ({error}): name their file with "
                 "--weights, or train from scratch with --weights none"
             ) from error
+        self.backbone.load_state_dict(network.state_dict())
 
-    def _load(self, path: Path) -> None:
-        """Load by position: the packages' tensors come in timm's order under other names."""
+    def _load_file(self, path: Path) -> None:
+        """A backbone's tensors are taken by position: those of the packages come in timm's order under other names."""
         if not path.is_file():
             raise ValueError(f"{path} does not exist: --weights takes 'imagenet', 'none' or a file")
         state = torch.load(path, map_location="cpu", weights_only=True)
-        ours = self.backbone.state_dict()
-        theirs = list(state.values())[: len(ours)]  # the classifier that they end with is not ours
+        whole = "network" in state
+        target: nn.Module = self if whole else self.backbone
+        ours = target.state_dict()
+        theirs = list((state["network"] if whole else state).values())
+        theirs = theirs if whole else theirs[: len(ours)]  # the classifier that a backbone ends with is not ours
         if [tensor.shape for tensor in ours.values()] != [getattr(tensor, "shape", None) for tensor in theirs]:
             raise ValueError(
-                f"{path} does not hold the weights of {self.backbone_name}: name those of its ImageNet training"
+                f"{path} does not hold the weights of {self.backbone_name}: name those of its ImageNet training, or "
+                "best.pt of a run with the same --backbone and --labels"
             )
-        self.backbone.load_state_dict(dict(zip(ours, theirs, strict=True)))
+        target.load_state_dict(dict(zip(ours, theirs, strict=True)))
 
 
 def _create(backbone: str, drop_path: float) -> nn.Module:

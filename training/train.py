@@ -76,7 +76,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     data.add_argument("--workers", type=int, default=0, help="processes that load pictures; 0: the training one")
     network = parser.add_argument_group("network")
     network.add_argument("--backbone", default="tf_efficientnet_lite0", help="any of timm's: resnet18, resnet50 ...")
-    network.add_argument("--weights", default="imagenet", help="'imagenet', 'none' (random) or a file")
+    network.add_argument(
+        "--weights", default="imagenet", help="'imagenet', 'none' (random) or a file, as best.pt of a run"
+    )
     network.add_argument("--frozen-stages", type=int, default=0, help="leading stages that stay as loaded; -1: all")
     network.add_argument("--labels", type=int, default=11, help="told apart in training, the last one open")
     network.add_argument("--dropout", type=float, default=0.3)
@@ -205,7 +207,7 @@ def prepare(options: argparse.Namespace, ours: Processes) -> Training:
         drop_path=options.drop_path,
         frozen_stages=options.frozen_stages,
     )
-    network.load_backbone(options.weights)
+    network.load(options.weights)
     network.to(ours.device, memory_format=torch.channels_last)
     digests = {"train": digest(bins), "val": digest(validation)}
     return Training(options, ours, bins, validation, left_out, mix, fact_scale(bins), digests, network)

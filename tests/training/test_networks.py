@@ -38,16 +38,26 @@ def test_all_frozen_leaves_the_heads_to_train() -> None:
 def test_imagenet_weights_come_from_their_package() -> None:
     network = Counter("tf_efficientnet_lite0", labels=7)
     before = network.backbone.conv_stem.weight.clone()
-    network.load_backbone("imagenet")
+    network.load("imagenet")
     assert not torch.equal(network.backbone.conv_stem.weight, before)
+
+
+def test_training_may_go_on_from_the_weights_of_another_run(tmp_path: Path) -> None:
+    former = Counter("test_resnet", labels=7)
+    torch.save({"network": former.state_dict(), "labels": 7}, tmp_path / "best.pt")
+    network = Counter("test_resnet", labels=7)
+    network.load(str(tmp_path / "best.pt"))
+    assert torch.equal(network.count_head.weight, former.count_head.weight)
+    with pytest.raises(ValueError, match="same --backbone and --labels"):
+        Counter("test_resnet", labels=8).load(str(tmp_path / "best.pt"))
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     torch.save(Counter("test_efficientnet", labels=4).backbone.state_dict(), tmp_path / "other.pt")
     with pytest.raises(ValueError, match=r"other\.pt does not hold the weights of test_resnet"):
-        Counter("test_resnet", labels=4).load_backbone(str(tmp_path / "other.pt"))
+        Counter("test_resnet", labels=4).load(str(tmp_path / "other.pt"))
     with pytest.raises(ValueError, match="'imagenet', 'none' or a file"):
-        Counter("test_resnet", labels=4).load_backbone("nowhere.pt")
+        Counter("test_resnet", labels=4).load("nowhere.pt")
 
 
 def test_unknown_backbone_is_named_with_its_neighbours() -> None:
