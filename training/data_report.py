@@ -23,12 +23,11 @@ from tqdm import tqdm
 from model.pictures import decode, squash
 
 from .class_folders import class_name
-from .data import LABELS, SPLITS, training_label
+from .data import LABELS, METADATA_FOLDER, SPLITS, training_label
 from .grouping import Integers, Items, alike_pairs, neighbour_pairs
 from .pages import Page, Picture, Section, Table, write_page
 from .plots import as_thumbnail, new_plot
 from .records import parse_record
-from .sources import METADATA_FOLDER
 
 NORMALISATION_PICTURES = 2000
 NORMALISATION_SIZE = 224

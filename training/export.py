@@ -23,7 +23,7 @@ from model.calibration import folded
 from model.predictor import ARTIFACT, Predictor
 
 from .augment import plain
-from .calibrate import fit, served_logits
+from .calibrate import fit, served_logits, write_description
 from .data import FACTS, LABELS, LabelledBin, counts_of, digest, read_bins, training_label
 from .loading import FactScale, read
 from .losses import label_logits
@@ -164,11 +164,6 @@ def code_digest() -> str:
     for name in CODE:
         sha.update((root / name).read_bytes())
     return sha.hexdigest()[:12]
-
-
-def write_description(out: Path, about: dict[str, object]) -> None:
-    """Write counter.json."""
-    (out / "counter.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
 def main() -> None:

@@ -40,12 +40,12 @@ from tqdm import tqdm
 from model.pictures import RejectedImage
 
 from .class_folders import OPEN_CLASS, Size, class_name, original_size, pictures_in, put, remove_others, write_whole
-from .data import FACTS, SPLITS
+from .data import FACTS, METADATA_FOLDER, SPLITS
 from .data_report import write_report
 from .grouping import Items, assign, groups_of
 from .labels import Label, read_ids, read_labels
 from .records import parse_record
-from .sources import METADATA_FOLDER, Source, ids_in, open_source, read_metadata, read_picture
+from .sources import Source, ids_in, open_source, read_metadata, read_picture
 
 PROCESSING = Path("/opt/ml/processing")
 """Where SageMaker puts a processing job's input, and takes its output from."""

@@ -90,7 +90,7 @@ def quantise(artifact: Path, bins: Sequence[LabelledBin], out: Path) -> None:
     write_description(out, about)
     counts = counts_of(bins)
     weights = weights_for(training_label(counts, len(LABELS)), np.array(predictor.prior))
-    calibration = fit(served_logits(Predictor(out), bins), counts, predictor.soft_width, weights)
+    calibration = fit(served_logits(Predictor(out), bins), counts, predictor.soft_width, weights, predictor.ratio)
     write_description(out, about | {"temperature": calibration.temperature})
 
 

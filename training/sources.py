@@ -9,9 +9,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .data import IMAGE_FOLDER, SUFFIXES
+from .data import IMAGE_FOLDER, METADATA_FOLDER, SUFFIXES
 
-METADATA_FOLDER = "metadata"
 MISSING = ("NoSuchKey", "404")
 REFUSED = ("AccessDenied", "403")
 
