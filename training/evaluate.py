@@ -13,21 +13,23 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 from tqdm.contrib.concurrent import thread_map
 
 from inventory.counting import Prediction
+from model.calibration import shifted
 from model.pictures import RejectedImage
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .alert_quality import Checks, alert_quality, check_all, figures_of
-from .data import SPLITS, WHOLE, LabelledBin, counts_of, read_bins
+from .data import SPLITS, WHOLE, LabelledBin, counts_of, read_bins, training_label
 from .evaluation_page import words, write_evaluation_page
 from .metrics import FIGURES, all_figures, bootstrap_intervals, class_figures, confusion
 from .records import object_volumes
@@ -49,6 +51,17 @@ def predict_all(predictor: Predictor, bins: Sequence[LabelledBin]) -> list[Predi
             raise ValueError(f"{one.picture}: {error.reason}, or prepare the set again without it") from error
 
     return thread_map(predict, bins, max_workers=os.cpu_count(), desc="served", unit="bin", leave=False)
+
+
+def shifted_to_own_mix(predictions: Sequence[Prediction], counts: npt.NDArray[np.int64]) -> list[Prediction]:
+    """The predictions as a site sees them that knows its own mix of counts, here that of `counts` (n,)."""
+    labels = predictions[0].labels
+    own = np.bincount(training_label(counts, len(labels)), minlength=len(labels)) / len(counts)
+    shares = shifted(np.array([one.probabilities for one in predictions]), own / np.array(predictions[0].prior))
+    return [
+        replace(one, count=int(row.argmax()), probabilities=tuple(row.tolist()), prior=tuple(own.tolist()))
+        for one, row in zip(predictions, shares, strict=True)
+    ]
 
 
 def evaluate(
@@ -172,6 +185,11 @@ def main() -> None:
     )
     parser.add_argument("--artifact", type=Path, default=ARTIFACT)
     parser.add_argument("--limit", type=int, help="only the first so many bins: a quick try")
+    parser.add_argument(
+        "--own-mix",
+        action="store_true",
+        help="judge the answers as a site does that shifts them to its own mix of counts",
+    )
     parser.add_argument("--by", metavar="COLUMN", action="append", default=[], help="break the main figures down by it")
     parser.add_argument("--table", type=Path, help="CSV with id and the columns of --by; the set's index.csv without")
     parser.add_argument("--out", type=Path, help="also write the figures here, as JSON")
@@ -184,6 +202,8 @@ def main() -> None:
         predictions = predict_all(Predictor(options.artifact), bins)
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
+    if options.own_mix:
+        predictions = shifted_to_own_mix(predictions, counts_of(bins))
     volumes = [object_volumes(one.metadata.read_bytes()) if one.metadata else None for one in bins]
     checks = check_all(predictions, counts_of(bins), volumes)
     report = evaluate(bins, predictions, checks, options.split, by)

@@ -66,6 +66,23 @@ def test_figures_are_printed_and_written_with_a_page_of_the_worst_bins(
     assert "by line" in text.lower()
 
 
+def test_site_that_knows_its_mix_of_counts_gets_better_probabilities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All the bins hold three or four objects, which the unsure counter does not know."""
+    data, unsure = write_set(tmp_path / "set", 60, labels=8), write_square_counter(tmp_path / "artifact", sureness=0.2)
+    rows = list(csv.DictReader((data / "index.csv").open(newline="")))
+    with (data / "index.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row for row in rows if row["expected_quantity"] in "34")
+    losses = []
+    for more in ((), ("--own-mix",)):
+        run(monkeypatch, "--data", data, "--split", "train", "--artifact", unsure, "--json", *more)
+        losses.append(json.loads(capsys.readouterr().out)["figures"]["log_loss"]["value"])
+    assert losses[1] < 0.7 * losses[0]
+
+
 def test_tables_are_printed_without_json(
     data: Path, artifact: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
