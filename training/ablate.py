@@ -24,7 +24,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from model.calibration import answered
+from model.calibration import answered, folded
 
 from .augment import plain
 from .calibrate import fit
@@ -81,11 +81,10 @@ def features_of(bins: Sequence[LabelledBin], backbone: str, weights: str, size: 
     network = Counter(backbone, len(LABELS))
     network.load(weights)
     network.eval().to(memory_format=torch.channels_last)
-    mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in (network.mean, network.std))
     chunks = [[(i, i) for i in range(start, min(start + 64, len(bins)))] for start in range(0, len(bins), 64)]
     rows = []
     for batch in tqdm(load(Pictures(bins, size), chunks, 0), kept.stem, len(chunks)):
-        pictures = ((plain(batch.pictures) - mean) / std).contiguous(memory_format=torch.channels_last)
+        pictures = network.normalise(plain(batch.pictures))
         with torch.autocast("cpu", torch.bfloat16):
             rows.append(torch.stack([network.backbone(side).float() for side in (pictures, pictures.flip(3))]))
     features = torch.cat(rows, 1)
@@ -126,11 +125,10 @@ def judge_head(
     prior = mix_of(training_label(trained_on, variant.labels), variant.labels, variant.mix)
     if variant.class_weights:
         prior = np.full(variant.labels, 1 / variant.labels)
-    trained = np.append(prior[: len(LABELS) - 1], prior[len(LABELS) - 1 :].sum())
+    trained = folded(prior[None], len(LABELS))[0]
     natural = mix_of(training_label(trained_on, len(LABELS)), len(LABELS), "natural")
     ratio = natural / trained
-    labels = training_label(counts, len(LABELS))
-    weights = (natural / np.maximum(np.bincount(labels, minlength=len(LABELS)), 1))[labels]
+    weights = weights_for(training_label(counts, len(LABELS)), natural)
     if temperature is None:
         temperature = fit(logits, counts, variant.soft_width, weights, ratio).temperature
     probabilities = answered(logits, variant.soft_width, temperature, ratio)

@@ -24,7 +24,7 @@ from rich.table import Table as RichTable
 from . import train
 from .data import LABELS, counts_of, read_bins, training_label
 from .distributed import processes
-from .metrics import all_figures, per_class
+from .metrics import all_figures, class_figures
 from .pages import Page, Section, Table, write_page
 
 PLAIN = "--labels 7 --mix data --vary mirror --soft-width 0 --mixup 0 --fact-weight 0 --dropout 0 --drop-path 0"
@@ -105,8 +105,7 @@ def trained(data: Path, out: Path, recipe: Recipe, more: Sequence[str]) -> dict[
 
 
 def _figures(probabilities: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> Figures:
-    exact = {f"exact_{count}": share for count, share in per_class(probabilities, counts).items()}
-    return all_figures(probabilities, counts) | exact
+    return all_figures(probabilities, counts) | class_figures(probabilities, counts)
 
 
 def compare(

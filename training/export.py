@@ -87,8 +87,7 @@ def write_onnx(network: Served, size: int, path: Path) -> None:
 def check_parity(network: Served, predictor: Predictor, bins: Sequence[LabelledBin]) -> float:
     """The greatest difference between torch and the served network. Raises RuntimeError when it matters."""
     pixels = torch.from_numpy(np.stack([read(one, predictor.size) for one in bins]))
-    mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in (network.trained.mean, network.trained.std))
-    expected = network((plain(pixels) - mean) / std)[0].numpy()
+    expected = network(network.trained.normalise(plain(pixels)))[0].numpy()
     difference = float(np.abs(expected - served_logits(predictor, bins)).max())
     if difference > PARITY:
         raise RuntimeError(f"ONNX and torch differ by {difference:.2g} on {len(bins)} bins, more than {PARITY}")

@@ -51,7 +51,6 @@ CHECKPOINT_EVERY_S = 300.0
 WARM_UP = 0.12  # of the run, for the one-cycle schedule
 MIXUP_ALPHA = 0.4
 CLIP_GRADIENT_NORM = 5.0
-SHOWN = ("accuracy", "accuracy_0_5", "standardised_accuracy", "standardised_rmse", "rmse_0_5", "within_one_0_5")
 OUTSIDE_OPTIONS = {"data", "extra", "leave_out", "out", "model", "checkpoints", "resume", "profile", "workers"}
 """Options that say where things are; what is there decides, not its place."""
 
@@ -169,13 +168,6 @@ class Training:
         """The training labels (n,) of bins."""
         return training_label(counts_of(bins), self.options.labels)
 
-    def normalise(self, pictures: Tensor) -> Tensor:
-        """Pictures (n, 3, size, size) in 0..1, as the pretrained weights expect them."""
-        mean, std = (
-            torch.tensor(one, device=pictures.device).view(1, 3, 1, 1) for one in (self.network.mean, self.network.std)
-        )
-        return ((pictures - mean) / std).contiguous(memory_format=torch.channels_last)
-
     def autocast(self) -> torch.autocast:
         """bfloat16 where it is safe, if it is wanted."""
         return torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
@@ -225,7 +217,7 @@ def predict(training: Training, network: nn.Module, bins: Sequence[LabelledBin],
     chunks = [[(index, index) for index in mine[start : start + batch]] for start in range(0, len(mine), batch)]
     said = []
     for one in load(Pictures(bins, training.options.size), chunks, training.options.workers):
-        pictures = training.normalise(plain(one.pictures.to(ours.device)))
+        pictures = training.network.normalise(plain(one.pictures.to(ours.device)))
         with training.autocast():
             counts, _ = network(pictures)
         said.append(counts.float().cpu())
@@ -442,7 +434,7 @@ def train_step(
     """Vary, look, and leave gradients behind; returns the loss of the counts."""
     device = training.processes.device
     with record_function("data"):
-        pictures = training.normalise(vary(batch.pictures.to(device), batch.variation.to(device), size))
+        pictures = training.network.normalise(vary(batch.pictures.to(device), batch.variation.to(device), size))
     with record_function("forward"), training.autocast():
         loss, of_counts = criterion.of(batch.indices.to(device), pictures, rng, network)
     with record_function("backward"):
