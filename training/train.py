@@ -56,7 +56,7 @@ OUTSIDE_OPTIONS = {"data", "extra", "leave_out", "out", "model", "checkpoints", 
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line; its defaults are the recipe that runs so far point to, not yet a measured one (docs/experiments.md)."""
+    """The command line; its defaults are what runs so far point to, not measured yet (docs/experiments.md)."""
     parser = argparse.ArgumentParser(
         description="Train the counter.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
