@@ -23,6 +23,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 from .objects import PAINTERS, Rgb, shadow_of
 
 SUPERSAMPLING = 1.5  # canvas pixels per picture pixel
+ATTEMPTS = 20  # at other products, where those first chosen do not fit
 MINIMUM_IN_VIEW = 0.4  # share of an object's own area that stays in view
 MINIMUM_AREA = 0.006  # share of the canvas that an object covers, at least
 TRAINING_SEEDS = 1_000_000  # training bins use seeds from here on, samples use seeds below
@@ -100,6 +101,10 @@ class _Opening:
         return self.floor - self.top
 
 
+class _Crowded(Exception):
+    """No arrangement of the products keeps every one in view."""
+
+
 def render_bin(seed: int, count: int) -> RenderedBin:
     """Render a bin that shows `count` objects; 370 to 680 pixels a side.
 
@@ -107,7 +112,15 @@ def render_bin(seed: int, count: int) -> RenderedBin:
     """
     if not 0 <= count <= 16:
         raise ValueError(f"count is {count}: a rendered bin shows 0 to 16 objects")
-    rng = np.random.default_rng((seed, count))
+    for attempt in range(ATTEMPTS):
+        try:
+            return _render(np.random.default_rng((seed, count, attempt) if attempt else (seed, count)), count)
+        except _Crowded:
+            continue
+    raise AssertionError(f"no choice of {count} products fits a bin")
+
+
+def _render(rng: np.random.Generator, count: int) -> RenderedBin:
     products = _choose_products(rng, count)
     wide = rng.random() < 0.6
     long_side, short_side = rng.integers(480, 681), rng.integers(370, 500)
@@ -180,7 +193,7 @@ def _arrange(
         placements = arrange(rng, products, opening, 1 - calm)
         if _all_in_view(placements, size):
             return placements
-    raise AssertionError("no arrangement keeps every object in view")
+    raise _Crowded
 
 
 def _stand_in_a_row(

@@ -34,7 +34,7 @@ from .sampling import mix_of, weights_for
 CODE = (
     *(
         f"training/{name}.py"
-        for name in ("augment", "data", "distributed", "loading", "losses", "networks", "sampling", "train")
+        for name in ("augment", "data", "distributed", "loading", "losses", "networks", "sampling", "teacher", "train")
     ),
     *(f"model/{name}.py" for name in ("calibration", "pictures")),
 )

@@ -46,12 +46,13 @@ from .metrics import all_figures, log_loss
 from .networks import Counter
 from .profiling import Profiler
 from .sampling import MIXES, batches, epoch_order, mix_of, weights_for
+from .teacher import SHARE, Teacher
 
 CHECKPOINT_EVERY_S = 300.0
 WARM_UP = 0.12  # of the run, for the one-cycle schedule
 MIXUP_ALPHA = 0.4
 CLIP_GRADIENT_NORM = 5.0
-OUTSIDE_OPTIONS = {"data", "extra", "leave_out", "out", "model", "checkpoints", "resume", "profile", "workers"}
+OUTSIDE_OPTIONS = {"data", "extra", "leave_out", "teacher", "out", "model", "checkpoints", "resume", "profile", "workers"}
 """Options that say where things are; what is there decides, not its place."""
 
 
@@ -90,6 +91,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--class-weights", type=truth, nargs="?", const=True, default=False, help="rare labels weigh more"
     )
     loss.add_argument("--mixup", type=float, default=0.3, help="share of batches whose pictures are mixed in pairs")
+    loss.add_argument("--teacher", type=Path, help="best.pt of another run, whose answers join the labels")
     loss.add_argument("--fact-weight", type=float, default=0.15, help="of telling volume and weight of the items too")
     loop = parser.add_argument_group("loop")
     loop.add_argument("--epochs", type=int, default=12)
@@ -155,6 +157,7 @@ class Training:
     scale: FactScale
     digests: dict[str, str]
     network: Counter
+    teacher: Teacher | None
 
     def size_in(self, epoch: int) -> int:
         """Pixels a side in that epoch, the first being 0."""
@@ -202,7 +205,10 @@ def prepare(options: argparse.Namespace, ours: Processes) -> Training:
     network.load(options.weights)
     network.to(ours.device, memory_format=torch.channels_last)
     digests = {"train": digest(bins), "val": digest(validation)}
-    return Training(options, ours, bins, validation, left_out, mix, fact_scale(bins), digests, network)
+    teacher = Teacher(options.teacher, options.labels, ours.device) if options.teacher else None
+    if teacher:
+        digests["teacher"] = teacher.digest
+    return Training(options, ours, bins, validation, left_out, mix, fact_scale(bins), digests, network, teacher)
 
 
 @torch.inference_mode()
@@ -286,18 +292,21 @@ class Criterion:
         self.facts = training.scale.targets(training.bins).to(device)
         self.weights = (rarity / (rarity[labels].mean()))[labels].to(device) if options.class_weights else None
         self.fact_weight, self.mixup = options.fact_weight, options.mixup
+        self.normalise, self.teacher = training.network.normalise, training.teacher
 
     def of(
         self, indices: Tensor, pictures: Tensor, rng: np.random.Generator, network: Callable[[Tensor], Any]
     ) -> tuple[Tensor, Tensor]:
-        """(what is minimised, the loss of the counts alone) of varied pictures (n, 3, size, size)."""
+        """(what is minimised, the loss of the counts alone) of varied pictures (n, 3, size, size) in 0..1."""
         goals = torch.cat((self.targets[indices], self.facts[indices]), 1)
         weights = self.weights[indices] if self.weights is not None else None
         if rng.random() < self.mixup:
             pictures, goals = mixed(pictures, goals, rng)
             weights = None
         targets, facts = goals.split((self.targets.shape[1], len(FACTS)), 1)
-        counts, told = network(pictures)
+        if self.teacher:
+            targets = (1 - SHARE) * targets + SHARE * self.teacher.shares(pictures)
+        counts, told = network(self.normalise(pictures))
         losses = self.loss(counts.float(), targets)
         loss = losses.mean() if weights is None else (losses * weights).mean()
         known = facts.isfinite()
@@ -434,7 +443,7 @@ def train_step(
     """Vary, look, and leave gradients behind; returns the loss of the counts."""
     device = training.processes.device
     with record_function("data"):
-        pictures = training.network.normalise(vary(batch.pictures.to(device), batch.variation.to(device), size))
+        pictures = vary(batch.pictures.to(device), batch.variation.to(device), size)
     with record_function("forward"), training.autocast():
         loss, of_counts = criterion.of(batch.indices.to(device), pictures, rng, network)
     with record_function("backward"):

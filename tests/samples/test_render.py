@@ -44,6 +44,10 @@ def test_picture_holds_as_many_objects_as_asked_for(count: int) -> None:
     assert render_bin(3, count).count == count
 
 
+def test_products_that_do_not_fit_are_chosen_anew() -> None:
+    assert render_bin(1000940, 9).count == 9
+
+
 @pytest.mark.parametrize("count", [-1, 17])
 def test_count_that_cannot_be_shown_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match="0 to 16"):

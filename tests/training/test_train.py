@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --g
 
 from training import train as training  # noqa: E402
 from training.search_space import OBJECTIVE_REGEX, SPACE  # noqa: E402
+from training.teacher import Teacher  # noqa: E402
 
 from .builders import write_set  # noqa: E402
 
@@ -147,6 +148,34 @@ def test_run_that_goes_wrong_is_told_and_stopped(bins: Path, tmp_path: Path) -> 
 def test_what_cannot_be_trained_says_why(bins: Path, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(SystemExit, match=message):
         train(bins, tmp_path, *arguments)
+
+
+def test_student_is_taught_by_the_run_named(bins: Path, tmp_path: Path) -> None:
+    train(bins, tmp_path / "teacher", "--epochs", "1")
+    train(bins, tmp_path / "other", "--epochs", "1", "--seed", "1")
+    train(bins, tmp_path / "alone")
+    train(bins, tmp_path / "taught", "--teacher", str(tmp_path / "teacher" / "best.pt"))
+    assert metrics(tmp_path / "taught")[0]["train_loss"] != metrics(tmp_path / "alone")[0]["train_loss"]
+    with pytest.raises(SystemExit, match="belongs to another run"):
+        train(bins, tmp_path / "taught", "--teacher", str(tmp_path / "other" / "best.pt"), "--resume")
+
+
+def test_teacher_says_what_its_run_would(bins: Path, tmp_path: Path) -> None:
+    train(bins, tmp_path)
+    teacher = Teacher(tmp_path / "best.pt", 7, torch.device("cpu"))
+    pictures = torch.rand(3, 3, 32, 32)
+    with torch.no_grad():
+        logits, _ = teacher.network(teacher.network.normalise(pictures))
+    assert torch.allclose(teacher.shares(pictures), logits.softmax(1))
+
+
+@pytest.mark.parametrize(
+    ("labels", "name", "message"), [(8, "best.pt", "train with --labels 7"), (7, "metrics.csv", "cannot teach")]
+)
+def test_what_cannot_teach_says_why(bins: Path, tmp_path: Path, labels: int, name: str, message: str) -> None:
+    train(bins, tmp_path, "--epochs", "1")
+    with pytest.raises(ValueError, match=message):
+        Teacher(tmp_path / name, labels, torch.device("cpu"))
 
 
 def test_folder_of_another_run_is_neither_overwritten_nor_resumed(bins: Path, tmp_path: Path) -> None:
