@@ -43,6 +43,14 @@ def probabilities_chart(check: Check) -> Table:
     return table
 
 
+def volumes_told(check: Check) -> str | None:
+    """The volume that the model sees beside the recorded one, which suspicion weighs too; None where one is unknown."""
+    seen, recorded = check.predicted_volume_in3, check.expected_volume_in3
+    if seen is None or recorded is None:
+        return None
+    return f"volume: {seen:,.0f} in³ in the picture, {recorded:,.0f} in³ recorded"
+
+
 def _number(count: int | None) -> str:
     return UNKNOWN if count is None else str(count)
 

@@ -24,6 +24,17 @@ def metadata(expected: Any) -> bytes:
     return json.dumps({"BIN_FCSKU_DATA": {"B000TEST01": item}, "EXPECTED_QUANTITY": expected}).encode()
 
 
+def metadata_of(expected: int, *items: Any) -> bytes:
+    """A metadata file with these items."""
+    return json.dumps({"BIN_FCSKU_DATA": dict(enumerate(items)), "EXPECTED_QUANTITY": expected}).encode()
+
+
+def item(quantity: Any, *sides: Any, unit: str = "IN") -> dict[str, Any]:
+    """An item of these three sides."""
+    names = ("length", "width", "height")
+    return {"quantity": quantity} | {n: {"unit": unit, "value": v} for n, v in zip(names, sides, strict=True)}
+
+
 def picture(count: int) -> bytes:
     """Bytes that start like a JPEG and that `seen` counts as `count`."""
     return JPEG + str(count).encode()

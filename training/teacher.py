@@ -1,7 +1,7 @@
 """A trained network that teaches another: what it says of a picture joins the picture's label in the target.
 
-Hinton et al. (2015), "Distilling the Knowledge in a Neural Network". Both look at the same varied picture, which Beyer et
-al. (2022), "Knowledge distillation: A good teacher is patient and consistent", found to matter most.
+Hinton et al. (2015), "Distilling the Knowledge in a Neural Network". Both look at the same varied picture, which Beyer
+et al. (2022), "Knowledge distillation: A good teacher is patient and consistent", found to matter most.
 """
 
 import hashlib

@@ -52,7 +52,9 @@ CHECKPOINT_EVERY_S = 300.0
 WARM_UP = 0.12  # of the run, for the one-cycle schedule
 MIXUP_ALPHA = 0.4
 CLIP_GRADIENT_NORM = 5.0
-OUTSIDE_OPTIONS = {"data", "extra", "leave_out", "teacher", "out", "model", "checkpoints", "resume", "profile", "workers"}
+OUTSIDE_OPTIONS = {
+    *("data", "extra", "leave_out", "teacher", "out", "model", "checkpoints", "resume", "profile", "workers"),
+}
 """Options that say where things are; what is there decides, not its place."""
 
 

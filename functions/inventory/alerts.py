@@ -19,6 +19,8 @@ BODY = (
     "suspicion",
     "severity",
     "probabilities",
+    "expected_volume_in3",
+    "predicted_volume_in3",
     "image",
     "metadata",
     "model",

@@ -43,8 +43,9 @@ class Check:
     """One look at one bin.
 
     `check` is its identity within the bin. `expected`, `predicted` and `difference` are object counts, `suspicion` and
-    the `probabilities` (by label) lie between 0 and 1, `image` and `metadata` are s3:// addresses, and times are
-    ISO 8601 in UTC. What a status does not know is None.
+    the `probabilities` (by label) lie between 0 and 1, `expected_volume_in3` and `predicted_volume_in3` are the cubic
+    inches of objects that are recorded and seen, `image` and `metadata` are s3:// addresses, and times are ISO 8601 in
+    UTC. What a status does not know is None.
     """
 
     bin: str
@@ -59,6 +60,8 @@ class Check:
     suspicion: float | None = None
     severity: str | None = None
     probabilities: Mapping[str, float] | None = None
+    expected_volume_in3: float | None = None
+    predicted_volume_in3: float | None = None
     image: str | None = None
     metadata: str | None = None
     model: str | None = None
@@ -319,8 +322,9 @@ def _check(item: Mapping[str, Any]) -> Check:
     for name in ("expected", "predicted", "difference"):
         if name in known:
             known[name] = int(known[name])
-    if "suspicion" in known:
-        known["suspicion"] = float(known["suspicion"])
+    for name in ("suspicion", "expected_volume_in3", "predicted_volume_in3"):
+        if name in known:
+            known[name] = float(known[name])
     if "probabilities" in known:
         known["probabilities"] = {label: float(share) for label, share in known["probabilities"].items()}
     return Check(**known)

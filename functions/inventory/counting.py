@@ -16,6 +16,9 @@ SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 PICTURE_FAULT_STATUSES = {400, 413, 415, 422}
 """Answers of the model that blame the picture; any other failure is the endpoint's and may pass."""
 
+VOLUME_LIMIT_IN3 = 1e9
+"""No bin is that large; DynamoDB refuses numbers that are larger still."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -124,7 +127,7 @@ def _validate(prediction: Prediction) -> None:
             raise ValueError(f"{len(distribution)} {name} for {len(prediction.labels)} labels")
         if not all(0 <= share <= 1 for share in distribution) or not math.isclose(sum(distribution), 1, abs_tol=1e-3):
             raise ValueError(f"{name} are no distribution")
-    if prediction.volume_in3 is not None and not 0 <= prediction.volume_in3 < math.inf:
+    if prediction.volume_in3 is not None and not 0 <= prediction.volume_in3 <= VOLUME_LIMIT_IN3:
         raise ValueError(f"volume_in3 is {prediction.volume_in3}")
     if prediction.volume_error is not None and not 0 < prediction.volume_error < math.inf:
         raise ValueError(f"volume_error is {prediction.volume_error}")

@@ -104,7 +104,7 @@ class Inspector:
     def _judge(self, check: Check, image: StoredPart, metadata: StoredPart) -> Check:
         try:
             record = read_record(metadata.read(METADATA_LIMIT_BYTES), metadata.key)
-            check = replace(check, expected=record.expected)
+            check = replace(check, expected=record.expected, expected_volume_in3=record.volume_in3)
             prediction = self.count(image.read(IMAGE_LIMIT_BYTES), check.check_id)
         except RejectedUpload as rejection:
             return replace(check, status="rejected", reason=str(rejection))
@@ -118,6 +118,7 @@ class Inspector:
             suspicion=judged.suspicion,
             severity=judged.severity,
             probabilities=dict(zip(prediction.labels, prediction.probabilities, strict=True)),
+            predicted_volume_in3=prediction.volume_in3,
             model=prediction.model,
         )
 

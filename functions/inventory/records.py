@@ -10,6 +10,8 @@ from inventory.errors import RejectedUpload
 
 METADATA_LIMIT_BYTES = 1_048_576
 EXPECTED_QUANTITY_LIMIT = 100_000
+OBJECT_VOLUME_LIMIT_IN3 = 1e6
+"""About 16 cubic metres: whoever records a larger object has mistyped a size."""
 INCHES = {
     **dict.fromkeys(("in", "inch", "inches"), 1.0),
     **dict.fromkeys(("ft", "foot", "feet"), 12.0),
@@ -30,6 +32,11 @@ class Record:
 
     expected: int
     object_volume_in3: float | None = None
+
+    @property
+    def volume_in3(self) -> float | None:
+        """The volume of all the objects together, in cubic inches; None where it is not known."""
+        return None if self.object_volume_in3 is None else self.expected * self.object_volume_in3
 
 
 def read_record(metadata: bytes, key: str) -> Record:
@@ -71,7 +78,7 @@ def _object_volume_in3(items: Any) -> float | None:
         if quantity:
             volume += quantity * math.prod(measure(item, side, INCHES) for side in ("length", "width", "height"))
             objects += quantity
-    return volume / objects if objects and math.isfinite(volume) else None
+    return volume / objects if 0 < volume <= OBJECT_VOLUME_LIMIT_IN3 * objects else None
 
 
 def measure(item: Mapping[str, Any], name: str, scale: Mapping[str, float]) -> float:

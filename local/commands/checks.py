@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from inventory.checks import Check, OpenList
-from local.checks_table import checks_table, probabilities_chart
+from local.checks_table import checks_table, probabilities_chart, volumes_told
 from local.commands.place import StackName, chosen
 from local.exits import FAILED
 
@@ -92,6 +92,8 @@ def show(
     last = checks[-1]
     if last.probabilities:
         console.print(probabilities_chart(last))
+    if volumes := volumes_told(last):
+        console.print(volumes, highlight=False)
     for check in checks:
         if check.reason:
             console.print(f"{check.checked_at}: {check.reason}", highlight=False)

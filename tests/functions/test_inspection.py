@@ -5,7 +5,7 @@ import pytest
 
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.inspection import CHECKER_TIMEOUT
-from tests.builders import metadata, picture, seen, upload
+from tests.builders import item, metadata, metadata_of, picture, seen, upload
 
 IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"
 
@@ -83,6 +83,17 @@ def test_only_the_newest_check_of_a_bin_stays_open(warehouse):
     assert len(warehouse.alerts()) == 1
 
 
+def test_recorded_and_seen_volume_are_kept_and_alerted(warehouse):
+    warehouse.inspector = replace(
+        warehouse.inspector, count=lambda *picture: replace(seen(*picture), volume_in3=90.5, volume_error=0.4)
+    )
+    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(RECORD, metadata_of(5, item(5, 2, 3, 4)))
+    (check,), (alert,) = warehouse.checks("BOS1/523"), warehouse.alerts()
+    assert (check.expected_volume_in3, check.predicted_volume_in3) == (120, 90.5)
+    assert (alert["expected_volume_in3"], alert["predicted_volume_in3"]) == (120, 90.5)
+
+
 def test_an_old_event_that_comes_late_does_not_undo_the_newer_check(warehouse):
     warehouse.drop(RECORD, metadata(4))
     late = warehouse.put(IMAGE, picture(3))
@@ -153,6 +164,8 @@ def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(war
         "suspicion": check.suspicion,
         "severity": check.severity,
         "probabilities": dict(check.probabilities),
+        "expected_volume_in3": None,
+        "predicted_volume_in3": None,
         "image": "s3://inbox/BOS1/bin-images/523.jpg",
         "metadata": "s3://inbox/BOS1/metadata/523.json",
         "model": "test@0",
