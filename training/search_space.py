@@ -30,5 +30,3 @@ SPACE: dict[str, Continuous | Choice] = {
 }
 OBJECTIVE = "log_loss"
 """Of the figures on val, the one that a trial makes small."""
-OBJECTIVE_REGEX = r"val_log_loss=([0-9.]+)"
-"""Finds it in the line that `training.train` prints after each epoch."""

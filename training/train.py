@@ -38,6 +38,7 @@ from . import checkpoints
 from .augment import plain, vary
 from .data import FACTS, LABELS, LabelledBin, counts_of, digest, read_bins, training_label
 from .distributed import Processes, processes
+from .epoch_line import epoch_line
 from .health import HOPELESS, Finding, Health
 from .health import report as health_report
 from .loading import Batch, FactScale, Pictures, fact_scale, load
@@ -464,7 +465,7 @@ def report_epoch(
     found: list[Finding],
     writer: SummaryWriter,
 ) -> None:
-    """A row, a line that a tuner reads by regex (`val_log_loss=([0-9.]+)`), curves, and what is unhealthy."""
+    """A row, a line that tuners and jobs read, curves, and what is unhealthy."""
     row = {"epoch": at.epoch + 1, "minutes": at.elapsed_s / 60, "train_loss": train_loss}
     row |= {f"val_{name}": value for name, value in figures.items()}
     path = options.out / "metrics.csv"
@@ -474,10 +475,7 @@ def report_epoch(
         if fresh:
             table.writeheader()
         table.writerow({name: round(value, 5) for name, value in row.items()})
-    print(
-        " ".join(f"{name}={value:.4g}" if name == "epoch" else f"{name}={value:.4f}" for name, value in row.items()),
-        flush=True,
-    )
+    print(epoch_line(row), flush=True)
     for name, value in row.items():
         writer.add_scalar(name.replace("val_", "val/"), value, at.epoch + 1)
     for finding in found:

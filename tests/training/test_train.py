@@ -15,7 +15,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
 from training import train as training  # noqa: E402
-from training.search_space import OBJECTIVE_REGEX, SPACE  # noqa: E402
+from training.epoch_line import figure_regex  # noqa: E402
+from training.jobs.training_job import METRICS  # noqa: E402
+from training.search_space import OBJECTIVE, SPACE  # noqa: E402
 from training.teacher import Teacher  # noqa: E402
 
 from .builders import write_set  # noqa: E402
@@ -60,7 +62,9 @@ def test_a_tuner_can_read_its_objective_in_the_lines(
     bins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(bins, tmp_path)
-    assert len(re.findall(OBJECTIVE_REGEX, capsys.readouterr().out)) == 2
+    said = capsys.readouterr().out
+    for name in (f"val_{OBJECTIVE}", *METRICS):
+        assert len(re.findall(figure_regex(name), said)) == 2
     assert set(SPACE) <= set(vars(training.parse_options(["--data", "x", "--out", "y"])))
 
 

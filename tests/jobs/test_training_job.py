@@ -1,0 +1,84 @@
+"""What a training job asks of SageMaker."""
+
+import re
+from typing import Any
+
+import pytest
+
+from training.epoch_line import epoch_line, figure_regex
+from training.jobs import training_job
+from training.jobs.account import Account
+from training.jobs.errors import JobError
+
+from .conftest import ROLE, requests_of
+
+
+def test_job_runs_on_spot_with_checkpoints_and_the_channels_that_the_script_reads(
+    jobs: Any, sagemaker: Any, account: Any
+) -> None:
+    assert jobs("train", "--no-wait").exit_code == 0
+    (summary,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    told = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
+    sources = {one["ChannelName"]: one["DataSource"]["S3DataSource"]["S3Uri"] for one in told["InputDataConfig"]}
+    assert sources["data"] == "s3://our-bucket/bincheck/prepared"
+    assert set(sources) == {"data", "code", "sm_drivers"}
+    assert told["RoleArn"] == ROLE
+    assert told["AlgorithmSpecification"]["TrainingImage"].endswith("/pytorch:2.14-cu133-amzn2023-sagemaker")
+    assert told["EnableManagedSpotTraining"] is True
+    assert told["StoppingCondition"] == {"MaxRuntimeInSeconds": 4 * 3600, "MaxWaitTimeInSeconds": 12 * 3600}
+    assert told["CheckpointConfig"]["S3Uri"].endswith(f"{summary['TrainingJobName']}/checkpoints")
+    assert told["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
+    assert told["HyperParameters"] == {"backbone": "tf_efficientnet_lite2"}
+    assert told["TensorBoardOutputConfig"]["S3OutputPath"] == "s3://our-bucket/bincheck/tensorboard"
+
+
+def test_warm_pool_and_several_instances(jobs: Any) -> None:
+    toml = """
+    [aws]
+    role = "arn:aws:iam::123456789012:role/r"
+    kms_key = "alias/ours"
+    [train]
+    data = "s3://our-bucket/d"
+    extra = "s3://our-bucket/e"
+    instances = 2
+    instance_type = "ml.g4dn.12xlarge"
+    spot = false
+    keep_alive_minutes = 20
+    """
+    request = requests_of(jobs("train", "--dry-run", toml=toml))["CreateTrainingJob"]
+    assert request["ResourceConfig"] == {
+        "InstanceType": "ml.g4dn.12xlarge",
+        "InstanceCount": 2,
+        "VolumeSizeInGB": 30,
+        "VolumeKmsKeyId": "alias/ours",
+        "KeepAlivePeriodInSeconds": 1200,
+    }
+    assert request["EnableManagedSpotTraining"] is False
+    assert request["EnableInterContainerTrafficEncryption"] is True
+    assert "MaxWaitTimeInSeconds" not in request["StoppingCondition"]
+    assert "extra" in {one["ChannelName"] for one in request["InputDataConfig"]}
+
+
+def test_metrics_are_found_in_the_line_that_training_prints() -> None:
+    line = epoch_line(
+        {name: number + 0.25 for number, name in enumerate(("epoch", "minutes", *training_job.METRICS[1:]))}
+    )
+    for number, name in enumerate(("epoch", "minutes", *training_job.METRICS[1:])):
+        assert [float(value) for value in re.findall(figure_regex(name), line)] == [number + 0.25]
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("[train]\nkeep_alive_minutes = 5", "exclude each other"),
+        ("[train]\nmax_wait_hours = 1", "at least train.max_hours"),
+        ('[train]\ndata = ""', "train.data is missing"),
+        ('[aws]\nrole = ""', "aws.role is missing"),
+    ],
+)
+def test_contradictions_are_named(settings_with: Any, account: Any, toml: str, message: str) -> None:
+    settings = settings_with(toml)
+    with pytest.raises(JobError, match=message):
+        training_job.trainer(Account(settings.aws, account.boto), settings.train, ".").train(
+            training_job.channels(settings.train)
+        )

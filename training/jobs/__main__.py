@@ -1,0 +1,5 @@
+"""`python -m training.jobs`."""
+
+from .app import main
+
+main()

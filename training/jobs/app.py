@@ -1,0 +1,43 @@
+"""The command line of the jobs: `python -m training.jobs --help`."""
+
+import sys
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from .commands import training
+from .errors import JobError, explained
+
+FAILED = 1
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done, 1 failed (the message says why), 2 wrong use.",
+)
+
+
+@app.callback()
+def jobs() -> None:
+    """Prepare, train, tune, judge, register and deploy the counter in SageMaker."""
+
+
+for command, panel in ((training.train, "Make a model"),):
+    app.command(rich_help_panel=panel)(command)
+
+
+def main() -> None:
+    """Run the command line; faults that a user can mend end in one message and exit code 1."""
+    try:
+        app()
+    except JobError as error:
+        _fail(str(error))
+    except (BotoCoreError, ClientError) as error:
+        _fail(explained(error))
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True).print(f"[red]training.jobs:[/] {message}", highlight=False, soft_wrap=True, markup=True)
+    sys.exit(FAILED)

@@ -1,0 +1,28 @@
+"""Entry script of training jobs: trains, then leaves in SM_MODEL_DIR what an endpoint serves.
+
+Hyperparameters are options of `training.train`. A job that lost its spot capacity goes on from /opt/ml/checkpoints.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from training import export, train
+from training.jobs.serving import write_serving_folder
+
+CHECKPOINTS = Path("/opt/ml/checkpoints")
+
+
+def main() -> None:
+    """Train with the options that the job was given; the process that leads exports."""
+    out = Path(os.environ["SM_OUTPUT_DATA_DIR"])
+    train.main([*sys.argv[1:], "--model", str(out), "--checkpoints", str(CHECKPOINTS), "--resume", "true"])
+    if os.environ.get("RANK", "0") == "0" and (out / "best.pt").exists():  # a profile leaves none
+        served = Path(os.environ["SM_MODEL_DIR"])
+        export.export(out, Path(os.environ["SM_CHANNEL_DATA"]), write_serving_folder(served))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What stops a command, in words that name the cure."""
+
+import re
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+QUOTA_CODES = {"ResourceLimitExceeded", "ServiceQuotaExceededException", "LimitExceededException"}
+DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+
+
+class JobError(Exception):
+    """A command cannot do what it should; the message names the thing and the cure."""
+
+
+class JobFailed(JobError):
+    """A job ended without success."""
+
+
+def explained(error: BotoCoreError | ClientError) -> str:
+    """What an error of AWS means to the one who gave the command."""
+    if isinstance(error, NoCredentialsError):
+        return "AWS credentials are missing: set AWS_PROFILE, or run `aws configure`"
+    if isinstance(error, TokenRetrievalError | UnauthorizedSSOTokenError):
+        return "the AWS sign-in has expired: run `aws sso login`"
+    if isinstance(error, NoRegionError):
+        return "the AWS region is missing: set AWS_REGION, or the region of your profile"
+    if not isinstance(error, ClientError):
+        return str(error)
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    operation = error.operation_name
+    if code in QUOTA_CODES:
+        quota = re.search(r"service limit '([^']+)'", message)
+        name = f" '{quota[1]}'" if quota else ""
+        return (
+            f"{operation}: the account's quota{name} is too small: request more in the Service Quotas console, or "
+            f"choose another instance type ({message})"
+        )
+    if code in DENIED_CODES:
+        return f"{operation} is not allowed: compare your permissions with those in docs/deploy.md ({message})"
+    if code in EXPIRED_CODES:
+        return f"AWS does not accept the credentials: sign in again ({message})"
+    if "assume" in message.lower() and "role" in message.lower():
+        return f"{operation}: SageMaker cannot take on the role: check aws.role and its trust policy ({message})"
+    return f"{operation}: {code}: {message}"

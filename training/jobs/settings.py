@@ -1,0 +1,85 @@
+"""What jobs run with: typed, from one TOML file whose defaults are settings.toml."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import JobError
+
+DEFAULTS = Path(__file__).with_name("settings.toml")
+S3Uri = Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]+(/.*)?)?$")]
+InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
+Option = str | int | float | bool
+
+
+class Section(BaseModel):
+    """A table of the file; a name that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Aws(Section):
+    """Where jobs run and keep their files."""
+
+    role: Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")]
+    bucket: str
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9/_-]*$")]
+    kms_key: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+
+
+class Train(Section):
+    """A training job."""
+
+    data: S3Uri
+    extra: S3Uri
+    image: str
+    instance_type: InstanceType
+    instances: Annotated[int, Field(ge=1)]
+    processes: Annotated[int, Field(ge=0)]
+    volume_gb: Annotated[int, Field(ge=1)]
+    spot: bool
+    max_hours: Annotated[float, Field(gt=0, le=28 * 24)]
+    max_wait_hours: Annotated[float, Field(gt=0, le=28 * 24)]
+    retries: Annotated[int, Field(ge=0, le=30)]
+    keep_alive_minutes: Annotated[int, Field(ge=0, le=60)]
+    options: dict[str, Option]
+
+
+class Settings(Section):
+    """All tables of the file."""
+
+    aws: Aws
+    train: Train
+
+
+def load(path: Path | None = None) -> Settings:
+    """The defaults, and over them what the file at `path` says.
+
+    Raises JobError when the file is missing, is no TOML, or says something that is no setting.
+    """
+    values = tomllib.loads(DEFAULTS.read_text())
+    if path:
+        try:
+            values = _over(values, tomllib.loads(path.read_text()))
+        except OSError as error:
+            raise JobError(f"{path} cannot be read ({error.strerror}): name a settings file with --settings") from error
+        except tomllib.TOMLDecodeError as error:
+            raise JobError(f"{path} is no TOML: {error}") from error
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise JobError(f"{path or DEFAULTS}: {place}: {first['msg']}; {DEFAULTS.name} lists what there is") from error
+
+
+def _over(values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for name, other in others.items():
+        before = values.get(name)
+        merged[name] = _over(before, other) if isinstance(before, dict) and isinstance(other, dict) else other
+    return merged
