@@ -10,7 +10,7 @@ def train(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait =
 
     [dim]$[/] python -m training.jobs train --settings bincheck.toml --dry-run
     """
-    from . import training_job, waiting
+    from .. import training_job, waiting
 
     with job(settings, dry=dry_run) as our, staged_source() as source:
         chosen = our.settings.train
