@@ -22,10 +22,9 @@ from scipy.optimize import minimize_scalar
 from tqdm.contrib.concurrent import thread_map
 
 from model.calibration import answered
-from model.pictures import RejectedImage, decode, squash
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from .data import LABELS, SPLITS, WHOLE, LabelledBin, counts_of, digest, read_bins, training_label
+from .data import LABELS, SPLITS, WHOLE, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
 from .metrics import Band, all_figures, confidence_bands, gap, log_loss
 from .pages import Page, Section, write_page
 from .reliability_diagram import reliability_diagram
@@ -96,10 +95,7 @@ def served_logits(predictor: Predictor, bins: Sequence[LabelledBin]) -> Array:
     """
 
     def look(one: LabelledBin) -> Array:
-        try:
-            return predictor.look(squash(decode(one.picture.read_bytes()), predictor.size))[0]
-        except RejectedImage as error:
-            raise ValueError(f"{one.picture}: {error.reason}, or prepare the set again without it") from error
+        return predictor.look(pixels_of(one, predictor.size))[0]
 
     return np.stack(thread_map(look, bins, max_workers=os.cpu_count(), desc="logits", unit="bin", leave=False))
 

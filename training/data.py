@@ -2,6 +2,7 @@
 
     index.csv    id, expected_quantity, split and, where there are any, path and the columns of FACTS
 
+A set that several machines prepared has an index-<k>-of-<n>.csv of each instead, which are read as one.
 Without `path` a picture is looked for as bin-images/<id>.jpg, without FACTS they are read from metadata/<id>.json.
 A folder in the inbox layout without an index is one split, "all", labelled by its metadata.
 
@@ -14,12 +15,14 @@ import csv
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from model.pictures import RejectedImage, decode, squash
 
 from .records import FACTS, parse_record
 
@@ -54,37 +57,48 @@ def read_bins(root: Path, split: str) -> list[LabelledBin]:
     Raises FileNotFoundError when the folder, its index or a picture is missing; ValueError when a row is malformed
     or the split is empty.
     """
-    index = root / "index.csv"
     if split == WHOLE:
         return _pairs(root)
-    if not index.is_file():
-        raise FileNotFoundError(
-            f"{index} is missing: make the set with `python -m training.prepare --source ... --out {root}`"
-        )
     beside = _pictures_by_id(root)
     bins = []
-    with index.open(newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), start=2):
-            try:
-                bin_id, count, row_split = row["id"], int(row["expected_quantity"]), row["split"]
-                facts = tuple(float(row[name] or "nan") for name in FACTS) if FACTS[0] in row else None
-            except (KeyError, TypeError, ValueError) as error:
-                reason = f"{index} line {number} needs id, expected_quantity (a whole number) and split"
-                raise ValueError(reason) from error
-            if row_split != split:
-                continue
-            picture = root / row["path"] if row.get("path") else beside.get(bin_id)
-            if picture is None or not picture.is_file():
-                raise FileNotFoundError(
-                    f"{root} has no picture for id {bin_id} of {index} line {number}: prepare it again"
-                )
-            metadata = _metadata(root, bin_id)
-            if facts is None:
-                facts = parse_record(metadata.read_bytes()).facts if metadata else UNKNOWN
-            bins.append(LabelledBin(bin_id, count, picture, facts, metadata))
+    for place, row in index_rows(root):
+        try:
+            bin_id, count, row_split = row["id"], int(row["expected_quantity"]), row["split"]
+            facts = tuple(float(row[name] or "nan") for name in FACTS) if FACTS[0] in row else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{place} needs id, expected_quantity (a whole number) and split") from error
+        if row_split != split:
+            continue
+        picture = root / row["path"] if row.get("path") else beside.get(bin_id)
+        if picture is None or not picture.is_file():
+            raise FileNotFoundError(f"{root} has no picture for id {bin_id} of {place}: prepare it again")
+        metadata = _metadata(root, bin_id)
+        if facts is None:
+            facts = parse_record(metadata.read_bytes()).facts if metadata else UNKNOWN
+        bins.append(LabelledBin(bin_id, count, picture, facts, metadata))
     if not bins:
+        index = root / index_name()
         raise ValueError(f"{index} has no bin in split {split!r}: prepare the set with all of {', '.join(SPLITS)}")
     return bins
+
+
+def index_name(share: int = 1, shares: int = 1) -> str:
+    """The file that lists a set, or what one of `shares` machines put into it."""
+    return "index.csv" if shares == 1 else f"index-{share:03}-of-{shares:03}.csv"
+
+
+def index_rows(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Every row of a set's index, with its file and line. Raises FileNotFoundError when a file is missing."""
+    one, *_ = [*sorted(root.glob("index-[0-9]*-of-[0-9]*.csv")), root / index_name()]
+    shares = int(one.stem.rsplit("-", 1)[1]) if one.stem != "index" else 1
+    for index in (root / index_name(share, shares) for share in range(1, shares + 1)):
+        if not index.is_file():
+            raise FileNotFoundError(
+                f"{index} is missing: make the set with `python -m training.prepare --source ... --out {root}`"
+            )
+        with index.open(newline="") as file:
+            for number, row in enumerate(csv.DictReader(file), start=2):
+                yield f"{index} line {number}", row
 
 
 def _pictures_by_id(root: Path) -> dict[str, Path]:
@@ -118,6 +132,16 @@ def _recorded(root: Path, bin_id: str) -> int:
         return int(json.loads(path.read_text())["EXPECTED_QUANTITY"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not give EXPECTED_QUANTITY as a whole number ({error!r})") from error
+
+
+def pixels_of(one: LabelledBin, size: int) -> npt.NDArray[np.uint8]:
+    """The pixels (size, size, 3), 0..255, of a bin's picture, as serving sees it. Raises ValueError when unreadable."""
+    try:
+        return squash(decode(one.picture.read_bytes()), size)
+    except (OSError, RejectedImage) as error:
+        raise ValueError(
+            f"{one.picture} cannot be read ({error}): prepare the set again, which leaves it out"
+        ) from error
 
 
 def counts_of(bins: Sequence[LabelledBin]) -> npt.NDArray[np.int64]:

@@ -24,8 +24,8 @@ from model.predictor import ARTIFACT, Predictor
 
 from .augment import plain
 from .calibrate import fit, served_logits, write_description
-from .data import FACTS, LABELS, LabelledBin, counts_of, digest, read_bins, training_label
-from .loading import FactScale, read
+from .data import FACTS, LABELS, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
+from .loading import FactScale
 from .losses import label_logits
 from .metrics import all_figures
 from .networks import Counter
@@ -86,7 +86,7 @@ def write_onnx(network: Served, size: int, path: Path) -> None:
 @torch.inference_mode()
 def check_parity(network: Served, predictor: Predictor, bins: Sequence[LabelledBin]) -> float:
     """The greatest difference between torch and the served network. Raises RuntimeError when it matters."""
-    pixels = torch.from_numpy(np.stack([read(one, predictor.size) for one in bins]))
+    pixels = torch.from_numpy(np.stack([pixels_of(one, predictor.size) for one in bins]))
     expected = network(network.trained.normalise(plain(pixels)))[0].numpy()
     difference = float(np.abs(expected - served_logits(predictor, bins)).max())
     if difference > PARITY:
@@ -151,7 +151,7 @@ def volume_error(predictor: Predictor, bins: Sequence[LabelledBin]) -> float | N
     known = np.flatnonzero(recorded > 0)
     if len(known) < LEAST_VOLUMES:
         return None
-    seen = [predictor.look(read(bins[index], predictor.size))[1] for index in known]
+    seen = [predictor.look(pixels_of(bins[index], predictor.size))[1] for index in known]
     error = np.array(seen) - np.log1p(recorded[known])
     return round(float(NORMAL_MAD * np.median(np.abs(error - np.median(error)))), 4)
 

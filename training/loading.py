@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from model.pictures import RejectedImage, decode, squash
-
 from .augment import Variation, degrade, draw, draw_mirror, joined
-from .data import FACTS, LabelledBin
+from .data import FACTS, LabelledBin, pixels_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Pictures(Dataset[tuple[Tensor, int, Variation | None]]):
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int, Variation | None]:
         position, index = key
-        pixels = read(self.bins[index], self.size)
+        pixels = pixels_of(self.bins[index], self.size)
         if self.seed is None:
             return torch.from_numpy(pixels), index, None
         rng = np.random.default_rng((*self.seed, position))
@@ -53,16 +51,6 @@ class Pictures(Dataset[tuple[Tensor, int, Variation | None]]):
             return torch.from_numpy(pixels), index, draw_mirror(rng)
         variation = draw(rng)
         return torch.from_numpy(degrade(pixels, rng).copy()), index, variation
-
-
-def read(one: LabelledBin, size: int) -> np.ndarray:
-    """The pixels (size, size, 3), 0..255, of a bin's picture. Raises ValueError when it cannot be read."""
-    try:
-        return squash(decode(one.picture.read_bytes()), size)
-    except (OSError, RejectedImage) as error:
-        raise ValueError(
-            f"{one.picture} cannot be read ({error}): prepare the set again, which leaves it out"
-        ) from error
 
 
 def load(pictures: Pictures, batches: Iterable[list[tuple[int, int]]], workers: int) -> Iterator[Batch]:

@@ -25,11 +25,10 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from model.pictures import decode, squash
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .calibrate import fit, served_logits, write_description
-from .data import LABELS, LabelledBin, counts_of, read_bins, training_label
+from .data import LABELS, LabelledBin, counts_of, pixels_of, read_bins, training_label
 from .evaluation_page import words
 from .metrics import all_figures
 from .sampling import weights_for
@@ -42,8 +41,7 @@ class Inputs(CalibrationDataReader):
     """What the network is shown to learn the ranges of its activations: pictures as the endpoint prepares them."""
 
     def __init__(self, predictor: Predictor, bins: Sequence[LabelledBin], name: str) -> None:
-        pixels = (squash(decode(one.picture.read_bytes()), predictor.size) for one in bins)
-        self._inputs = ({name: predictor.prepare(one)} for one in pixels)
+        self._inputs = ({name: predictor.prepare(pixels_of(one, predictor.size))} for one in bins)
 
     def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
         return next(self._inputs, None)
