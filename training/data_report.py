@@ -6,7 +6,6 @@
 """
 
 import argparse
-import csv
 import hashlib
 import json
 from collections import Counter
@@ -23,7 +22,7 @@ from tqdm import tqdm
 from model.pictures import decode, squash
 
 from .class_folders import class_name
-from .data import LABELS, METADATA_FOLDER, SPLITS, training_label
+from .data import LABELS, METADATA_FOLDER, SPLITS, index_rows, training_label
 from .grouping import Integers, Items, alike_pairs, neighbour_pairs
 from .pages import Page, Picture, Section, Table, write_page
 from .plots import as_thumbnail, new_plot
@@ -77,22 +76,18 @@ def write_report(root: Path, seed: int = 0) -> dict[str, Any]:
 
 
 def _read_members(root: Path) -> list[Member]:
-    index = root / "index.csv"
-    if not index.is_file():
-        raise FileNotFoundError(f"{index} is missing: make the set with `python -m training.prepare --out {root} ...`")
-    with index.open(newline="") as file:
-        return [
-            Member(
-                id=row["id"],
-                count=int(row["expected_quantity"]),
-                split=row["split"],
-                group=row["group"],
-                picture=root / row["path"],
-                size=(int(row["width"]), int(row["height"])),
-                items=_recorded_items(root / METADATA_FOLDER / f"{row['id']}.json"),
-            )
-            for row in csv.DictReader(file)
-        ]
+    return [
+        Member(
+            id=row["id"],
+            count=int(row["expected_quantity"]),
+            split=row["split"],
+            group=row["group"],
+            picture=root / row["path"],
+            size=(int(row["width"]), int(row["height"])),
+            items=_recorded_items(root / METADATA_FOLDER / f"{row['id']}.json"),
+        )
+        for _, row in index_rows(root)
+    ]
 
 
 def _recorded_items(path: Path) -> Items:

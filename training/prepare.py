@@ -14,6 +14,10 @@ leaves
 
 The label is the recorded EXPECTED_QUANTITY, unless --labels says otherwise. A killed run goes on when the same command
 is given again: what lies in SET is not fetched again, and another split only moves it.
+
+With --shard 2/4, the second of four machines. All read the metadata, make the same split and fetch a quarter of the
+pictures each; their files together are the set, and index-002-of-004.csv and skipped-002-of-004.csv are one machine's.
+`training.data_report` writes the report of the whole.
 """
 
 import argparse
@@ -40,7 +44,7 @@ from tqdm import tqdm
 from model.pictures import RejectedImage
 
 from .class_folders import OPEN_CLASS, Size, class_name, original_size, pictures_in, put, remove_others, write_whole
-from .data import FACTS, METADATA_FOLDER, SPLITS
+from .data import FACTS, METADATA_FOLDER, SPLITS, index_name
 from .data_report import write_report
 from .grouping import Items, assign, groups_of
 from .labels import Label, read_ids, read_labels
@@ -109,6 +113,9 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--size", type=int, help="squash pictures to this many pixels a side; else files stay as they are"
     )
+    parser.add_argument(
+        "--shard", type=_share, default=(1, 1), metavar="K/N", help="the K-th of N machines that share the pictures"
+    )
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1), help="files read at once")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     options = parser.parse_args(arguments)
@@ -127,8 +134,15 @@ def _count_range(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text!r} is no range of counts such as 0-5") from None
 
 
+def _share(text: str) -> tuple[int, int]:
+    share, _, shares = text.partition("/")
+    if not (share.isdecimal() and shares.isdecimal() and 1 <= int(share) <= int(shares)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share such as 2/4")
+    return int(share), int(shares)
+
+
 def prepare(options: argparse.Namespace) -> dict[str, Any]:
-    """Make the set that `options` describes; returns what its report says, and how much was left out.
+    """Make the set that `options` describes; returns what its report says (not of a share), and how much was left out.
 
     Raises FileNotFoundError, ValueError or ConnectionError with the cure.
     """
@@ -151,13 +165,16 @@ def prepare(options: argparse.Namespace) -> dict[str, Any]:
     plan = _plan(bins, options)
     _require_splits(plan, options)
 
+    share, shares = options.shard
+    ours = plan[len(plan) * (share - 1) // shares : len(plan) * share // shares]
     place = partial(_place, source, pictures_in(options.out), options)
-    placed = _usable(place, {one.bin.id: one for one in plan}, "pictures", skipped, options)
-    _require_bins(placed, skipped, outside)
-    _require_splits([one.plan for one in placed], options)
-    _write_index(options.out, placed)
+    placed = _usable(place, {one.bin.id: one for one in ours}, "pictures", skipped, options)
+    left = [one for one in plan if one.bin.id not in skipped]
+    _require_bins(left, skipped, outside)
+    _require_splits(left, options)
+    _write_index(options.out / index_name(share, shares), placed)
     remove_others(options.out, {one.path for one in placed})
-    report = write_report(options.out, options.seed)
+    report = write_report(options.out, options.seed) if shares == 1 else {"bins": len(placed), "of": len(plan)}
     seconds = round(time.monotonic() - started, 1)
     return {"out": str(options.out), "seconds": seconds, "skipped": len(skipped), "outside_counts": outside, **report}
 
@@ -165,11 +182,12 @@ def prepare(options: argparse.Namespace) -> dict[str, Any]:
 def _claim(options: argparse.Namespace) -> None:
     """Take --out for this set, or raise ValueError when it holds something else."""
     out, marker = options.out, options.out / "options.json"
-    asked = {name: value for name, value in vars(options).items() if name not in ("jobs", "json")}
+    asked = {name: value for name, value in vars(options).items() if name not in ("jobs", "json", "shard")}
+    asked["shares"] = options.shard[1]
     if marker.is_file():
-        before = json.loads(marker.read_text())
-        if (before["source"], before["size"]) != (asked["source"], asked["size"]):
-            made = f"--source {before['source']} and --size {before['size']}"
+        before = {"shares": 1} | json.loads(marker.read_text())
+        if any(before[name] != asked[name] for name in ("source", "size", "shares")):
+            made = f"--source {before['source']}, --size {before['size']} and {before['shares']} machines"
             raise ValueError(f"{out} holds pictures made with {made}: name another folder or delete it")
     elif out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} holds files that are no prepared set: name another folder")
@@ -204,7 +222,8 @@ def _usable(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    with (options.out / "skipped.csv").open("w", newline="") as file:
+    name = index_name(*options.shard).replace("index", "skipped")
+    with (options.out / name).open("w", newline="") as file:
         csv.writer(file).writerows([("id", "reason"), *sorted(skipped.items())])
     return results
 
@@ -292,15 +311,15 @@ def _place(source: Source, there: Mapping[str, Path], options: argparse.Namespac
         raise Unusable(f"corrupt picture: {error}") from error
 
 
-def _write_index(out: Path, placed: Sequence[Placed]) -> None:
+def _write_index(index: Path, placed: Sequence[Placed]) -> None:
     text = io.StringIO(newline="")
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
     for one in placed:
-        known, path = one.plan.bin, one.path.relative_to(out).as_posix()
+        known, path = one.plan.bin, one.path.relative_to(index.parent).as_posix()
         facts = ("" if math.isnan(fact) else round(fact, 4) for fact in known.facts)
         rows.writerow((known.id, known.count, one.plan.split, one.plan.group, path, *one.size, *facts))
-    write_whole(out / "index.csv", text.getvalue().encode())
+    write_whole(index, text.getvalue().encode())
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:
@@ -334,9 +353,10 @@ def main() -> None:
         raise SystemExit(f"{error}; the same command goes on where this one stopped") from error
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
-    for warning in warnings_of(summary, options.split):
+    whole = options.shard[1] == 1
+    for warning in warnings_of(summary, options.split) if whole else ():
         print(f"warning: {warning}", file=sys.stderr)
-    if options.json:
+    if options.json or not whole:
         print(json.dumps(summary, indent=2))
     else:
         print_summary(summary)

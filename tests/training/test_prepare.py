@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,40 @@ def test_same_bins_give_the_same_report_of_figures(source: Path, tmp_path: Path)
     run(source, tmp_path / "other", "--limit", "24", "--jobs", "1")
     for name in ("index.csv", "report.json"):
         assert (tmp_path / "one" / name).read_text() == (tmp_path / "other" / name).read_text()
+
+
+# On several machines
+
+
+def test_machines_that_share_the_pictures_make_the_set_of_one(source: Path, tmp_path: Path) -> None:
+    (source / "bin-images" / "1000.jpg").write_bytes(photo(0)[:300])
+    (source / "bin-images" / "2450.jpg").unlink()
+    run(source, one := tmp_path / "one")
+    for share in ("1/3", "2/3", "3/3"):
+        run(source, machine := tmp_path / share[0], "--shard", share)
+        shutil.copytree(machine, tmp_path / "joined", dirs_exist_ok=True)  # as S3 does with outputs of one prefix
+    joined = tmp_path / "joined"
+    for split in ("train", "val", "test"):
+        alone, together = ([one.id for one in read_bins(root, split)] for root in (one, joined))
+        assert alone == together
+    files = [
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*.j*g")}
+        | {path.relative_to(root): path.read_bytes() for path in root.glob("metadata/*")}
+        for root in (one, joined)
+    ]
+    assert files[0] == files[1]
+    skipped = {row["id"] for path in joined.glob("skipped-*.csv") for row in rows(path)}
+    assert skipped == set(reasons(one)) == {"1000", "2450"}
+    assert data_report.write_report(joined) == json.loads((one / "report.json").read_text())
+    assert sum(len(list((tmp_path / share).glob("t*/*/*"))) > 0 for share in "123") == 3
+
+
+def test_share_that_is_missing_is_named(source: Path, tmp_path: Path) -> None:
+    run(source, tmp_path / "set", "--shard", "2/2")
+    with pytest.raises(FileNotFoundError, match=r"index-001-of-002\.csv is missing"):
+        read_bins(tmp_path / "set", "train")
+    with pytest.raises(ValueError, match="and 2 machines"):
+        run(source, tmp_path / "set")
 
 
 # From a bucket
