@@ -344,9 +344,9 @@ def warnings_of(summary: Mapping[str, Any], split: str) -> Iterator[str]:
             yield f"{name} has no class {lacking}, so ImageFolder numbers its classes unlike train's"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Command line: see the module's docstring."""
-    options = parse_options()
+    options = parse_options(arguments)
     try:
         summary = prepare(options)
     except ConnectionError as error:

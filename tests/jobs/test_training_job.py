@@ -9,6 +9,7 @@ from training.epoch_line import epoch_line, figure_regex
 from training.jobs import training_job
 from training.jobs.account import Account
 from training.jobs.errors import JobError
+from training.jobs.source import staged_source
 
 from .conftest import ROLE, requests_of
 
@@ -78,7 +79,7 @@ def test_metrics_are_found_in_the_line_that_training_prints() -> None:
 )
 def test_contradictions_are_named(settings_with: Any, account: Any, toml: str, message: str) -> None:
     settings = settings_with(toml)
-    with pytest.raises(JobError, match=message):
-        training_job.trainer(Account(settings.aws, account.boto), settings.train, ".").train(
+    with staged_source() as source, pytest.raises(JobError, match=message):
+        training_job.trainer(Account(settings.aws, account.boto), settings.train, str(source)).train(
             training_job.channels(settings.train)
         )

@@ -6,7 +6,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from .commands import training
+from .commands import data, training
 from .errors import JobError, explained
 
 FAILED = 1
@@ -24,7 +24,10 @@ def jobs() -> None:
     """Prepare, train, tune, judge, register and deploy the counter in SageMaker."""
 
 
-for command, panel in ((training.train, "Make a model"),):
+for command, panel in (
+    (data.prepare, "Make a model"),
+    (training.train, "Make a model"),
+):
     app.command(rich_help_panel=panel)(command)
 
 

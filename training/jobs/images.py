@@ -2,12 +2,12 @@
 
 from sagemaker.core import image_uris
 
-from .settings import Train
+from .settings import Prepare, Train
 
 SERVING = ("ray-serve", "1")
 
 
-def training_image(region: str, settings: Train) -> str:
+def training_image(region: str, settings: Train | Prepare) -> str:
     """The PyTorch training container, for the GPUs or the CPUs of the instance."""
     return str(
         image_uris.retrieve(

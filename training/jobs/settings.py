@@ -31,6 +31,21 @@ class Aws(Section):
     security_groups: tuple[str, ...]
 
 
+class Prepare(Section):
+    """A processing job that makes a set."""
+
+    source: S3Uri
+    ids: str
+    labels: str
+    out: S3Uri
+    image: str
+    instance_type: InstanceType
+    instances: Annotated[int, Field(ge=1)]
+    volume_gb: Annotated[int, Field(ge=1)]
+    max_hours: Annotated[float, Field(gt=0, le=5 * 24)]
+    options: dict[str, Option | tuple[float, ...]]
+
+
 class Train(Section):
     """A training job."""
 
@@ -53,6 +68,7 @@ class Settings(Section):
     """All tables of the file."""
 
     aws: Aws
+    prepare: Prepare
     train: Train
 
 
