@@ -13,9 +13,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from inventory.checks import ChecksTable
+from inventory.tallies import Tallies
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -82,7 +84,13 @@ class Cloud:
         return self.session.client("sagemaker-runtime", **self._options())
 
     def checks(self, table_name: str) -> ChecksTable:
-        return ChecksTable(self.session.resource("dynamodb", **self._options()).Table(table_name))
+        return ChecksTable(self._table(table_name))
+
+    def tallies(self, table_name: str) -> Tallies:
+        return Tallies(self._table(table_name))
+
+    def _table(self, name: str) -> "Table":
+        return self.session.resource("dynamodb", **self._options()).Table(name)
 
     def _options(self, **settings: Any) -> dict[str, Any]:
         local: dict[str, Any] = {"proxies": {}, "s3": {"addressing_style": "path"}} if self.endpoint_url else {}
@@ -122,6 +130,10 @@ class Stack:
     @cached_property
     def checks(self) -> ChecksTable:
         return self.cloud.checks(self.outputs["ChecksTableName"])
+
+    @cached_property
+    def tallies(self) -> Tallies:
+        return self.cloud.tallies(self.outputs["ChecksTableName"])
 
     def _queue_url(self, output: str) -> str:
         """Ask for the address by the queue's name: the embedded cloud may have moved to another port since."""

@@ -9,8 +9,9 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from rich.console import Console
 
 from local.aws import NotDeployed
+from local.captured import NoCapture
 from local.cloud import NotRunning
-from local.commands import bins, checks, cloud, containers, demo, endpoint, watching
+from local.commands import bins, checks, cloud, containers, demo, endpoint, report, watching
 from local.containers import NoContainers
 from local.dropping import NothingToDrop
 from local.exits import EXPLAINED, FAILED, NOTHING_THERE
@@ -34,6 +35,7 @@ for command, panel in (
     (watching.watch, "Bins, here or in AWS"),
     (checks.mismatches, "Bins, here or in AWS"),
     (checks.show, "Bins, here or in AWS"),
+    (report.report, "Bins, here or in AWS"),
     (bins.redrive, "Bins, here or in AWS"),
     (endpoint.endpoint, "The model"),
 ):
@@ -47,7 +49,7 @@ def main() -> None:
         app()
     except (NotRunning, NotDeployed) as error:
         _fail(str(error), NOTHING_THERE)
-    except (ServiceFailed, SamFailed, NoContainers, NothingToDrop) as error:
+    except (ServiceFailed, SamFailed, NoCapture, NoContainers, NothingToDrop) as error:
         _fail(str(error), FAILED)
     except NoCredentialsError:
         _fail("AWS credentials are missing: set AWS_PROFILE, or run `aws configure`", FAILED)

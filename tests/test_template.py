@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from inventory.checks import BY_DAY, Check
 from inventory.inspection import CHECKER_TIMEOUT
+from inventory.tallies import TALLIES
 from inventory.verdict import SEVERITIES
 from tests.template import resource, template
 
-FUNCTIONS = ["Checker", "Counter", "Watchdog"]
+FUNCTIONS = ["Checker", "Counter", "Watchdog", "Reporter"]
 GLOBALS = template()["Globals"]["Function"]
 
 
@@ -106,7 +108,20 @@ def test_each_function_may_do_what_it_does_and_no_more():
         ],
         "Counter": ["sagemaker:InvokeEndpoint"],
         "Watchdog": ["dynamodb:Query", "dynamodb:UpdateItem", "sns:Publish"],
+        "Reporter": ["dynamodb:PutItem", "dynamodb:Query", "dynamodb:Query"],
     }
+
+
+def test_the_reporter_touches_nothing_in_the_table_but_tallies():
+    (keep,) = [s for s in function_statements("Reporter") if "dynamodb:PutItem" in s["Action"]]
+    assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [TALLIES]}}
+
+
+def test_the_index_by_day_holds_what_a_tally_needs():
+    (index,) = [i for i in resource("ChecksTable")["GlobalSecondaryIndexes"] if i["IndexName"] == BY_DAY]
+    check = Check("1", "", "a/b", "match", "2026-03-01T12:00:00.000+00:00")
+    needed = {"site", "status", "checked_at", "predicted", "probabilities", "suspicion", "model"}
+    assert set(index["Projection"]["NonKeyAttributes"]) == needed <= vars(check).keys()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -139,6 +154,8 @@ def test_every_alarm_tells_somebody():
         ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
         ("AWS/Lambda", "Errors"),
         ("bincheck", "EndpointErrors"),
+        ("bincheck", "DriftedSites"),
+        ("bincheck", "DisagreeingSites"),
     }
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == [{"Ref": "OperationsTopic"}]

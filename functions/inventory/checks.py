@@ -7,13 +7,15 @@ The table holds, under the bin's name:
   put only while the revision is still the one that was looked at, so a late event never undoes a newer check. While one
   part is alone this item is also the `waiting` record.
 
-Items that a person or the Watchdog must look at carry `open`, the key of the sparse index `open-by-day`.
+Items that a person or the Watchdog must look at carry `open`, the key of the sparse index `open-by-day`. Every check
+carries `checked_on`, the key of the index `by-day`, from which the Reporter tallies a day: its date, and the first
+digit of its `check_id`, so that the checks of a day spread over sixteen partitions.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 PAIRING = "pairing"
 OPEN_BY_DAY = "open-by-day"
+BY_DAY = "by-day"
+SHARDS = "0123456789abcdef"
 MATCHES_KEPT = timedelta(days=90)
 
 Status = Literal["match", "mismatch", "waiting", "rejected"]
@@ -234,6 +238,12 @@ class ChecksTable:
             yield from map(_check, self._pages(IndexName=OPEN_BY_DAY, KeyConditionExpression=condition))
             day += timedelta(days=1)
 
+    def of_day(self, day: date) -> Iterator[Check]:
+        """The checks that were made on a day in UTC, in no order; of each only what the index `by-day` holds."""
+        for shard in SHARDS:
+            condition = Key("checked_on").eq(f"{day}#{shard}")
+            yield from map(_check, self._pages(IndexName=BY_DAY, KeyConditionExpression=condition))
+
     def _pages(self, **query: Any) -> Iterator[Mapping[str, Any]]:
         while True:
             page = self._table.query(**query)
@@ -303,6 +313,8 @@ def _item(check: Check) -> dict[str, Any]:
     checked_at = datetime.fromisoformat(check.checked_at)
     if check.open_list:
         item["open"] = f"{check.open_list}#{checked_at.date()}"
+    if check.status != "waiting":
+        item["checked_on"] = f"{checked_at.astimezone(UTC).date()}#{check.check_id[0]}"
     if check.status == "match":
         item["expires_at"] = int((checked_at + MATCHES_KEPT).timestamp())
     return item

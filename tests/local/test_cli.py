@@ -13,7 +13,7 @@ from local.cli import app
 from local.commands.checks import _moment
 from local.commands.watching import filter_policy
 
-COMMANDS = ("demo", "up", "status", "down", "drop", "watch", "mismatches", "show", "redrive", "endpoint")
+COMMANDS = ("demo", "up", "status", "down", "drop", "watch", "mismatches", "show", "report", "redrive", "endpoint")
 
 
 @pytest.fixture

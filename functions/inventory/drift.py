@@ -1,0 +1,108 @@
+"""Does a site answer unlike it did in the weeks before? Pure code, over tallies.
+
+Two questions are asked of each day and site, with the days before as the reference:
+
+- **Drift.** Are the counts that the model sees distributed otherwise? Measured by the population stability index
+  Σ (p - q)·ln(p/q) over the labels.
+- **Mismatches.** Do more pictures disagree with their records than before? By a control chart of proportions.
+
+Either may mean that the model has grown worse (another camera, other light, other goods), or that the site has
+changed. That takes a person who looks at some pictures.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from inventory.tallies import Tally, together
+
+REFERENCE = timedelta(days=28)
+"""Four weeks: whole weeks, so that every weekday weighs the same."""
+DRIFTED = 0.25
+"""The customary limit of the index for a major shift, 0.1 being that for a moderate one: Siddiqi (2006), "Credit Risk
+Scorecards"; Yurdakul and Naranjo (2020), "Statistical properties of the population stability index"."""
+LEAST_ANSWERS = 200
+"""Of a day and of its reference; with fewer nothing is said. Where nothing has changed the index is distributed as
+(1/n + 1/m)·χ² with one degree of freedom less than there are labels (Yurdakul and Naranjo). For seven labels and
+n = m = 200 it then exceeds 0.25 less than once in 2,000 days."""
+SIGMAS = 3.0
+"""Control limit of the chart of proportions: NIST/SEMATECH e-Handbook of Statistical Methods, 6.3.3.2."""
+LEAST_EXCESS = 0.05
+"""By how much the mismatch rate has to rise beyond that: of many thousand checks any change is significant."""
+SMOOTHING = 0.5
+"""Answers that each label gets besides its own, so that one that never came up leaves the index finite."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A `tally` beside the `reference` of the days before.
+
+    `drift` is the population stability index and `excess` the mismatch rate minus the reference's; each is None where
+    either side has fewer than LEAST_ANSWERS. `drifted` and `disagrees` say whether somebody has to look.
+    """
+
+    tally: Tally
+    reference: Tally
+    drift: float | None
+    excess: float | None
+    drifted: bool
+    disagrees: bool
+
+    @property
+    def new_models(self) -> list[str]:
+        """Models that answered on the day and never in the reference, if there is one."""
+        return sorted(set(self.tally.models) - set(self.reference.models)) if self.reference.models else []
+
+    @property
+    def findings(self) -> list[str]:
+        """What a person has to know, in words."""
+        site, day = self.tally.site or "(no site)", self.tally.day
+        since = f", which {', '.join(self.new_models)} is new to" if self.new_models else ""
+        found = []
+        if self.drifted:
+            found.append(
+                f"{site} on {day}: the counts seen have drifted from the weeks before (index {self.drift:.2f}){since}"
+            )
+        if self.disagrees:
+            found.append(
+                f"{site} on {day}: {self.tally.mismatch_rate:.1%} of pictures disagree with their records, "
+                f"{self.reference.mismatch_rate:.1%} in the weeks before{since}"
+            )
+        return found
+
+
+def compare(tallies: Iterable[Tally], before: Iterable[Tally]) -> list[Comparison]:
+    """Each tally beside its site's tallies of the REFERENCE before its day, which are among `before`."""
+    of_site: dict[str, list[Tally]] = {}
+    for each in before:
+        of_site.setdefault(each.site, []).append(each)
+    return [_comparison(each, of_site.get(each.site, ())) for each in tallies]
+
+
+def stability_index(counts: Mapping[str, int], reference: Mapping[str, int]) -> float:
+    """How far two distributions of labels lie apart: 0 where they are the same, symmetric, without an upper limit."""
+    labels = counts.keys() | reference.keys()
+    here, there = (sum(some.values()) + SMOOTHING * len(labels) for some in (counts, reference))
+    index = 0.0
+    for label in labels:
+        p, q = (counts.get(label, 0) + SMOOTHING) / here, (reference.get(label, 0) + SMOOTHING) / there
+        index += (p - q) * math.log(p / q)
+    return index
+
+
+def _comparison(tally: Tally, before: Iterable[Tally]) -> Comparison:
+    day = date.fromisoformat(tally.day)
+    earliest = (day - REFERENCE).isoformat()
+    reference = together(tally.site, tally.day, (each for each in before if earliest <= each.day < tally.day))
+    drift = excess = None
+    disagrees = False
+    if min(tally.counted, reference.counted) >= LEAST_ANSWERS:
+        drift = stability_index(tally.labels, reference.labels)
+    if min(tally.compared, reference.compared) >= LEAST_ANSWERS:
+        rate, usual = tally.mismatches / tally.compared, reference.mismatches / reference.compared
+        pooled = (tally.mismatches + reference.mismatches) / (tally.compared + reference.compared)
+        sigma = math.sqrt(pooled * (1 - pooled) * (1 / tally.compared + 1 / reference.compared))
+        excess = rate - usual
+        disagrees = excess > max(SIGMAS * sigma, LEAST_EXCESS)
+    return Comparison(tally, reference, drift, excess, drift is not None and drift > DRIFTED, disagrees)

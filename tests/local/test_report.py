@@ -1,0 +1,158 @@
+"""The report over checks that nobody tallied yet, tallies that are kept, and captured data."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from moto import mock_aws
+from typer.testing import CliRunner
+
+from inventory.checks import Check, timestamp
+from inventory.tallies import Tally
+from local.aws import Cloud, Stack
+from local.captured import NoCapture, captured_answers
+from local.cli import app
+from local.commands import report
+from tests.builders import LABELS, PRIOR, prediction
+from tests.template import table_properties
+
+TODAY = datetime.now(UTC)
+
+
+@pytest.fixture
+def account(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def stack(account, monkeypatch):
+    boto3.resource("dynamodb").create_table(TableName="checks", **table_properties())
+    stack = Stack(Cloud.aws(), "bincheck", {"ChecksTableName": "checks"})
+    monkeypatch.setattr(report, "chosen", lambda _: stack)
+    return stack
+
+
+def reported(*arguments):
+    result = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(app, ["report", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def as_json(*arguments):
+    return [json.loads(line) for line in reported(*arguments, "--json").splitlines()]
+
+
+def put_checks(stack, number, count, status="match"):
+    seen = prediction(count)
+    for id in range(number):
+        check = Check(
+            bin=f"BOS1/{id}",
+            site="BOS1",
+            check=f"{count}/{id}",
+            status=status,
+            checked_at=timestamp(TODAY),
+            predicted=count,
+            probabilities=dict(zip(LABELS, seen.probabilities, strict=True)),
+            suspicion=0.25,
+            model="m@1",
+        )
+        assert stack.checks.record_lone(check)
+
+
+def test_today_is_reported_beside_the_weeks_that_were_tallied(stack):
+    for ago in range(1, 29):
+        day = (TODAY - timedelta(days=ago)).date().isoformat()
+        stack.tallies.keep(Tally("BOS1", day, 10, 0, 10, 1, 9.4, 1.0, {"2": 10}, {"m@1": 10}))
+    put_checks(stack, 150, 2)
+    put_checks(stack, 60, 5, "mismatch")
+    *earlier, today = as_json("--days", "3")
+    assert [one["answers"] for one in earlier] == [10, 10]
+    assert (today["answers"], today["labels"], today["mean_confidence"]) == (
+        210,
+        {"2": 150, "5": 60},
+        pytest.approx(0.94),
+    )
+    assert today["mismatch_rate"] == pytest.approx(60 / 210)
+    assert today["reference"]["answers"] == 280
+    assert today["drift"] > 0.25
+    assert len(today["findings"]) == 2
+    told = reported("--days", "1")
+    assert "2: 71%, 5: 29%" in told
+    assert "have drifted" in told
+
+
+def test_a_stack_without_checks_says_so(stack):
+    assert "No answers since" in reported()
+
+
+def capture(answer, encoding="JSON"):
+    said = json.dumps(answer)
+    data = base64.b64encode(said.encode()).decode() if encoding == "BASE64" else said
+    return json.dumps(
+        {
+            "captureData": {
+                "endpointInput": {
+                    "observedContentType": "image/jpeg",
+                    "mode": "INPUT",
+                    "data": "/9j/",
+                    "encoding": "BASE64",
+                },
+                "endpointOutput": {
+                    "observedContentType": "application/json",
+                    "mode": "OUTPUT",
+                    "data": data,
+                    "encoding": encoding,
+                },
+            },
+            "eventMetadata": {"eventId": "e", "inferenceId": "i", "inferenceTime": "2026-03-01T12:00:00Z"},
+            "eventVersion": "0",
+        }
+    )
+
+
+def answer(count):
+    return {
+        "count": count,
+        "labels": LABELS,
+        "probabilities": prediction(count).probabilities,
+        "prior": PRIOR,
+        "model": "m@1",
+    }
+
+
+@pytest.fixture
+def capture_file(account):
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="captured")
+
+    def put(lines, ago=0, hour=7):
+        at = TODAY - timedelta(days=ago)
+        key = f"data/counter/AllTraffic/{at:%Y/%m/%d}/{hour:02d}/file.jsonl"
+        s3.put_object(Bucket="captured", Key=key, Body="\n".join(lines).encode())
+
+    return put
+
+
+def test_captured_data_are_reported_like_checks(capture_file):
+    capture_file([capture(answer(6)), capture(answer(1), "BASE64"), capture({"reason": "no picture"})])
+    capture_file([capture(answer(6))], hour=23)
+    capture_file([capture(answer(2))] * 300, ago=9)
+    (today,) = as_json("--captured", "s3://captured/data/counter/AllTraffic")
+    assert (today["site"], today["answers"], today["rejected"]) == ("counter/AllTraffic", 4, 1)
+    assert (today["labels"], today["mismatch_rate"]) == ({"6+": 2, "1": 1}, None)
+    assert today["reference"]["answers"] == 300
+
+
+def test_what_is_no_captured_prediction_is_named(capture_file):
+    capture_file([capture({"hello": "world"})])
+    s3, today = boto3.client("s3"), TODAY.date()
+    with pytest.raises(NoCapture, match=r"file.jsonl holds a line that is no captured prediction"):
+        list(captured_answers(s3, "s3://captured/data/counter/AllTraffic", today))
+    with pytest.raises(NoCapture, match="name s3://<bucket>"):
+        list(captured_answers(s3, "s3://captured", today))
