@@ -162,6 +162,35 @@ def test_every_alarm_tells_somebody():
         assert alarm["AlarmDescription"]
 
 
+def test_the_pipeline_is_started_by_nobody_unless_it_is_named():
+    parameters = template()["Parameters"]
+    assert {parameters[name]["Default"] for name in ("PipelineName", "PipelineSchedule", "LabelsBucket")} == {""}
+    started = {name for name, body in template()["Resources"].items() if "Pipeline" in name}
+    assert started == {"PipelineStart", "PipelineStartRole", "PipelineStartAlarm"}
+    assert {template()["Resources"][name]["Condition"] for name in started} == {"StartsPipeline"}
+
+
+def test_a_schedule_or_the_index_of_a_labelled_set_starts_the_pipeline_and_nothing_else_may():
+    rule = resource("PipelineStart")
+    assert rule["ScheduleExpression"]["If"][:2] == ["HasPipelineSchedule", {"Ref": "PipelineSchedule"}]
+    condition, pattern, _ = rule["EventPattern"]["If"]
+    assert (condition, pattern["detail-type"]) == ("HasLabelsBucket", ["Object Created"])
+    assert pattern["detail"] == {
+        "bucket": {"name": [{"Ref": "LabelsBucket"}]},
+        "object": {"key": [{"wildcard": {"Sub": "${LabelsPrefix}*index.csv"}}]},
+    }
+    role = resource("PipelineStartRole")
+    (trusted,) = statements(role["AssumeRolePolicyDocument"])
+    assert trusted["Principal"] == {"Service": "events.amazonaws.com"}
+    assert trusted["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    (policy,) = role["Policies"]
+    (allowed,) = statements(policy["PolicyDocument"])
+    (target,) = rule["Targets"]
+    assert allowed["Action"] == "sagemaker:StartPipelineExecution"
+    assert allowed["Resource"] == target["Arn"]
+    assert target["RoleArn"] == {"GetAtt": "PipelineStartRole.Arn"}
+
+
 def test_every_parameter_says_what_it_is():
     assert all(parameter["Description"] for parameter in template()["Parameters"].values())
 
