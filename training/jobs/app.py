@@ -6,7 +6,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from .commands import data, training
+from .commands import data, training, tuning
 from .errors import JobError, explained
 
 FAILED = 1
@@ -27,6 +27,8 @@ def jobs() -> None:
 for command, panel in (
     (data.prepare, "Make a model"),
     (training.train, "Make a model"),
+    (tuning.tune, "Make a model"),
+    (tuning.best, "Make a model"),
 ):
     app.command(rich_help_panel=panel)(command)
 

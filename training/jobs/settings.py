@@ -1,6 +1,8 @@
 """What jobs run with: typed, from one TOML file whose defaults are settings.toml."""
 
+import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,12 +66,22 @@ class Train(Section):
     options: dict[str, Option]
 
 
+class Tune(Section):
+    """A tuning job, whose trials are jobs as Train says."""
+
+    search: tuple[str, ...]
+    jobs: Annotated[int, Field(ge=1, le=500)]
+    parallel: Annotated[int, Field(ge=1, le=100)]
+    early_stopping: bool
+
+
 class Settings(Section):
     """All tables of the file."""
 
     aws: Aws
     prepare: Prepare
     train: Train
+    tune: Tune
 
 
 def load(path: Path | None = None) -> Settings:
@@ -91,6 +103,20 @@ def load(path: Path | None = None) -> Settings:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise JobError(f"{path or DEFAULTS}: {place}: {first['msg']}; {DEFAULTS.name} lists what there is") from error
+
+
+def dump(settings: Settings) -> str:
+    """All settings as a file that `load` reads."""
+    return "\n".join(_tables("", settings.model_dump(mode="json")))
+
+
+def _tables(name: str, values: dict[str, Any]) -> Iterator[str]:
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    if name:
+        yield f"[{name}]"
+    yield from (f"{key} = {json.dumps(value)}" for key, value in plain.items())
+    for key in values.keys() - plain.keys():
+        yield from ("", *_tables(f"{name}.{key}" if name else key, values[key]))
 
 
 def _over(values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:

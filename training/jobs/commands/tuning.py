@@ -1,0 +1,63 @@
+"""Commands that search."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import settings as settings_file
+from ..costs import estimate
+from ..job import Dry, NoWait, SettingsFile, job
+from ..source import staged_source
+
+
+def tune(
+    settings: SettingsFile = None,
+    warm_start: Annotated[
+        str | None, typer.Option(metavar="JOB", help="An earlier tuning job, whose trials count too.")
+    ] = None,
+    best_to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write settings here with which `train` repeats the best trial.")
+    ] = None,
+    dry_run: Dry = False,
+    no_wait: NoWait = False,
+) -> None:
+    """Search for better options of training, each trial a job; prints the best one.
+
+    [dim]$[/] python -m training.jobs tune --settings bincheck.toml --best-to best.toml
+    """
+    from sagemaker.core.common_utils import name_from_base
+
+    from .. import training_job, tuning_job, waiting
+
+    with job(settings, dry=dry_run) as our, staged_source() as source:
+        chosen, trial = our.settings.tune, our.settings.train
+        name = name_from_base(tuning_job.BASE_NAME, tuning_job.NAME_LENGTH, short=True)
+        inputs = training_job.channels(trial)
+        tuner = tuning_job.tuner(our.account, our.settings, str(source), name, warm_start=warm_start)
+        our.costs(estimate(trial.instance_type, trial.instances * chosen.jobs, trial.max_hours, spot=trial.spot))
+        tuner.tune(inputs, job_name=name, wait=False)
+        our.console.print(f"Tuning job {name} has started.", highlight=False)
+        if no_wait:
+            return
+        told = waiting.wait(our.account, waiting.TUNING, name, our.console)
+        print(told["BestTrainingJob"]["TrainingJobName"])
+        if best_to:
+            best_to.write_text(settings_file.dump(tuning_job.with_best(our.settings, told)))
+
+
+def best(
+    name: Annotated[str, typer.Argument(metavar="JOB", help="A tuning job, ended or under way.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the settings go.")],
+    settings: SettingsFile = None,
+) -> None:
+    """Write settings with which `train` repeats the best trial of a tuning job.
+
+    [dim]$[/] python -m training.jobs best JOB --settings bincheck.toml --out best.toml
+    """
+    from .. import tuning_job
+
+    with job(settings, dry=False) as our:
+        told = our.account.client("sagemaker").describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+        out.write_text(settings_file.dump(tuning_job.with_best(our.settings, told)))
+        our.console.print(f"Go on with `python -m training.jobs train --settings {out}`.", highlight=False)
