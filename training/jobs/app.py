@@ -6,7 +6,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from .commands import data, training, tuning
+from .commands import data, deployment, registry, training, tuning
 from .errors import JobError, explained
 
 FAILED = 1
@@ -29,6 +29,12 @@ for command, panel in (
     (training.train, "Make a model"),
     (tuning.tune, "Make a model"),
     (tuning.best, "Make a model"),
+    (registry.register, "Register a model"),
+    (registry.approve, "Register a model"),
+    (deployment.package, "Put it to work"),
+    (deployment.deploy, "Put it to work"),
+    (deployment.rollback, "Put it to work"),
+    (deployment.delete, "Put it to work"),
 ):
     app.command(rich_help_panel=panel)(command)
 

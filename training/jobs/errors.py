@@ -1,6 +1,8 @@
 """What stops a command, in words that name the cure."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -31,7 +33,7 @@ def explained(error: BotoCoreError | ClientError) -> str:
     if isinstance(error, TokenRetrievalError | UnauthorizedSSOTokenError):
         return "the AWS sign-in has expired: run `aws sso login`"
     if isinstance(error, NoRegionError):
-        return "the AWS region is missing: set AWS_REGION, or the region of your profile"
+        return "the AWS region is missing: set AWS_DEFAULT_REGION, or the region of your profile"
     if not isinstance(error, ClientError):
         return str(error)
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
@@ -50,3 +52,19 @@ def explained(error: BotoCoreError | ClientError) -> str:
     if "assume" in message.lower() and "role" in message.lower():
         return f"{operation}: SageMaker cannot take on the role: check aws.role and its trust policy ({message})"
     return f"{operation}: {code}: {message}"
+
+
+@contextmanager
+def left_behind() -> Iterator[list[str]]:
+    """A list for the commands that remove what is made meanwhile; a failure tells them.
+
+    Raises JobFailed in place of an error of AWS or a JobError, once something was made.
+    """
+    made: list[str] = []
+    try:
+        yield made
+    except (BotoCoreError, ClientError, JobError) as error:
+        if not made:
+            raise
+        reason = str(error) if isinstance(error, JobError) else explained(error)
+        raise JobFailed("\n".join((reason, "What was made is left. These remove it:", *made))) from error

@@ -5,6 +5,7 @@ from sagemaker.core import image_uris
 from .settings import Prepare, Train
 
 SERVING = ("ray-serve", "1")
+GPU_FAMILIES = ("ml.g", "ml.p")
 
 
 def training_image(region: str, settings: Train | Prepare) -> str:
@@ -28,3 +29,8 @@ def serving_image(region: str, instance_type: str) -> str:
             framework=framework, region=region, version=version, instance_type=instance_type, image_scope="inference"
         )
     )
+
+
+def on_gpu(instance_type: str) -> bool:
+    """Whether instances of the type have a GPU that the containers use."""
+    return instance_type.startswith(GPU_FAMILIES)

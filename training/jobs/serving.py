@@ -3,11 +3,16 @@
 import shutil
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import model
 
+from .errors import JobError
+
 PACKAGE = Path(model.__file__).parent
 ARTIFACT = Path("artifact")
+SHIPPED = PACKAGE / ARTIFACT
+ARCHIVE = "model.tar.gz"
 
 
 def write_serving_folder(out: Path, artifact: Path | None = None) -> Path:
@@ -25,3 +30,21 @@ def write_model_archive(folder: Path, archive: Path) -> None:
     with tarfile.open(archive, "w:gz") as tar:
         for path in sorted(folder.iterdir()):
             tar.add(path, path.name)
+
+
+def package(artifact: Path, archive: Path) -> None:
+    """Write the model.tar.gz that serves an artifact. Raises JobError when the folder is none."""
+    for name in ("counter.onnx", "counter.json"):
+        if not (artifact / name).is_file():
+            raise JobError(f"{artifact} has no {name}: name the folder of an artifact, as `training.export` writes it")
+    with TemporaryDirectory(prefix="bincheck-serving-") as folder:
+        write_serving_folder(Path(folder), artifact)
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        write_model_archive(Path(folder), archive)
+
+
+def packaged(artifact: Path) -> bytes:
+    """The model.tar.gz that serves an artifact. Raises JobError when the folder is none."""
+    with TemporaryDirectory(prefix="bincheck-archive-") as folder:
+        package(artifact, Path(folder) / ARCHIVE)
+        return (Path(folder) / ARCHIVE).read_bytes()

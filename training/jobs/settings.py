@@ -4,7 +4,7 @@ import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -75,6 +75,41 @@ class Tune(Section):
     early_stopping: bool
 
 
+class Evaluate(Section):
+    """A batch transform over a split, and a processing job that judges its answers."""
+
+    data: S3Uri
+    split: str
+    transform_instance_type: InstanceType
+    transform_instances: Annotated[int, Field(ge=1)]
+    image: str
+    instance_type: InstanceType
+    volume_gb: Annotated[int, Field(ge=1)]
+    max_hours: Annotated[float, Field(gt=0, le=5 * 24)]
+
+
+class Registry(Section):
+    """Where models wait for approval."""
+
+    group: Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")]
+
+
+class Deploy(Section):
+    """An endpoint."""
+
+    endpoint: Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,46}$")]
+    instance_type: InstanceType
+    instances: Annotated[int, Field(ge=1)]
+    max_instances: Annotated[int, Field(ge=1)]
+    calls_per_minute: Annotated[int, Field(ge=1)]
+    capture_percent: Annotated[int, Field(ge=0, le=100)]
+    update: Literal["all-at-once", "canary", "linear", "rolling"]
+    step_percent: Annotated[int, Field(ge=5, le=50)]
+    bake_minutes: Annotated[int, Field(ge=0, le=60)]
+    latency_ms: Annotated[int, Field(ge=1)]
+    alarm_topic: Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:sns:.+)?$")]
+
+
 class Settings(Section):
     """All tables of the file."""
 
@@ -82,6 +117,9 @@ class Settings(Section):
     prepare: Prepare
     train: Train
     tune: Tune
+    evaluate: Evaluate
+    registry: Registry
+    deploy: Deploy
 
 
 def load(path: Path | None = None) -> Settings:
