@@ -6,7 +6,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from .commands import data, deployment, registry, training, tuning
+from .commands import costs, data, deployment, registry, training, tuning
 from .errors import JobError, explained
 
 FAILED = 1
@@ -27,6 +27,7 @@ def jobs() -> None:
 for command, panel in (
     (data.prepare, "Make a model"),
     (training.train, "Make a model"),
+    (training.profile, "Make a model"),
     (tuning.tune, "Make a model"),
     (tuning.best, "Make a model"),
     (registry.register, "Register a model"),
@@ -35,6 +36,7 @@ for command, panel in (
     (deployment.deploy, "Put it to work"),
     (deployment.rollback, "Put it to work"),
     (deployment.delete, "Put it to work"),
+    (costs.costs, "Before you start"),
 ):
     app.command(rich_help_panel=panel)(command)
 

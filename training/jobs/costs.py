@@ -21,20 +21,21 @@ class Estimate:
 
 
 @cache
-def _prices() -> dict[str, Any]:
+def prices() -> dict[str, Any]:
+    """USD in us-east-1, on demand."""
     return tomllib.loads(PRICES.read_text())
 
 
 def hourly_usd(instance_type: str) -> float | None:
     """USD an hour on demand in us-east-1; None where it is not listed."""
-    hourly: dict[str, float] = _prices()["hourly"]
+    hourly: dict[str, float] = prices()["hourly"]
     return hourly.get(instance_type)
 
 
 def estimate(instance_type: str, instances: int, hours: float, *, spot: bool = False) -> Estimate:
     """The cost of computing that long."""
     price = hourly_usd(instance_type)
-    share = _prices()["spot_share"] if spot else 1.0
-    rate = "unknown" if price is None else f"{price:g} USD/h in us-east-1, {_prices()['as_of']}"
+    share = prices()["spot_share"] if spot else 1.0
+    rate = "unknown" if price is None else f"{price:g} USD/h in us-east-1, {prices()['as_of']}"
     reckoning = f"{instances} x {instance_type} x {hours:g} h, {rate}{f', spot at about {share:.0%}' if spot else ''}"
     return Estimate(None if price is None else instances * hours * price * share, reckoning)

@@ -1,0 +1,56 @@
+"""Costs by hand for a load that is easy to reckon, and the page that tells them."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from training.jobs import check_costs
+from training.jobs import settings as settings_file
+from training.jobs.app import app
+from training.jobs.check_costs import Load, quantities
+from training.jobs.costs import prices
+
+PAGE = Path(__file__).parents[2] / "docs" / "costs.md"
+LOAD = Load(100_000, 0.5, 0.01, "ml.c6i.large", 2)
+
+
+def test_requests_cost_what_they_do_by_hand() -> None:
+    usd = check_costs.request_usd(LOAD)
+    assert usd["DynamoDB"] == pytest.approx((11.5 * 0.625 + 2 * 0.125) / 1000)
+    assert usd["S3"] == pytest.approx(2 * 0.005 + 4 * 0.0004)
+    assert usd["SQS"] == pytest.approx(6 * 0.40 / 1000)
+    assert usd["SNS"] == pytest.approx(0.5 * 0.50 / 1000 + 0.01 * 0.02)
+    assert usd["Lambda"] == pytest.approx(1000 * (2 * 0.15 * 1.66667e-5 + 1e-4 * 1.66667e-5) + 0.0004)
+
+
+def test_the_endpoint_is_paid_by_the_hour_whatever_it_does() -> None:
+    quiet = Load(1, 0.5, 0.01, "ml.c6i.large", 2)
+    assert check_costs.month_usd(LOAD)["Endpoint"] == check_costs.month_usd(quiet)["Endpoint"] == 2 * 0.102 * 720
+
+
+def test_instances_are_enough_for_the_peak() -> None:
+    assert check_costs.instances_for("ml.c6i.large", 100_000, peak=5) == 1
+    scaled_at = settings_file.load().deploy.calls_per_minute / 60
+    assert check_costs.pictures_per_second("ml.c6i.xlarge") == pytest.approx(scaled_at, rel=0.1)
+    assert check_costs.instances_for("ml.c6i.large", 5_000_000, peak=5) > 5
+
+
+def test_the_page_has_the_very_tables_that_the_command_prints() -> None:
+    printed = CliRunner().invoke(app, ["costs"])
+    assert printed.exit_code == 0, printed.output
+    assert printed.stdout.strip() in PAGE.read_text()
+
+
+def test_the_words_of_the_page_say_what_the_tables_say() -> None:
+    load = Load(100_000, 0.5, 0.01, "ml.c6i.xlarge", 2)
+    page, price = PAGE.read_text(), prices()["service"]["lambda_gb_second"]
+    a_tenth_of_a_second = 1000 * quantities()["bin"]["invocations"] * quantities()["lambda"]["memory_gb"] * 0.1 * price
+    assert f"by\n  {a_tenth_of_a_second:.4f} USD" in page
+    even = check_costs.month_usd(load)["Endpoint"] / sum(check_costs.request_usd(load).values()) / 1000
+    assert f"below {even:.0f} million checks" in page
+
+
+def test_an_unknown_instance_is_named() -> None:
+    result = CliRunner().invoke(app, ["costs", "--instance-type", "ml.z9.huge"])
+    assert "ml.z9.huge" in str(result.exception)

@@ -1,0 +1,141 @@
+"""What checks cost in AWS, by the prices of prices.toml and the quantities of quantities.toml, without free tiers."""
+
+import math
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .costs import hourly_usd, prices
+
+QUANTITIES = Path(__file__).with_name("quantities.toml")
+DAY_S = 86_400
+DAYS_A_MONTH = 30
+MATCHES_KEPT_DAYS = 90
+LONG_POLL_S = 20
+ALARMS = 7
+PEAK = 5
+
+
+@dataclass(frozen=True)
+class Load:
+    """`checks` a day, the share of them that are `mismatches` and the share that is `emailed`, on so many instances of
+    a type."""
+
+    checks: int
+    mismatches: float
+    emailed: float
+    instance_type: str
+    instances: int
+
+
+@cache
+def quantities() -> dict[str, Any]:
+    """What one bin takes."""
+    return tomllib.loads(QUANTITIES.read_text())
+
+
+def request_usd(load: Load) -> dict[str, float]:
+    """USD for each service of 1,000 checks of such a load, the endpoint left out."""
+    bin, mismatch, sizes, function = (quantities()[table] for table in ("bin", "mismatch", "sizes", "lambda"))
+    price = prices()["service"]
+    writes = bin["dynamodb_writes"] + 2 * bin["dynamodb_transacted_writes"] + bin["dynamodb_index_writes"]
+    writes += load.mismatches * (mismatch["dynamodb_writes"] + mismatch["dynamodb_index_writes"])
+    gb_seconds = bin["invocations"] * function["memory_gb"] * function["upload_ms"] / 1e3
+    gb_seconds += function["reporter_gb"] * function["reporter_us"] / 1e6
+    return {
+        "Lambda": 1e3 * (gb_seconds * price["lambda_gb_second"] + bin["invocations"] * price["lambda_million"] / 1e6),
+        "DynamoDB": (
+            writes * sizes["item_kb"] * price["dynamodb_write_million"]
+            + bin["dynamodb_reads"] * price["dynamodb_read_million"]
+        )
+        / 1e3,
+        "S3": bin["s3_put"] * price["s3_put_thousand"] + bin["s3_get"] * price["s3_get_thousand"],
+        "SQS": bin["s3_put"] * quantities()["sqs"]["requests"] * price["sqs_million"] / 1e3,
+        "SNS": load.mismatches * mismatch["sns_publish"] * price["sns_million"] / 1e3
+        + load.emailed * price["sns_email_thousand"],
+        "CloudWatch logs": sizes["log_kb"] * price["logs_gb"] / 1e3,
+    }
+
+
+def month_usd(load: Load) -> dict[str, float]:
+    """USD a month for each service, once matches have been kept for as long as they are. Raises KeyError for an
+    instance whose price is not known."""
+    price, sizes, tracing = prices()["service"], quantities()["sizes"], quantities()["tracing"]
+    month = {name: usd * load.checks * DAYS_A_MONTH / 1e3 for name, usd in request_usd(load).items()}
+    invocations = load.checks * quantities()["bin"]["invocations"]
+    always = min(invocations, tracing["each_second"] * DAY_S)
+    traces = always + tracing["share"] * (invocations - always)
+    month["X-Ray"] = DAYS_A_MONTH * traces * price["xray_million"] / 1e6
+    kept_gb = load.checks * MATCHES_KEPT_DAYS * sizes["table_kb"] / 1e6
+    month["DynamoDB storage"] = kept_gb * (price["dynamodb_gb_month"] + price["dynamodb_recovery_gb_month"])
+    month["S3 storage"] = load.checks * DAYS_A_MONTH * sizes["picture_kb"] / 1e6 * price["s3_gb_month"]
+    polls = quantities()["sqs"]["pollers"] * DAYS_A_MONTH * DAY_S / LONG_POLL_S
+    month["SQS"] += polls * price["sqs_million"] / 1e6
+    month["CloudWatch metrics and alarms"] = (
+        quantities()["fixed"]["metrics"] * price["metric_month"] + ALARMS * price["alarm_month"]
+    )
+    hourly = hourly_usd(load.instance_type)
+    if hourly is None:
+        raise KeyError(load.instance_type)
+    month["Endpoint"] = load.instances * hourly * 24 * DAYS_A_MONTH
+    return month
+
+
+def pictures_per_second(instance_type: str) -> float:
+    """What one instance counts at the peak that it is chosen for."""
+    endpoint = quantities()["endpoint"]
+    cores = prices()["virtual_cpus"][instance_type] / 2
+    return float(cores * endpoint["busy"] * 1e3 / endpoint["picture_ms"])
+
+
+def endpoint_usd(instance_type: str) -> float:
+    """USD for 1,000 checks of an instance that is kept that busy. Raises KeyError where its price is not known."""
+    hourly = hourly_usd(instance_type)
+    if hourly is None:
+        raise KeyError(instance_type)
+    return hourly / (pictures_per_second(instance_type) * 3600) * 1e3
+
+
+def instances_for(instance_type: str, checks: int, peak: float) -> int:
+    """How many instances such a day needs, whose busiest second has `peak` times the mean of calls."""
+    return math.ceil(checks / DAY_S * peak / pictures_per_second(instance_type))
+
+
+def told(load: Load) -> str:
+    """The costs as tables in Markdown."""
+    requests, month = request_usd(load), month_usd(load)
+    each = sum(month.values()) / (load.checks * DAYS_A_MONTH) * 1e3
+    needed = instances_for(load.instance_type, load.checks, PEAK)
+    return "\n".join(
+        (
+            *_table("of 1,000 checks", "USD"),
+            *(f"| {name} | {usd:.4f} |" for name, usd in requests.items()),
+            f"| **together, without the endpoint** | **{sum(requests.values()):.4f}** |",
+            "",
+            *_table("endpoint on", "USD an hour", "pictures a second", "USD for 1,000 checks, kept that busy"),
+            *(
+                f"| {name} | {hourly_usd(name):.3f} | {pictures_per_second(name):.0f} | {endpoint_usd(name):.4f} |"
+                for name in prices()["virtual_cpus"]
+            ),
+            "",
+            *_table(f"{load.checks:,} checks a day, {load.instances} x {load.instance_type}", "USD a month"),
+            *(f"| {name} | {usd:.2f} |" for name, usd in sorted(month.items(), key=lambda one: -one[1])),
+            f"| **together** | **{sum(month.values()):.2f}** |",
+            f"| of 1,000 checks | {each:.3f} |",
+            f"| instances that a peak of {PEAK} times the mean needs | {needed} |",
+            "",
+            *_table("an hour of training on", "SageMaker", "on spot", "EC2", "on spot", "20 hours of tuning, spot"),
+            *(_training_row(name) for name in prices()["ec2_hourly"]),
+        )
+    )
+
+
+def _table(*headings: str) -> list[str]:
+    return [f"| {' | '.join(headings)} |", f"| --- |{' ---: |' * (len(headings) - 1)}"]
+
+
+def _training_row(name: str) -> str:
+    job, machine, spot = prices()["hourly"][f"ml.{name}"], prices()["ec2_hourly"][name], prices()["spot_share"]
+    return f"| {name} | {job:.3f} | {job * spot:.3f} | {machine:.3f} | {machine * spot:.3f} | {20 * job * spot:.2f} |"

@@ -1,0 +1,25 @@
+"""`costs`: what checks cost, before anything is deployed."""
+
+from typing import Annotated
+
+import typer
+
+from ..check_costs import Load, told
+from ..costs import prices
+from ..errors import JobError
+
+
+def costs(
+    checks: Annotated[int, typer.Option(min=1, help="A day.")] = 100_000,
+    mismatches: Annotated[float, typer.Option(min=0, max=1, help="Share of checks that alert.")] = 0.5,
+    emailed: Annotated[float, typer.Option(min=0, max=1, help="Share of checks that reach an email address.")] = 0.01,
+    instance_type: Annotated[str, typer.Option(help="Of the endpoint.")] = "ml.c6i.xlarge",
+    instances: Annotated[int, typer.Option(min=1, help="Of the endpoint.")] = 2,
+) -> None:
+    """Tell what checks cost in AWS, by the prices in prices.toml and the quantities in quantities.toml.
+
+    [dim]$[/] python -m training.jobs costs --checks 20000 --instances 1
+    """
+    if instance_type not in prices()["hourly"]:
+        raise JobError(f"the price of {instance_type} is not known: add it to training/jobs/prices.toml")
+    print(told(Load(checks, mismatches, emailed, instance_type, instances)))
