@@ -10,10 +10,10 @@ TRAIN := .venv-train/bin/python -m training
 RUN := $(UV) run --quiet --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-docker test-training lint format train
+.PHONY: help setup demo test test-docker test-containers test-training lint format train
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(UV) ## Install what running it takes (light: no torch)
 	$(UV) sync --quiet --inexact
@@ -32,6 +32,9 @@ test: lint ## Lint and test everything
 
 test-docker: $(UV) ## sam local invoke in a container; installs nothing and says what is missing
 	$(RUN) pytest -rs tests/docker
+
+test-containers: $(UV) ## model.tar.gz under Ray Serve itself, as AWS's container runs it; real bins with BINS=<folder>; minutes
+	BINCHECK_CONTAINERS=1 BINCHECK_BINS="$(BINS)" $(RUN) pytest -rs tests/contracts
 
 test-training: export UV_PROJECT_ENVIRONMENT := .venv-train
 test-training: $(UV) ## Test training too; 4.6 GB of packages
