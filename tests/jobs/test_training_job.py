@@ -1,6 +1,8 @@
 """What a training job asks of SageMaker."""
 
 import re
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,3 +85,22 @@ def test_contradictions_are_named(settings_with: Any, account: Any, toml: str, m
         training_job.trainer(Account(settings.aws, account.boto), settings.train, str(source)).train(
             training_job.channels(settings.train)
         )
+
+
+def test_profile_is_asked_for_and_brought_back(jobs: Any, account: Account, tmp_path: Path) -> None:
+    request = requests_of(jobs("profile", "--dry-run"))["CreateTrainingJob"]
+    assert request["HyperParameters"]["profile"] == "true"
+    told = {"TrainingJobName": "p", "OutputDataConfig": {"S3OutputPath": "s3://our-bucket/bincheck/train"}}
+    for name in ("best.pt", "profile/summary.html"):
+        (path := tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("twelve steps")
+        with tarfile.open(tmp_path / "output.tar.gz", "w:gz") as tar:
+            tar.add(tmp_path / "data", ".")
+        account.client("s3").upload_file(
+            str(tmp_path / "output.tar.gz"), "our-bucket", "bincheck/train/p/output/output.tar.gz"
+        )
+        if name == "best.pt":
+            with pytest.raises(JobError, match="p left no profile"):
+                training_job.fetch_profile(account, told, tmp_path / "out")
+    assert training_job.fetch_profile(account, told, tmp_path / "out").read_text() == "twelve steps"
+    assert not (tmp_path / "out" / "best.pt").exists()

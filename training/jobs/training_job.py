@@ -1,5 +1,11 @@
 """`train` as a SageMaker training job: on a GPU or many, on spot capacity, resumed where it was killed."""
 
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryFile
+from typing import Any
+
 from sagemaker.core.training.configs import (
     CheckpointConfig,
     Compute,
@@ -84,3 +90,26 @@ def channels(settings: Train) -> list[InputData]:
         raise JobError("train.data is missing: name the s3:// of a set that `prepare` made")
     named = {"data": settings.data, "extra": settings.extra}
     return [InputData(channel_name=name, data_source=uri) for name, uri in named.items() if uri]
+
+
+def profiled(settings: Train) -> Train:
+    """The same job, which traces a few steps and stops."""
+    return settings.model_copy(update={"options": settings.options | {"profile": True}})
+
+
+def fetch_profile(account: Account, told: Mapping[str, Any], out: Path) -> Path:
+    """Bring the profile of a job, by its description, to a folder; returns its summary.
+
+    Raises JobError when the job left none.
+    """
+    name, place = told["TrainingJobName"], told["OutputDataConfig"]["S3OutputPath"]
+    bucket, _, prefix = f"{place}/{name}/output/output.tar.gz".removeprefix("s3://").partition("/")
+    with TemporaryFile() as archive:
+        account.client("s3").download_fileobj(bucket, prefix, archive)
+        archive.seek(0)
+        with tarfile.open(fileobj=archive) as tar:
+            tar.extractall(out, [one for one in tar if "profile" in PurePosixPath(one.name).parts], filter="data")
+    summary = out / "profile" / "summary.html"
+    if not summary.is_file():
+        raise JobError(f"{name} left no profile: more steps are needed, so raise epochs in [train.options]")
+    return summary
