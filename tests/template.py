@@ -27,8 +27,8 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 @cache
-def template() -> dict[str, Any]:
-    return yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)
+def template(name: str = "template.yaml") -> dict[str, Any]:
+    return yaml.load((ROOT / name).read_text(), Loader=_Loader)
 
 
 def resource(name: str) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""deploy/permissions.yaml: enough for what the commands and the template do, and no more."""
+
+import json
+
+import pytest
+
+from tests.template import template
+
+PERMISSIONS = template("deploy/permissions.yaml")["Resources"]
+NOTHING_SMALLER = {
+    "application-autoscaling:DescribeScalableTargets",
+    "cloudformation:ValidateTemplate",
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "lambda:CreateEventSourceMapping",
+    "lambda:DeleteEventSourceMapping",
+    "lambda:UpdateEventSourceMapping",
+    "sagemaker:ListEndpointConfigs",
+    "sagemaker:ListEndpoints",
+    "sagemaker:ListModelPackageGroups",
+    "sagemaker:ListModels",
+}
+"""Actions that the Service Authorization Reference lets a policy name "*" only as the resource of, or that a condition
+narrows instead."""
+MAKES = {
+    "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm",
+    "AWS::DynamoDB::Table": "dynamodb:CreateTable",
+    "AWS::Events::Rule": "events:PutRule",
+    "AWS::IAM::Role": "iam:CreateRole",
+    "AWS::Logs::LogGroup": "logs:CreateLogGroup",
+    "AWS::S3::Bucket": "s3:CreateBucket",
+    "AWS::S3::BucketPolicy": "s3:PutBucketPolicy",
+    "AWS::SNS::Subscription": "sns:Subscribe",
+    "AWS::SNS::Topic": "sns:CreateTopic",
+    "AWS::SQS::Queue": "sqs:CreateQueue",
+    "AWS::SQS::QueuePolicy": "sqs:SetQueueAttributes",
+    "AWS::Serverless::Function": "lambda:CreateFunction",
+}
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def policies(name):
+    properties = PERMISSIONS[name]["Properties"]
+    return [one["PolicyDocument"] for one in properties.get("Policies", [properties])]
+
+
+def statements(name):
+    return [statement for policy in policies(name) for statement in policy["Statement"]]
+
+
+def actions(name):
+    return {action for statement in statements(name) for action in listed(statement["Action"])}
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_everything_is_named(name):
+    for statement in statements(name):
+        assert statement["Effect"] == "Allow"
+        assert "*" not in "".join(listed(statement["Action"])), statement["Sid"]
+        if "*" in listed(statement["Resource"]):
+            assert set(listed(statement["Action"])) <= NOTHING_SMALLER, statement["Sid"]
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_a_role_is_passed_to_the_services_that_need_it_only(name):
+    for statement in statements(name):
+        if "iam:PassRole" in listed(statement["Action"]):
+            assert statement["Action"] == "iam:PassRole"
+            assert statement["Condition"]["StringEquals"]["iam:PassedToService"]
+            assert "*" not in listed(statement["Resource"])
+
+
+@pytest.mark.parametrize(
+    ("role", "service"),
+    [("ExecutionRole", "sagemaker.amazonaws.com"), ("DeploymentRole", "cloudformation.amazonaws.com")],
+)
+def test_a_role_trusts_one_service_on_behalf_of_this_account(role, service):
+    (trust,) = PERMISSIONS[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": service}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_whoever_deploys_can_make_each_resource_of_the_template_and_hand_its_role_on():
+    types = {resource["Type"] for resource in template()["Resources"].values()}
+    assert {MAKES[type] for type in types} <= actions("DeploymentRole")
+    assert {"lambda:CreateEventSourceMapping", "lambda:CreateFunctionUrlConfig", "iam:PassRole"} <= actions(
+        "DeploymentRole"
+    )
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_policies_are_no_larger_than_iam_takes(name):
+    longest = 6_144 if PERMISSIONS[name]["Type"] == "AWS::IAM::ManagedPolicy" else 10_240
+    filled = {
+        "${AWS::Partition}": "aws",
+        "${AWS::Region}": "ap-northeast-3",
+        "${AWS::AccountId}": "111122223333",
+        "${Stack}": "bincheck",
+        "${Name}": "sagemaker-ap-northeast-3-111122223333",
+    }
+    size = 0
+    for policy in policies(name):
+        text = json.dumps(policy, separators=(",", ":"))
+        for placeholder, value in filled.items():
+            text = text.replace(placeholder, value)
+        size += len(text)
+    assert size < longest
