@@ -30,6 +30,7 @@ for command, panel in (
     (training.profile, "Make a model"),
     (tuning.tune, "Make a model"),
     (tuning.best, "Make a model"),
+    (tuning.explore, "Make a model"),
     (registry.register, "Register a model"),
     (registry.approve, "Register a model"),
     (deployment.package, "Put it to work"),

@@ -66,6 +66,17 @@ class Train(Section):
     options: dict[str, Option]
 
 
+class Explore(Section):
+    """A training job in AutoGluon's container."""
+
+    image: str
+    instance_type: InstanceType
+    volume_gb: Annotated[int, Field(ge=1)]
+    max_hours: Annotated[float, Field(gt=0, le=28 * 24)]
+    trials: Annotated[int, Field(ge=1)]
+    options: dict[str, Option]
+
+
 class Tune(Section):
     """A tuning job, whose trials are jobs as Train says."""
 
@@ -117,6 +128,7 @@ class Settings(Section):
     prepare: Prepare
     train: Train
     tune: Tune
+    explore: Explore
     evaluate: Evaluate
     registry: Registry
     deploy: Deploy

@@ -102,14 +102,22 @@ def fetch_profile(account: Account, told: Mapping[str, Any], out: Path) -> Path:
 
     Raises JobError when the job left none.
     """
-    name, place = told["TrainingJobName"], told["OutputDataConfig"]["S3OutputPath"]
-    bucket, _, prefix = f"{place}/{name}/output/output.tar.gz".removeprefix("s3://").partition("/")
-    with TemporaryFile() as archive:
-        account.client("s3").download_fileobj(bucket, prefix, archive)
-        archive.seek(0)
-        with tarfile.open(fileobj=archive) as tar:
-            tar.extractall(out, [one for one in tar if "profile" in PurePosixPath(one.name).parts], filter="data")
+    fetch_output(account, told, out, only="profile")
     summary = out / "profile" / "summary.html"
     if not summary.is_file():
-        raise JobError(f"{name} left no profile: more steps are needed, so raise epochs in [train.options]")
+        raise JobError(
+            f"{told['TrainingJobName']} left no profile: more steps are needed, so raise epochs in [train.options]"
+        )
     return summary
+
+
+def fetch_output(account: Account, told: Mapping[str, Any], out: Path, *, only: str = "") -> None:
+    """Bring what a job wrote beside its model, by its description, to a folder; or `only` one file or folder of it."""
+    place = f"{told['OutputDataConfig']['S3OutputPath']}/{told['TrainingJobName']}/output/output.tar.gz"
+    bucket, _, key = place.removeprefix("s3://").partition("/")
+    with TemporaryFile() as archive:
+        account.client("s3").download_fileobj(bucket, key, archive)
+        archive.seek(0)
+        with tarfile.open(fileobj=archive) as tar:
+            wanted = [one for one in tar if not only or only in PurePosixPath(one.name).parts]
+            tar.extractall(out, wanted, filter="data")

@@ -61,3 +61,26 @@ def best(
         told = our.account.client("sagemaker").describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
         out.write_text(settings_file.dump(tuning_job.with_best(our.settings, told)))
         our.console.print(f"Go on with `python -m training.jobs train --settings {out}`.", highlight=False)
+
+
+def explore(
+    settings: SettingsFile = None,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where its figures and page go.")] = Path("runs/explored"),
+    dry_run: Dry = False,
+) -> None:
+    """Search with AutoGluon instead, as a job; brings back its figures in the form of training.evaluate.
+
+    [dim]$[/] python -m training.jobs explore --settings bincheck.toml --out runs/explored
+    """
+    from .. import explore_job, training_job, waiting
+
+    with job(settings, dry=dry_run) as our, staged_source() as source:
+        chosen = our.settings.explore
+        inputs = [one for one in training_job.channels(our.settings.train) if one.channel_name == "data"]
+        trainer = explore_job.trainer(our.account, chosen, str(source))
+        our.costs(estimate(chosen.instance_type, 1, chosen.max_hours))
+        trainer.train(inputs, wait=False, logs=False)
+        name = str(trainer._latest_training_job.training_job_name)
+        told = waiting.wait(our.account, waiting.TRAINING, name, our.console)
+        training_job.fetch_output(our.account, told, out)
+        print(out / "val.html")
