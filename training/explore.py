@@ -28,7 +28,10 @@ from .evaluation_page import write_evaluation_page
 from .records import object_volumes
 from .search_space import SPACE, Choice, Continuous
 
-INSTALL = "uv venv .venv-explore && uv pip install --python .venv-explore autogluon.multimodal==1.5.0 onnxruntime"
+INSTALL = (
+    "uv venv .venv-explore && "
+    "uv pip install --python .venv-explore autogluon.multimodal==1.5.0 onnxruntime 'setuptools<81'"
+)
 NAMES = {
     "backbone": "model.timm_image.checkpoint_name",
     "size": "model.timm_image.image_size",

@@ -1,6 +1,9 @@
-"""Sets of small pictures that are quick to learn: a bin with three objects shows three bright squares."""
+"""Sets of small pictures: learnable ones, in which three objects are three bright squares, and inboxes of noise."""
 
 import csv
+import io
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +33,29 @@ def write_set(folder: Path, bins: int, *, labels: int = 4, side: int = 32, facts
         writer.writeheader()
         writer.writerows(rows)
     return folder
+
+
+def record(count: int, items: Mapping[str, int] | None = None) -> bytes:
+    held = {asin: {"asin": asin, "quantity": quantity} for asin, quantity in (items or {}).items()}
+    return json.dumps({"BIN_FCSKU_DATA": held, "EXPECTED_QUANTITY": count}).encode()
+
+
+def photo(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).resize((40, 30)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def write_bins(root: Path, counts: Mapping[str, int]) -> Path:
+    for folder in ("bin-images", "metadata"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for seed, (bin_id, count) in enumerate(counts.items()):
+        (root / "bin-images" / f"{bin_id}.jpg").write_bytes(photo(seed))
+        (root / "metadata" / f"{bin_id}.json").write_bytes(record(count, {f"B{bin_id}": count} if count else {}))
+    return root
+
+
+def far_apart(bins: int) -> dict[str, int]:
+    """Ids of different blocks, counts 1 to 3."""
+    return {str(1000 + 50 * number): 1 + number % 3 for number in range(bins)}

@@ -1,17 +1,14 @@
 """From a folder or bucket to a training set: what gets in, where it goes, and what is said of the rest."""
 
 import csv
-import io
 import json
 import math
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("scipy", reason="scipy is not installed: uv sync --group train")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: uv sync --group train")
@@ -31,31 +28,7 @@ from training.prepare import parse_options, prepare  # noqa: E402
 from training.records import parse_record  # noqa: E402
 from training.sources import Folder  # noqa: E402
 
-
-def record(count: int, items: Mapping[str, int] | None = None) -> bytes:
-    held = {asin: {"asin": asin, "quantity": quantity} for asin, quantity in (items or {}).items()}
-    return json.dumps({"BIN_FCSKU_DATA": held, "EXPECTED_QUANTITY": count}).encode()
-
-
-def photo(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).resize((40, 30)).save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
-def write_bins(root: Path, counts: Mapping[str, int]) -> Path:
-    for folder in ("bin-images", "metadata"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    for seed, (bin_id, count) in enumerate(counts.items()):
-        (root / "bin-images" / f"{bin_id}.jpg").write_bytes(photo(seed))
-        (root / "metadata" / f"{bin_id}.json").write_bytes(record(count, {f"B{bin_id}": count} if count else {}))
-    return root
-
-
-def far_apart(bins: int) -> dict[str, int]:
-    """Ids of different blocks, counts 1 to 3."""
-    return {str(1000 + 50 * number): 1 + number % 3 for number in range(bins)}
+from .builders import far_apart, photo, record, write_bins  # noqa: E402
 
 
 @pytest.fixture
