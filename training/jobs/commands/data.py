@@ -33,4 +33,5 @@ def prepare(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait
         our.console.print(f"Processing job {name} has started.", highlight=False)
         if not no_wait:
             waiting.wait(our.account, waiting.PROCESSING, name, our.console)
-        print(place)
+        if not our.dry:
+            print(place)
