@@ -83,7 +83,6 @@ def explore(options: argparse.Namespace) -> dict[str, Any]:
         problem_type="multiclass",
         eval_metric="log_loss",
         path=str(options.model),
-        pretrained=options.weights == "imagenet",
         warn_if_exist=False,
     )
     search = {"searcher": "bayes", "scheduler": "ASHA", "num_trials": options.trials} if options.trials > 1 else None
@@ -97,7 +96,7 @@ def explore(options: argparse.Namespace) -> dict[str, Any]:
             "model.timm_image.train_transforms": VARIED,
             "model.timm_image.val_transforms": WHOLE_PICTURE,
             "optim.max_epochs": options.epochs,
-            **_space(searched=search is not None),
+            **_space(options),
         },
         hyperparameter_tune_kwargs=search,
         seed=options.seed,
@@ -125,14 +124,14 @@ def _table(bins: Sequence[LabelledBin]) -> Any:
     )
 
 
-def _space(*, searched: bool) -> dict[str, Any]:
+def _space(options: argparse.Namespace) -> dict[str, Any]:
     """The space in AutoGluon's terms, or without a search the first choices of it."""
-    if not searched:
-        return {
-            name: dimension.values[0]
-            for option, name in NAMES.items()
-            if isinstance(dimension := SPACE[option], Choice)
-        }
+    space = {name: SPACE[option] for option, name in NAMES.items()}
+    if options.weights == "none":
+        backbones = space[NAMES["backbone"]].values[: None if options.trials > 1 else 1]
+        space[NAMES["backbone"]] = Choice(tuple(_random(name, options.out / "random" / name) for name in backbones))
+    if options.trials == 1:
+        return {name: dimension.values[0] for name, dimension in space.items() if isinstance(dimension, Choice)}
     from ray import tune
 
     def drawn(dimension: Continuous | Choice) -> Any:
@@ -141,7 +140,20 @@ def _space(*, searched: bool) -> dict[str, Any]:
         draw = tune.loguniform if dimension.log else tune.uniform
         return draw(dimension.low, dimension.high)
 
-    return {name: drawn(SPACE[option]) for option, name in NAMES.items()}
+    return {name: drawn(dimension) for name, dimension in space.items()}
+
+
+def _random(backbone: str, folder: Path) -> str:
+    """A checkpoint of random weights, for AutoGluon 1.5 downloads those of ImageNet whatever `pretrained` says."""
+    import timm
+    import torch
+
+    network = timm.create_model(backbone, num_classes=0)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(network.state_dict(), folder / "pytorch_model.bin")
+    about = {"architecture": backbone, "num_features": network.num_features, "pretrained_cfg": network.default_cfg}
+    (folder / "config.json").write_text(json.dumps(about, default=str))
+    return str(folder.resolve())
 
 
 def _predictions(shares: Any, bins: Sequence[LabelledBin], model: str) -> list[Prediction]:
