@@ -2,6 +2,7 @@
 
     python -m training.evaluate --data FOLDER --split val --out runs/first/val.json --page runs/first/val.html
     python -m training.evaluate --data ORIGINALS                                     (no index: every pair there)
+    python -m training.evaluate --data FOLDER --split test --answers FOLDER          (answers of a batch transform)
 
 Figures come with 95% bootstrap intervals. Look at test once, when nothing is left to choose.
 """
@@ -51,6 +52,26 @@ def predict_all(predictor: Predictor, bins: Sequence[LabelledBin]) -> list[Predi
             raise ValueError(f"{one.picture}: {error.reason}, or prepare the set again without it") from error
 
     return thread_map(predict, bins, max_workers=os.cpu_count(), desc="served", unit="bin", leave=False)
+
+
+def read_answers(folder: Path, bins: Sequence[LabelledBin]) -> list[Prediction]:
+    """What an endpoint's container answered for each bin in a batch transform: <picture>.out, anywhere in the folder.
+
+    Raises ValueError when an answer is missing or is none.
+    """
+    answers = {path.name: path for path in folder.rglob("*.out")}
+    return [_read_answer(answers.get(f"{one.picture.name}.out"), folder, one) for one in bins]
+
+
+def _read_answer(path: Path | None, folder: Path, one: LabelledBin) -> Prediction:
+    if path is None:
+        raise ValueError(f"{folder} has no {one.picture.name}.out: transform all pictures of the split")
+    try:
+        answer = json.loads(path.read_text())
+        shares = {name: tuple(answer[name]) for name in ("labels", "probabilities", "prior")}
+        return Prediction(**answer | shares)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no answer of the counter ({error!r})") from error
 
 
 def shifted_to_own_mix(predictions: Sequence[Prediction], counts: npt.NDArray[np.int64]) -> list[Prediction]:
@@ -174,8 +195,8 @@ def _range(interval: Sequence[float]) -> str:
     return f"{_shown(low)} to {_shown(high)}"
 
 
-def main() -> None:
-    """Command line: see the module's docstring."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: see the module's docstring; `arguments` instead of the process's own."""
     parser = argparse.ArgumentParser(description="Measure the artifact as it is served.")
     parser.add_argument("--data", type=Path, required=True, help="folder with bin pictures")
     parser.add_argument(
@@ -183,7 +204,9 @@ def main() -> None:
         default=WHOLE,
         help=f"of its index.csv ({', '.join(SPLITS)}); {WHOLE!r} takes every pair, labelled by metadata",
     )
-    parser.add_argument("--artifact", type=Path, default=ARTIFACT)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--artifact", type=Path, default=ARTIFACT)
+    source.add_argument("--answers", type=Path, help="folder with what a batch transform answered, instead of asking")
     parser.add_argument("--limit", type=int, help="only the first so many bins: a quick try")
     parser.add_argument(
         "--own-mix",
@@ -195,11 +218,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the figures here, as JSON")
     parser.add_argument("--page", type=Path, help="also write plots and the worst bins here, as HTML")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
         bins = read_bins(options.data, options.split)[: options.limit]
         by = {column: read_column(options.table or options.data / "index.csv", column, bins) for column in options.by}
-        predictions = predict_all(Predictor(options.artifact), bins)
+        if options.answers:
+            predictions = read_answers(options.answers, bins)
+        else:
+            predictions = predict_all(Predictor(options.artifact), bins)
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
     if options.own_mix:

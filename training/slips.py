@@ -1,5 +1,6 @@
 """Wrong records as people make them: a true record that lacks objects, or claims some that are not there."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +24,6 @@ def mean_volume_in3(
         elif claimed and rng.random() < SAME_SHARE:
             claimed.append(claimed[rng.integers(len(claimed))])
         else:
-            claimed.append(catalogue[rng.integers(len(catalogue))])
-    mean = float(np.mean(claimed)) if claimed else float("nan")
+            claimed.append(catalogue[rng.integers(len(catalogue))] if catalogue else math.nan)
+    mean = float(np.mean(claimed)) if claimed else math.nan
     return mean if np.isfinite(mean) else None

@@ -88,7 +88,7 @@ def archive_in(bucket: str = "our-bucket") -> str:
 
 
 def test_endpoint_serves_an_artifact_watched_and_scaled(jobs: Any, sagemaker: Any, account: Any) -> None:
-    done = jobs("deploy", "--artifact", str(ARTIFACT))
+    done = jobs("deploy", "--model", str(ARTIFACT))
     assert done.exit_code == 0, done.output
     told = sagemaker.describe_endpoint(EndpointName=ENDPOINT)
     (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=told["EndpointConfigName"])["ProductionVariants"]
@@ -125,7 +125,7 @@ def test_endpoint_is_the_one_that_the_application_asks() -> None:
 
 
 def test_gpu_gets_its_container_and_host_and_captured_pictures_stay_binary(jobs: Any) -> None:
-    requests = requests_of(jobs("deploy", "--archive", archive_in(), "--dry-run", toml=SETTINGS + OTHERS))
+    requests = requests_of(jobs("deploy", "--model", archive_in(), "--dry-run", toml=SETTINGS + OTHERS))
     assert "-cuda-" in requests["CreateModel"]["PrimaryContainer"]["Image"]
     config = requests["CreateEndpointConfig"]
     assert config["ProductionVariants"][0]["InferenceAmiVersion"].startswith("al2-ami-sagemaker-inference-gpu")
@@ -153,11 +153,11 @@ def test_gpu_gets_its_container_and_host_and_captured_pictures_stay_binary(jobs:
 def test_update_is_blue_green_and_alarms_take_it_back(
     jobs: Any, sagemaker: Any, updates: list[Any], seconds: None, update: str, policy: dict[str, Any]
 ) -> None:
-    assert jobs("deploy", "--archive", archive_in()).exit_code == 0
+    assert jobs("deploy", "--model", archive_in()).exit_code == 0
     first = sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointConfigName"]
     assert not updates
     toml = f'{SETTINGS}\n[deploy]\nupdate = "{update}"'
-    assert jobs("deploy", "--archive", archive_in(), toml=toml).exit_code == 0
+    assert jobs("deploy", "--model", archive_in(), toml=toml).exit_code == 0
     (asked,) = updates
     assert asked["EndpointConfigName"] != first
     assert asked["DeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"] == policy
@@ -168,7 +168,7 @@ def test_update_is_blue_green_and_alarms_take_it_back(
 
 def test_rolling_update_replaces_a_share_of_the_instances(jobs: Any, updates: list[Any], seconds: None) -> None:
     for _ in range(2):
-        assert jobs("deploy", "--archive", archive_in(), toml=SETTINGS + OTHERS).exit_code == 0
+        assert jobs("deploy", "--model", archive_in(), toml=SETTINGS + OTHERS).exit_code == 0
     rolling = updates[0]["DeploymentConfig"]["RollingUpdatePolicy"]
     assert rolling["MaximumBatchSize"] == {"Type": "CAPACITY_PERCENT", "Value": 25}
 
@@ -182,8 +182,8 @@ def test_other_instance_type_is_updated_unscaled_and_scaled_again(
     during = []
     stop = scaling.stop
     monkeypatch.setattr(scaling, "stop", lambda *given: during.append(stop(*given)))
-    jobs("deploy", "--archive", archive_in())
-    jobs("deploy", "--archive", archive_in(), toml=f'{SETTINGS}\n[deploy]\ninstance_type = "ml.c6i.2xlarge"')
+    jobs("deploy", "--model", archive_in())
+    jobs("deploy", "--model", archive_in(), toml=f'{SETTINGS}\n[deploy]\ninstance_type = "ml.c6i.2xlarge"')
     assert during == [True]
     assert (
         len(
@@ -198,7 +198,7 @@ def test_other_instance_type_is_updated_unscaled_and_scaled_again(
 def test_update_that_was_rolled_back_fails_with_the_log_and_names_what_is_left(
     jobs: Any, sagemaker: Any, account: Any, updates: list[Any], seconds: None
 ) -> None:
-    jobs("deploy", "--archive", archive_in())
+    jobs("deploy", "--model", archive_in())
     first = sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointConfigName"]
     logs, group = account.client("logs"), f"/aws/sagemaker/Endpoints/{ENDPOINT}"
     logs.create_log_group(logGroupName=group)
@@ -206,7 +206,7 @@ def test_update_that_was_rolled_back_fails_with_the_log_and_names_what_is_left(
     events = [{"timestamp": round(time.time() * 1000), "message": "ModuleNotFoundError: onnxruntime"}]
     logs.put_log_events(logGroupName=group, logStreamName="AllTraffic/i-1", logEvents=events)
     updates.append("refused")
-    done = jobs("deploy", "--archive", archive_in())
+    done = jobs("deploy", "--model", archive_in())
     assert done.exit_code != 0
     assert isinstance(done.exception, JobFailed)
     message = str(done.exception)
@@ -221,12 +221,12 @@ def test_update_that_was_rolled_back_fails_with_the_log_and_names_what_is_left(
 def test_rollback_goes_to_what_the_present_configuration_follows_whatever_failed_since(
     jobs: Any, sagemaker: Any, updates: list[Any], seconds: None
 ) -> None:
-    jobs("deploy", "--archive", archive_in())
+    jobs("deploy", "--model", archive_in())
     first = sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointConfigName"]
     updates.append("refused")
-    jobs("deploy", "--archive", archive_in())
+    jobs("deploy", "--model", archive_in())
     updates.clear()
-    jobs("deploy", "--archive", archive_in())
+    jobs("deploy", "--model", archive_in())
     back = jobs("rollback")
     assert back.exit_code == 0, back.output
     assert back.stdout.strip() == first
@@ -237,8 +237,8 @@ def test_rollback_goes_to_what_the_present_configuration_follows_whatever_failed
 def test_delete_leaves_nothing_of_the_endpoint_but_what_others_made(
     jobs: Any, sagemaker: Any, account: Any, updates: list[Any], seconds: None
 ) -> None:
-    jobs("deploy", "--archive", archive_in())
-    jobs("deploy", "--archive", archive_in())
+    jobs("deploy", "--model", archive_in())
+    jobs("deploy", "--model", archive_in())
     sagemaker.create_model(ModelName=f"{ENDPOINT}-second", ExecutionRoleArn=ROLE)
     assert jobs("delete").exit_code != 0  # asked, and no answer
     assert sagemaker.list_endpoints()["Endpoints"]
@@ -257,11 +257,15 @@ def test_delete_leaves_nothing_of_the_endpoint_but_what_others_made(
 @pytest.mark.parametrize(
     ("arguments", "toml", "message"),
     [
-        (["--archive", "model.tar.gz"], "", "no s3:// of a model.tar.gz"),
-        (["--archive", archive_in(), "--artifact", "model/artifact"], "", "exclude each other"),
-        (["--artifact", "tests"], "", "has no counter.onnx"),
+        (["--model", "s3://our-bucket/models"], "", "no s3:// of a model.tar.gz"),
+        (
+            ["--model", archive_in(), "--package", "arn:aws:sagemaker:eu-west-1:123456789012:model-package/p/1"],
+            "",
+            "exclude each other",
+        ),
+        (["--model", "tests"], "", "has no counter.onnx"),
         ([], "", "no Approved model package"),
-        (["--archive", archive_in()], "[aws]\nbucket = 'our-bucket'", "aws.role is missing"),
+        (["--model", archive_in()], "[aws]\nbucket = 'our-bucket'", "aws.role is missing"),
     ],
 )
 def test_what_cannot_be_deployed_is_named_before_anything_is_made(
@@ -287,7 +291,7 @@ def test_quota_that_is_too_small_names_the_model_that_was_made(
             self.events.register("before-call.sagemaker.CreateEndpoint", refuse)
 
     monkeypatch.setattr(job_module.boto3, "Session", Session)
-    message = str(jobs("deploy", "--archive", archive_in()).exception)
+    message = str(jobs("deploy", "--model", archive_in()).exception)
     assert "quota 'ml.c6i.xlarge for endpoint usage' is too small" in message
     (model,) = sagemaker.list_models()["Models"]
     assert f"aws sagemaker delete-model --model-name {model['ModelName']}" in message
@@ -303,7 +307,7 @@ def test_missing_credentials_end_in_one_message(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     settings = tmp_path / "ours.toml"
     settings.write_text(SETTINGS)
-    arguments = ["jobs", "deploy", "--archive", archive_in(), "--settings", str(settings)]
+    arguments = ["jobs", "deploy", "--model", archive_in(), "--settings", str(settings)]
     monkeypatch.setattr("sys.argv", arguments)
     with pytest.raises(SystemExit) as ended:
         main()

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +13,13 @@ import pytest
 for package in ("jinja2", "matplotlib", "onnx", "sklearn"):
     pytest.importorskip(package, reason=f"{package} is not installed: uv sync --group train")
 
-from tests.training.builders import write_set  # noqa: E402
+from model.predictor import Predictor  # noqa: E402
+from tests.training.builders import far_apart, write_bins, write_set  # noqa: E402
 from tests.training.square_counter import write_square_counter  # noqa: E402
 from training import evaluate as evaluation  # noqa: E402
 from training.data import read_bins  # noqa: E402
+from training.jobs.container import evaluate as judging  # noqa: E402
+from training.prepare import parse_options, prepare  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +87,27 @@ def test_site_that_knows_its_mix_of_counts_gets_better_probabilities(
     assert losses[1] < 0.7 * losses[0]
 
 
+def test_answers_of_a_batch_transform_are_judged_as_if_asked(
+    data: Path, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bins = read_bins(data, "val")
+    for one, answer in zip(bins, evaluation.predict_all(Predictor(artifact), bins), strict=True):
+        place = tmp_path / "val" / one.picture.parent.name / f"{one.picture.name}.out"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps(asdict(answer)))
+    reports = []
+    for source in (("--artifact", artifact), ("--answers", tmp_path)):
+        run(monkeypatch, "--data", data, "--split", "val", *source, "--json")
+        reports.append(json.loads(capsys.readouterr().out))
+    assert reports[0] == reports[1]
+    place.write_text('{"reason": "the counter failed on this picture"}')
+    with pytest.raises(SystemExit, match="is no answer of the counter"):
+        run(monkeypatch, "--data", data, "--split", "val", "--answers", tmp_path)
+    place.unlink()
+    with pytest.raises(SystemExit, match=rf"has no {one.picture.name}\.out: transform all pictures"):
+        run(monkeypatch, "--data", data, "--split", "val", "--answers", tmp_path)
+
+
 def test_tables_are_printed_without_json(
     data: Path, artifact: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,3 +143,25 @@ def test_picture_that_cannot_be_counted_is_named(
     broken.write_bytes(b"")
     with pytest.raises(SystemExit, match=rf"{broken.name}: the image is empty"):
         run(monkeypatch, "--data", few, "--split", "val", "--artifact", artifact)
+
+
+def test_judging_job_joins_answers_with_labels(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, job = tmp_path / "set", tmp_path / "job"
+    write_bins(tmp_path / "source", far_apart(40))
+    prepare(parse_options(["--source", str(tmp_path / "source"), "--out", str(data)]))
+    bins = read_bins(data, "test")
+    for one, answer in zip(bins, evaluation.predict_all(Predictor(artifact), bins), strict=True):
+        place = job / "input" / "answers" / one.picture.parent.name / f"{one.picture.name}.out"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps(asdict(answer)))
+    (job / "input" / "index").mkdir()
+    (job / "input" / "index" / "index.csv").symlink_to(data / "index.csv")
+    (job / "input" / "metadata").symlink_to(data / "metadata")
+    (job / "input" / "pictures").symlink_to(data / "test")
+    monkeypatch.setattr(judging, "FOLDER", job)
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--split", "test"])
+    judging.main()
+    report = json.loads((job / "output" / "evaluation.json").read_text())
+    assert report["bins"] == len(bins)
+    assert report["split"] == "test"
+    assert "data:image/jpeg" in (job / "output" / "evaluation.html").read_text()

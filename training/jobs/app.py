@@ -6,7 +6,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from .commands import costs, data, deployment, registry, training, tuning
+from .commands import costs, data, deployment, evaluation, registry, training, tuning
 from .errors import JobError, explained
 
 FAILED = 1
@@ -31,8 +31,9 @@ for command, panel in (
     (tuning.tune, "Make a model"),
     (tuning.best, "Make a model"),
     (tuning.explore, "Make a model"),
-    (registry.register, "Register a model"),
-    (registry.approve, "Register a model"),
+    (evaluation.evaluate, "Judge and register a model"),
+    (registry.register, "Judge and register a model"),
+    (registry.approve, "Judge and register a model"),
     (deployment.package, "Put it to work"),
     (deployment.deploy, "Put it to work"),
     (deployment.rollback, "Put it to work"),

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from . import alarms, objects, scaling
@@ -15,7 +16,7 @@ from .account import PROJECT_TAG, Account
 from .errors import JobError, JobFailed, left_behind
 from .images import on_gpu, serving_image
 from .job import Job
-from .serving import ARCHIVE
+from .serving import ARCHIVE, archive_of
 from .settings import Deploy
 from .waiting import POLL_S, last_lines
 
@@ -28,19 +29,28 @@ LONGEST_UPDATE_S = 4 * 3600
 MINUTE_S = 60
 LOG_GROUP = "/aws/sagemaker/Endpoints/"
 SETTLING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+TAGS = [{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()]
 Container = dict[str, Any]
 
 
-def upload(account: Account, archive: bytes) -> str:
-    """Put a model.tar.gz into the bucket; returns its s3:// URI."""
-    return objects.put(account, archive, "models", f"{datetime.now(UTC):%Y%m%d-%H%M%S}", ARCHIVE)
+def stored(account: Account, place: str) -> str:
+    """s3:// URI of the model.tar.gz at a place: in S3, or a file or an artifact's folder here, which is uploaded.
+
+    Raises JobError when nothing lies there.
+    """
+    if place.startswith("s3://"):
+        return place
+    return objects.put(account, archive_of(Path(place)), "models", f"{datetime.now(UTC):%Y%m%d-%H%M%S}", ARCHIVE)
 
 
-def archived(account: Account, settings: Deploy, archive: str) -> Container:
-    """A container that serves a model.tar.gz in S3. Raises JobError when it is named by no s3:// URI."""
+def archived(account: Account, instance_type: str, archive: str) -> Container:
+    """A container that serves a model.tar.gz in S3 on that type of instance.
+
+    Raises JobError when it is named by no s3:// URI.
+    """
     if not re.fullmatch(r"s3://[^/]+/.+\.tar\.gz", archive):
         raise JobError(f"{archive} is no s3:// of a model.tar.gz: `package` makes one")
-    return {"Image": serving_image(account.region, settings.instance_type), "ModelDataUrl": archive}
+    return {"Image": serving_image(account.region, instance_type), "ModelDataUrl": archive}
 
 
 def registered(account: Account, package: str) -> Container:
@@ -67,19 +77,18 @@ def deploy(our: Job, container: Container, sleep: Callable[[float], None] = time
             "`python -m training.jobs delete` it"
         )
     name = f"{settings.endpoint}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    tags = [{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()]
     with left_behind() as made:
-        sagemaker.create_model(ModelName=name, Tags=tags, **model(account, container))
+        sagemaker.create_model(ModelName=name, **model(account, container))
         made.append(f"aws sagemaker delete-model --model-name {name}")
         follows = [{"Key": FOLLOWS, "Value": before["EndpointConfigName"]}] if before else []
-        sagemaker.create_endpoint_config(Tags=[*tags, *follows], **configuration(account, settings, name))
+        sagemaker.create_endpoint_config(Tags=[*TAGS, *follows], **configuration(account, settings, name))
         made.append(f"aws sagemaker delete-endpoint-config --endpoint-config-name {name}")
         alarms.put(account, settings, VARIANT)
         if before:
             _update(our, before, name)
         else:
             made.append(f"aws cloudwatch delete-alarms --alarm-names {' '.join(alarms.names(settings))}")
-            sagemaker.create_endpoint(EndpointName=settings.endpoint, EndpointConfigName=name, Tags=tags)
+            sagemaker.create_endpoint(EndpointName=settings.endpoint, EndpointConfigName=name, Tags=TAGS)
             made.append(f"aws sagemaker delete-endpoint --endpoint-name {settings.endpoint}")
         if not our.dry:
             _settle(our, name, sleep)
@@ -93,6 +102,7 @@ def model(account: Account, container: Container) -> dict[str, Any]:
     return {
         "ExecutionRoleArn": account.role,
         "PrimaryContainer": container,
+        "Tags": TAGS,
         **({"VpcConfig": network} if aws.subnets else {}),
     }
 

@@ -2,13 +2,13 @@
 
 from sagemaker.core import image_uris
 
-from .settings import Prepare, Train
+from .settings import Processing, Train
 
 SERVING = ("ray-serve", "1")
 GPU_FAMILIES = ("ml.g", "ml.p")
 
 
-def training_image(region: str, settings: Train | Prepare) -> str:
+def training_image(region: str, settings: Train | Processing) -> str:
     """The PyTorch training container, for the GPUs or the CPUs of the instance."""
     return str(
         image_uris.retrieve(

@@ -22,6 +22,9 @@ SettingsFile = Annotated[
 ]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Print the exact requests as JSON and send nothing.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return once it has started.")]
+ModelPlace = Annotated[
+    str, typer.Option("--model", help="model.tar.gz, here or as s3://, or the folder of an artifact.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

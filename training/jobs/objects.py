@@ -1,12 +1,16 @@
 """Objects in S3 that commands read and write as a whole."""
 
 from .account import Account
+from .errors import JobError
 
 
 def get(account: Account, uri: str) -> bytes:
-    """The object at an s3:// URI."""
+    """The object at an s3:// URI. Raises JobError in a dry run, which reads nothing."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bytes(account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+    answer = account.client("s3").get_object(Bucket=bucket, Key=key)
+    if "Body" not in answer:
+        raise JobError(f"{uri} cannot be read in a dry run: name a file here")
+    return bytes(answer["Body"].read())
 
 
 def put(account: Account, data: bytes, *parts: str) -> str:

@@ -7,7 +7,7 @@ from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS
 from .account import PROJECT_TAG, Account
 from .errors import JobError
 from .images import training_image
-from .settings import Prepare
+from .settings import Prepare, Processing
 from .source import entry_module
 
 BASE_NAME = "bincheck-prepare"
@@ -18,20 +18,22 @@ LISTS = ("ids", "labels")
 HOUR_S = 3600
 
 
-def processor(account: Account, settings: Prepare, *, in_pipeline: bool = False) -> FrameworkProcessor:
+def processor(
+    account: Account, settings: Processing, base_name: str, instances: int, *, in_pipeline: bool = False
+) -> FrameworkProcessor:
     """The job, not started yet."""
     aws = account.settings
     return FrameworkProcessor(
         image_uri=training_image(account.region, settings),
         role=account.role,
-        instance_count=settings.instances,
+        instance_count=instances,
         instance_type=settings.instance_type,
         command=["python", "-m"],  # the SDK drops the folder of a script
         volume_size_in_gb=settings.volume_gb,
         volume_kms_key=aws.kms_key or None,
         output_kms_key=aws.kms_key or None,
         max_runtime_in_seconds=round(settings.max_hours * HOUR_S),
-        base_job_name=BASE_NAME,
+        base_job_name=base_name,
         sagemaker_session=account.pipeline_session if in_pipeline else account.session,
         tags=[{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()],
         network_config=NetworkConfig(

@@ -14,7 +14,7 @@ from . import objects
 from .account import PROJECT_TAG, Account
 from .deployment import archived
 from .errors import JobError
-from .settings import Deploy, Registry
+from .settings import Registry, Settings
 
 ARTIFACT_FILES = ("artifact/counter.onnx", "artifact/counter.json")
 CARD_FILE = "MODEL_CARD.md"
@@ -110,13 +110,15 @@ def _origin(archive: Archive) -> dict[str, str]:
     return {name: str(value) for name, value in known.items() if value}
 
 
-def register(account: Account, registry: Registry, deploy: Deploy, archive: Archive, report: Report) -> str:
-    """Add a version of the model to the group, which is made if it is missing; returns its ARN.
-
-    `report` is of `training.evaluate`. Raises JobError when it judges another model.
-    """
+def compare(archive: Archive, report: Report) -> None:
+    """Raises JobError when the report, of `training.evaluate`, judges another model."""
     if report["model"] != archive.model:
         raise JobError(f"the report judges {report['model']}, the archive holds {archive.model}: evaluate that one")
+
+
+def register(account: Account, settings: Settings, archive: Archive, report: Report) -> str:
+    """Add a version of the model to the group, which is made if it is missing; returns its ARN."""
+    registry = settings.registry
     sagemaker = account.client("sagemaker")
     _make_group(account, registry.group)
     figures = json.dumps(metrics_of(report), indent=2).encode()
@@ -125,7 +127,7 @@ def register(account: Account, registry: Registry, deploy: Deploy, archive: Arch
         ModelPackageGroupName=registry.group,
         ModelPackageDescription=f"{archive.model}, judged on {report['split']}",
         InferenceSpecification={
-            "Containers": [archived(account, deploy, archive.uri)],
+            "Containers": [archived(account, settings.deploy.instance_type, archive.uri)],
             "SupportedContentTypes": ["image/jpeg", "image/png"],
             "SupportedResponseMIMETypes": ["application/json"],
         },

@@ -36,15 +36,23 @@ def package(artifact: Path, archive: Path) -> None:
     """Write the model.tar.gz that serves an artifact. Raises JobError when the folder is none."""
     for name in ("counter.onnx", "counter.json"):
         if not (artifact / name).is_file():
-            raise JobError(f"{artifact} has no {name}: name the folder of an artifact, as `training.export` writes it")
+            raise JobError(
+                f"{artifact} has no {name}: name a {ARCHIVE}, or the folder of an artifact as "
+                "`training.export` writes it"
+            )
     with TemporaryDirectory(prefix="bincheck-serving-") as folder:
         write_serving_folder(Path(folder), artifact)
         archive.parent.mkdir(parents=True, exist_ok=True)
         write_model_archive(Path(folder), archive)
 
 
-def packaged(artifact: Path) -> bytes:
-    """The model.tar.gz that serves an artifact. Raises JobError when the folder is none."""
+def archive_of(place: Path) -> bytes:
+    """The model.tar.gz that serves an artifact's folder, or the one that lies there already.
+
+    Raises JobError when there is neither.
+    """
+    if place.is_file():
+        return place.read_bytes()
     with TemporaryDirectory(prefix="bincheck-archive-") as folder:
-        package(artifact, Path(folder) / ARCHIVE)
+        package(place, Path(folder) / ARCHIVE)
         return (Path(folder) / ARCHIVE).read_bytes()

@@ -33,18 +33,23 @@ class Aws(Section):
     security_groups: tuple[str, ...]
 
 
-class Prepare(Section):
+class Processing(Section):
+    """What processing jobs run on."""
+
+    image: str
+    instance_type: InstanceType
+    volume_gb: Annotated[int, Field(ge=1)]
+    max_hours: Annotated[float, Field(gt=0, le=5 * 24)]
+
+
+class Prepare(Processing):
     """A processing job that makes a set."""
 
     source: S3Uri
     ids: str
     labels: str
     out: S3Uri
-    image: str
-    instance_type: InstanceType
     instances: Annotated[int, Field(ge=1)]
-    volume_gb: Annotated[int, Field(ge=1)]
-    max_hours: Annotated[float, Field(gt=0, le=5 * 24)]
     options: dict[str, Option | tuple[float, ...]]
 
 
@@ -86,17 +91,13 @@ class Tune(Section):
     early_stopping: bool
 
 
-class Evaluate(Section):
+class Evaluate(Processing):
     """A batch transform over a split, and a processing job that judges its answers."""
 
     data: S3Uri
-    split: str
+    split: Literal["train", "val", "test"]
     transform_instance_type: InstanceType
     transform_instances: Annotated[int, Field(ge=1)]
-    image: str
-    instance_type: InstanceType
-    volume_gb: Annotated[int, Field(ge=1)]
-    max_hours: Annotated[float, Field(gt=0, le=5 * 24)]
 
 
 class Registry(Section):
@@ -121,6 +122,15 @@ class Deploy(Section):
     alarm_topic: Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:sns:.+)?$")]
 
 
+class Pipeline(Processing):
+    """The pipeline, and what its steps that register and deploy run on; the others go by their own tables."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$")]
+    tune: bool
+    margin: float
+    cache: Annotated[str, Field(pattern=r"^(P(\d+D)?(T\d+H)?)?$")]
+
+
 class Settings(Section):
     """All tables of the file."""
 
@@ -132,6 +142,7 @@ class Settings(Section):
     evaluate: Evaluate
     registry: Registry
     deploy: Deploy
+    pipeline: Pipeline
 
 
 def load(path: Path | None = None) -> Settings:

@@ -18,7 +18,7 @@ def prepare(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait
         chosen, name = our.settings.prepare, name_from_base(processing_job.BASE_NAME)
         place = chosen.out or our.account.uri("prepared", name)
         arguments = processing_job.arguments(chosen)
-        processor = processing_job.processor(our.account, chosen)
+        processor = processing_job.processor(our.account, chosen, processing_job.BASE_NAME, chosen.instances)
         our.costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours))
         processor.run(
             code=processing_job.CODE,

@@ -6,18 +6,19 @@ from typing import Annotated
 import typer
 
 from ..costs import estimate
-from ..job import Dry, SettingsFile, job
+from ..job import Dry, ModelPlace, SettingsFile, job
 
 MONTH_H = 730
-Artifact = Annotated[
-    Path | None, typer.Option(help="Folder of an artifact, as `training.export` writes it: packed and uploaded.")
-]
 
 
 def package(
-    out: Annotated[Path, typer.Option(help="Where the archive goes.")] = Path("model.tar.gz"), artifact: Artifact = None
+    out: Annotated[Path, typer.Option(help="Where the archive goes.")] = Path("model.tar.gz"),
+    artifact: Annotated[
+        Path | None,
+        typer.Option(help="Folder of an artifact, as `training.export` writes it; the shipped one if none."),
+    ] = None,
 ) -> None:
-    """Pack the model.tar.gz that the Ray Serve container unpacks and serves; the shipped artifact if none is named.
+    """Pack the model.tar.gz that the Ray Serve container unpacks and serves.
 
     [dim]$[/] python -m training.jobs package --out model.tar.gz
     """
@@ -28,36 +29,30 @@ def package(
 
 
 def deploy(
-    settings: SettingsFile = None,
-    artifact: Artifact = None,
-    archive: Annotated[str | None, typer.Option(help="s3:// of a model.tar.gz.")] = None,
+    model: ModelPlace = "",
     package_arn: Annotated[
-        str | None,
-        typer.Option("--package", help="ARN of a model package; the latest approved one if nothing is named."),
-    ] = None,
+        str, typer.Option("--package", help="ARN of a model package; the latest approved one if nothing is named.")
+    ] = "",
+    settings: SettingsFile = None,
     dry_run: Dry = False,
 ) -> None:
     """Make the endpoint, or update it without a gap: what its alarms do not like is rolled back.
 
-    [dim]$[/] python -m training.jobs deploy --settings bincheck.toml --artifact model/artifact --dry-run
+    [dim]$[/] python -m training.jobs deploy --settings bincheck.toml --model model/artifact --dry-run
     """
-    from .. import deployment, registry, serving
+    from .. import deployment, registry
     from ..errors import JobError
 
-    if sum(map(bool, (artifact, archive, package_arn))) > 1:
-        raise JobError("--artifact, --archive and --package exclude each other: name one")
+    if model and package_arn:
+        raise JobError("--model and --package exclude each other: name one")
     with job(settings, dry=dry_run) as our:
-        chosen = our.settings.deploy
+        chosen, account = our.settings.deploy, our.account
         our.costs(estimate(chosen.instance_type, chosen.max_instances, MONTH_H))
-        if artifact:
-            served = deployment.archived(
-                our.account, chosen, deployment.upload(our.account, serving.packaged(artifact))
-            )
-        elif archive:
-            served = deployment.archived(our.account, chosen, archive)
+        if model:
+            served = deployment.archived(account, chosen.instance_type, deployment.stored(account, model))
         else:
-            found = package_arn or registry.latest(our.account, our.settings.registry, "Approved")
-            served = deployment.registered(our.account, found)
+            found = package_arn or registry.latest(account, our.settings.registry, "Approved")
+            served = deployment.registered(account, found)
         deployment.deploy(our, served)
         if not dry_run:
             our.console.print(f"Endpoint {chosen.endpoint} is in service.", highlight=False)

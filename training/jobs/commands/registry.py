@@ -6,31 +6,31 @@ from typing import Annotated
 
 import typer
 
-from ..job import Dry, SettingsFile, job
+from ..job import Dry, ModelPlace, SettingsFile, job
 
 
 def register(
-    archive: Annotated[
-        str, typer.Option(help="model.tar.gz: s3://, as a training job leaves it, or a file to upload.")
-    ],
+    model: ModelPlace,
     report: Annotated[str, typer.Option(help="JSON of `evaluate` or `training.evaluate --out`: a file or s3://.")],
     settings: SettingsFile = None,
     dry_run: Dry = False,
 ) -> None:
-    """Register a judged model, with figures and model card; it waits for `approve`.
+    """Register a judged model, with figures and model card; it waits for `approve`. Prints its ARN.
 
-    [dim]$[/] python -m training.jobs register --archive s3://bucket/job/output/model.tar.gz --report test.json
+    [dim]$[/] python -m training.jobs register --model s3://bucket/job/output/model.tar.gz --report test.json
     """
-    from .. import deployment, objects, registry
+    from .. import deployment, objects, registry, serving
 
     with job(settings, dry=dry_run) as our:
-        local = not archive.startswith("s3://")
-        data = Path(archive).read_bytes() if local else objects.get(our.account, archive)
-        judged = registry.read_archive(archive, data)
         figures = registry.read_report(our.account, report)
-        if local:
-            judged = replace(judged, uri=deployment.upload(our.account, data))
-        print(registry.register(our.account, our.settings.registry, our.settings.deploy, judged, figures))
+        stored = model.startswith("s3://")
+        data = objects.get(our.account, model) if stored else serving.archive_of(Path(model))
+        judged = registry.read_archive(model, data)
+        registry.compare(judged, figures)
+        uri = deployment.stored(our.account, model)
+        arn = registry.register(our.account, our.settings, replace(judged, uri=uri), figures)
+        if not dry_run:
+            print(arn)
 
 
 def approve(
@@ -49,4 +49,5 @@ def approve(
     with job(settings, dry=dry_run) as our:
         found = package or registry.latest(our.account, our.settings.registry, "PendingManualApproval")
         registry.decide(our.account, found, approved=not reject, reason=because)
-        print(found)
+        if not dry_run:
+            print(found)

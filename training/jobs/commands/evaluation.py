@@ -1,0 +1,66 @@
+"""Commands that judge."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..costs import estimate
+from ..job import Dry, ModelPlace, SettingsFile, job
+from ..source import staged_source
+
+
+def evaluate(
+    model: ModelPlace,
+    out: Annotated[Path | None, typer.Option(help="Folder that report and page are brought to.")] = None,
+    settings: SettingsFile = None,
+    dry_run: Dry = False,
+) -> None:
+    """Judge a model by what the serving container answers in a batch transform; prints where the report lies.
+
+    [dim]$[/] python -m training.jobs evaluate --model s3://bucket/job/output/model.tar.gz --out runs/judged
+    """
+    from sagemaker.core.common_utils import name_from_base
+
+    from .. import deployment, evaluation_job, objects, waiting
+    from ..errors import left_behind
+
+    with job(settings, dry=dry_run) as our, staged_source() as source, left_behind() as made:
+        chosen, account, name = our.settings.evaluate, our.account, name_from_base(evaluation_job.BASE_NAME)
+        place, report = evaluation_job.set_of(our.settings), account.uri("evaluated", name)
+        uri = deployment.stored(account, model)
+        instances = chosen.transform_instances
+        our.costs(estimate(chosen.transform_instance_type, instances, chosen.max_hours))
+        container = deployment.archived(account, chosen.transform_instance_type, uri)
+        account.client("sagemaker").create_model(ModelName=name, **deployment.model(account, container))
+        made.append(f"aws sagemaker delete-model --model-name {name}")
+        transformer = evaluation_job.transformer(account, chosen, name, f"{report}/answers")
+        transformer.transform(
+            f"{place}/{chosen.split}/",
+            content_type=evaluation_job.CONTENT_TYPE,
+            job_name=name,
+            wait=False,
+            logs=False,
+        )
+        our.console.print(f"Transform job {name} has started.", highlight=False)
+        if not dry_run:
+            waiting.wait(account, waiting.TRANSFORM, name, our.console)
+        evaluation_job.judge(account, chosen).run(
+            code=evaluation_job.CODE,
+            source_dir=str(source),
+            inputs=evaluation_job.inputs(place, chosen.split, f"{report}/answers"),
+            outputs=evaluation_job.outputs(report),
+            arguments=["--split", chosen.split],
+            job_name=name,
+            wait=False,
+            logs=False,
+        )
+        if not dry_run:
+            waiting.wait(account, waiting.PROCESSING, name, our.console)
+        account.client("sagemaker").delete_model(ModelName=name)
+        if out and not dry_run:
+            out.mkdir(parents=True, exist_ok=True)
+            for file in (evaluation_job.REPORT, evaluation_job.PAGE):
+                (out / file).write_bytes(objects.get(account, f"{report}/{file}"))
+        if not dry_run:
+            print(f"{report}/{evaluation_job.REPORT}")
