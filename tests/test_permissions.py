@@ -19,6 +19,7 @@ NOTHING_SMALLER = {
     "sagemaker:ListEndpoints",
     "sagemaker:ListModelPackageGroups",
     "sagemaker:ListModels",
+    "s3:ListAllMyBuckets",
 }
 """Actions that the Service Authorization Reference lets a policy name "*" only as the resource of, or that a condition
 narrows instead."""
@@ -52,13 +53,20 @@ def statements(name):
 
 
 def actions(name):
-    return {action for statement in statements(name) for action in listed(statement["Action"])}
+    allowed = (statement for statement in statements(name) if statement["Effect"] == "Allow")
+    return {action for statement in allowed for action in listed(statement["Action"])}
+
+
+def test_who_deploys_cannot_widen_the_roles_made_here():
+    (denied,) = [statement for statement in statements("DeploymentRole") if statement["Effect"] == "Deny"]
+    assert denied["Resource"]["Sub"].endswith(":role/${AWS::StackName}-*")
+    widening = {"iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:PassRole"}
+    assert set(denied["Action"]) == widening <= actions("DeploymentRole")
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)
 def test_everything_is_named(name):
     for statement in statements(name):
-        assert statement["Effect"] == "Allow"
         assert "*" not in "".join(listed(statement["Action"])), statement["Sid"]
         if "*" in listed(statement["Resource"]):
             assert set(listed(statement["Action"])) <= NOTHING_SMALLER, statement["Sid"]
@@ -67,7 +75,7 @@ def test_everything_is_named(name):
 @pytest.mark.parametrize("name", PERMISSIONS)
 def test_a_role_is_passed_to_the_services_that_need_it_only(name):
     for statement in statements(name):
-        if "iam:PassRole" in listed(statement["Action"]):
+        if statement["Effect"] == "Allow" and "iam:PassRole" in listed(statement["Action"]):
             assert statement["Action"] == "iam:PassRole"
             assert statement["Condition"]["StringEquals"]["iam:PassedToService"]
             assert "*" not in listed(statement["Resource"])
@@ -96,6 +104,7 @@ def test_policies_are_no_larger_than_iam_takes(name):
     longest = 6_144 if PERMISSIONS[name]["Type"] == "AWS::IAM::ManagedPolicy" else 10_240
     filled = {
         "${AWS::Partition}": "aws",
+        "${AWS::StackName}": "bincheck-permissions",
         "${AWS::Region}": "ap-northeast-3",
         "${AWS::AccountId}": "111122223333",
         "${Stack}": "bincheck",
