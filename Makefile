@@ -26,6 +26,7 @@ lint: $(UV) ## ruff, mypy, sam validate
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) python -m local.sam validate --lint
+	$(RUN) python -m local.sam validate --lint --template-file deploy/permissions.yaml
 
 test: lint ## Lint and test everything
 	$(RUN) pytest --durations=10

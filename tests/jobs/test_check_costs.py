@@ -51,6 +51,11 @@ def test_the_words_of_the_page_say_what_the_tables_say() -> None:
     assert f"below {even:.0f} million checks" in page
 
 
+def test_a_job_costs_as_much_more_than_a_machine_as_the_training_page_says() -> None:
+    more = prices()["hourly"]["ml.g5.xlarge"] / prices()["ec2_hourly"]["g5.xlarge"] - 1
+    assert f"A job costs {more:.0%} more per hour on g5.xlarge" in PAGE.with_name("training.md").read_text()
+
+
 def test_an_unknown_instance_is_named() -> None:
     result = CliRunner().invoke(app, ["costs", "--instance-type", "ml.z9.huge"])
     assert "ml.z9.huge" in str(result.exception)
