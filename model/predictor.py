@@ -33,6 +33,7 @@ from .pictures import Pixels, decode, squash
 
 ARTIFACT = Path(__file__).parent / "artifact"
 LARGEST_LOG_VOLUME = 20.0  # a house; no picture of a bin shows more
+GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 THREADS_VARIABLE = "COUNTER_THREADS"  # threads for one picture; 1 serves most pictures a second
 
 
@@ -87,7 +88,10 @@ class Predictor:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or int(os.environ.get(THREADS_VARIABLE, "1"))
         options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        on_gpu = GPU in onnxruntime.get_available_providers()
+        if on_gpu:
+            onnxruntime.preload_dlls()
+        self._session = onnxruntime.InferenceSession(network, options, providers=[GPU, CPU] if on_gpu else [CPU])
         self._input = self._session.get_inputs()[0].name
         outputs = self._session.get_outputs()[0].shape[-1]
         tells_volume = len(self._session.get_outputs()) > 1

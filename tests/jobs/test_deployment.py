@@ -136,6 +136,17 @@ def test_gpu_gets_its_container_and_host_and_captured_pictures_stay_binary(jobs:
     assert requests["PutMetricAlarm"]["AlarmActions"] == ["arn:aws:sns:eu-west-1:123456789012:operations"]
 
 
+def test_artifact_is_packed_for_the_gpu_that_it_is_deployed_to(jobs: Any, account: Any, tmp_path: Path) -> None:
+    assert jobs("deploy", "--model", str(ARTIFACT), toml=SETTINGS + OTHERS).exit_code == 0
+    (stored,) = account.client("s3").list_objects_v2(Bucket="our-bucket", Prefix="bincheck/models/")["Contents"]
+    body = account.client("s3").get_object(Bucket="our-bucket", Key=stored["Key"])["Body"]
+    with tarfile.open(fileobj=body, mode="r|gz") as tar:
+        tar.extractall(tmp_path / "model", filter="data")
+    assert "\nonnxruntime-gpu==" in (tmp_path / "model" / "code" / "requirements.txt").read_text()
+    (application,) = yaml.safe_load((tmp_path / "model" / "config.yaml").read_text())["applications"]
+    assert application["deployments"][0]["ray_actor_options"] == {"num_gpus": 1}
+
+
 @pytest.mark.parametrize(
     ("update", "policy"),
     [
@@ -296,6 +307,16 @@ def test_quota_that_is_too_small_names_the_model_that_was_made(
     (model,) = sagemaker.list_models()["Models"]
     assert f"aws sagemaker delete-model --model-name {model['ModelName']}" in message
     assert "delete-alarms" in message
+
+
+def test_log_lines_are_told_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def fail() -> None:
+        raise JobFailed("endpoint failed\n[error] no model in [/opt/ml/model]")
+
+    monkeypatch.setattr("training.jobs.app.app", fail)
+    with pytest.raises(SystemExit):
+        main()
+    assert "[error] no model in [/opt/ml/model]" in capsys.readouterr().err
 
 
 def test_missing_credentials_end_in_one_message(monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 
 from .commands import costs, data, deployment, evaluation, registry, training, tuning
 from .errors import JobError, explained
@@ -54,5 +55,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    Console(stderr=True).print(f"[red]training.jobs:[/] {message}", highlight=False, soft_wrap=True, markup=True)
+    Console(stderr=True).print(f"[red]training.jobs:[/] {escape(message)}", highlight=False, soft_wrap=True)
     sys.exit(FAILED)

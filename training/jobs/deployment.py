@@ -33,14 +33,16 @@ TAGS = [{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()]
 Container = dict[str, Any]
 
 
-def stored(account: Account, place: str) -> str:
+def stored(account: Account, place: str, instance_type: str) -> str:
     """s3:// URI of the model.tar.gz at a place: in S3, or a file or an artifact's folder here, which is uploaded.
 
+    An artifact is packed for that type of instance; an archive serves on a GPU only if it was packed so.
     Raises JobError when nothing lies there.
     """
     if place.startswith("s3://"):
         return place
-    return objects.put(account, archive_of(Path(place)), "models", f"{datetime.now(UTC):%Y%m%d-%H%M%S}", ARCHIVE)
+    archive = archive_of(Path(place), gpu=on_gpu(instance_type))
+    return objects.put(account, archive, "models", f"{datetime.now(UTC):%Y%m%d-%H%M%S}", ARCHIVE)
 
 
 def archived(account: Account, instance_type: str, archive: str) -> Container:

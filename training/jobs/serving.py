@@ -13,6 +13,7 @@ PACKAGE = Path(model.__file__).parent
 ARTIFACT = Path("artifact")
 SHIPPED = PACKAGE / ARTIFACT
 ARCHIVE = "model.tar.gz"
+GPU_OPTIONS = "        ray_actor_options:\n          num_gpus: 1\n"
 
 
 def write_serving_folder(out: Path, artifact: Path | None = None) -> Path:
@@ -32,8 +33,8 @@ def write_model_archive(folder: Path, archive: Path) -> None:
             tar.add(path, path.name)
 
 
-def package(artifact: Path, archive: Path) -> None:
-    """Write the model.tar.gz that serves an artifact. Raises JobError when the folder is none."""
+def package(artifact: Path, archive: Path, *, gpu: bool = False) -> None:
+    """Write the model.tar.gz that serves an artifact, on a GPU if asked. Raises JobError when the folder is none."""
     for name in ("counter.onnx", "counter.json"):
         if not (artifact / name).is_file():
             raise JobError(
@@ -42,17 +43,26 @@ def package(artifact: Path, archive: Path) -> None:
             )
     with TemporaryDirectory(prefix="bincheck-serving-") as folder:
         write_serving_folder(Path(folder), artifact)
+        if gpu:
+            _move_to_gpu(Path(folder))
         archive.parent.mkdir(parents=True, exist_ok=True)
         write_model_archive(Path(folder), archive)
 
 
-def archive_of(place: Path) -> bytes:
-    """The model.tar.gz that serves an artifact's folder, or the one that lies there already.
+def _move_to_gpu(folder: Path) -> None:
+    """Let a serving folder bring the runtime's build for CUDA, and its replica hold a GPU."""
+    requirements, config = folder / "code" / "requirements.txt", folder / "config.yaml"
+    requirements.write_text(requirements.read_text().replace("onnxruntime==", "onnxruntime-gpu=="))
+    config.write_text(config.read_text() + GPU_OPTIONS)  # the deployment stands last
+
+
+def archive_of(place: Path, *, gpu: bool = False) -> bytes:
+    """The model.tar.gz that serves an artifact's folder, on a GPU if asked, or the one that lies there already.
 
     Raises JobError when there is neither.
     """
     if place.is_file():
         return place.read_bytes()
     with TemporaryDirectory(prefix="bincheck-archive-") as folder:
-        package(place, Path(folder) / ARCHIVE)
+        package(place, Path(folder) / ARCHIVE, gpu=gpu)
         return (Path(folder) / ARCHIVE).read_bytes()

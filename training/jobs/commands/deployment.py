@@ -17,6 +17,7 @@ def package(
         Path | None,
         typer.Option(help="Folder of an artifact, as `training.export` writes it; the shipped one if none."),
     ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="For the container's GPU form.")] = False,
 ) -> None:
     """Pack the model.tar.gz that the Ray Serve container unpacks and serves.
 
@@ -24,7 +25,7 @@ def package(
     """
     from .. import serving
 
-    serving.package(artifact or serving.SHIPPED, out)
+    serving.package(artifact or serving.SHIPPED, out, gpu=gpu)
     print(out)
 
 
@@ -49,7 +50,9 @@ def deploy(
         chosen, account = our.settings.deploy, our.account
         our.costs(estimate(chosen.instance_type, chosen.max_instances, MONTH_H))
         if model:
-            served = deployment.archived(account, chosen.instance_type, deployment.stored(account, model))
+            served = deployment.archived(
+                account, chosen.instance_type, deployment.stored(account, model, chosen.instance_type)
+            )
         else:
             found = package_arn or registry.latest(account, our.settings.registry, "Approved")
             served = deployment.registered(account, found)

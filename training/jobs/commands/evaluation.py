@@ -28,7 +28,7 @@ def evaluate(
     with job(settings, dry=dry_run) as our, staged_source() as source, left_behind() as made:
         chosen, account, name = our.settings.evaluate, our.account, name_from_base(evaluation_job.BASE_NAME)
         place, report = evaluation_job.set_of(our.settings), account.uri("evaluated", name)
-        uri = deployment.stored(account, model)
+        uri = deployment.stored(account, model, chosen.transform_instance_type)
         instances = chosen.transform_instances
         our.costs(estimate(chosen.transform_instance_type, instances, chosen.max_hours))
         container = deployment.archived(account, chosen.transform_instance_type, uri)

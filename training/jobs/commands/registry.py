@@ -27,7 +27,7 @@ def register(
         data = objects.get(our.account, model) if stored else serving.archive_of(Path(model))
         judged = registry.read_archive(model, data)
         registry.compare(judged, figures)
-        uri = deployment.stored(our.account, model)
+        uri = deployment.stored(our.account, model, our.settings.deploy.instance_type)
         arn = registry.register(our.account, our.settings, replace(judged, uri=uri), figures)
         if not dry_run:
             print(arn)
