@@ -30,7 +30,7 @@ from training.prepare import parse_options, prepare
 from ..training.builders import far_apart, write_bins, write_set
 from .conftest import ROLE
 
-IN_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
+IN_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "--uts")
 
 
 def _reason_to_skip() -> str:
@@ -112,7 +112,7 @@ class Container:
     def run(self, *command: str, **environment: str) -> str:
         """What it says; fails the test when it fails."""
         (self.opt / "hosts").write_text("127.0.0.1 localhost algo-1\n")
-        binds = 'mount --bind "$0" /opt && mount --bind /opt/hosts /etc/hosts && exec "$@"'
+        binds = 'mount --bind "$0" /opt && mount --bind /opt/hosts /etc/hosts && hostname algo-1 && exec "$@"'
         passed_on = {name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ}
         done = subprocess.run(
             [*IN_NAMESPACE, "/bin/sh", "-c", binds, str(self.opt), *command],
@@ -123,7 +123,7 @@ class Container:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert done.returncode == 0, done.stdout[-6000:]
         return done.stdout
