@@ -43,7 +43,7 @@ class Cloud:
 
     @classmethod
     def aws(cls) -> "Cloud":
-        """AWS as AWS_PROFILE, AWS_REGION and the like say."""
+        """AWS as AWS_PROFILE, AWS_DEFAULT_REGION and the like say."""
         return cls(boto3.Session())
 
     @classmethod

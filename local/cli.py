@@ -54,7 +54,7 @@ def main() -> None:
     except NoCredentialsError:
         _fail("AWS credentials are missing: set AWS_PROFILE, or run `aws configure`", FAILED)
     except NoRegionError:
-        _fail("the AWS region is missing: set AWS_REGION, or the region of your profile", FAILED)
+        _fail("the AWS region is missing: set AWS_DEFAULT_REGION, or the region of your profile", FAILED)
     except (BotoCoreError, ClientError) as error:
         _fail(str(error), FAILED)
 

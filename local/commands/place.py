@@ -14,7 +14,7 @@ StackName = Annotated[
     typer.Option(
         "--stack",
         metavar="NAME",
-        help="A stack deployed in AWS, reached by your usual AWS_PROFILE and AWS_REGION. "
+        help="A stack deployed in AWS, reached by your usual AWS_PROFILE and AWS_DEFAULT_REGION. "
         "Without it: the embedded cloud.",
         rich_help_panel="Where",
     ),

@@ -37,7 +37,7 @@ class DryRun:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION
+        region = os.environ.get("AWS_DEFAULT_REGION", REGION)
         self.session = boto3.Session(
             aws_access_key_id="dry-run",
             aws_secret_access_key="dry-run",  # noqa: S106
