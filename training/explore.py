@@ -4,7 +4,8 @@
 
 leaves val.json and val.html, of the form that training.evaluate writes, and autogluon/ with the predictor and the
 config.yaml of its best trial. Its answers are not calibrated, and nothing serves them: it tells what another search
-makes of the same bins.
+makes of the same bins. Tried with AutoGluon 1.5.0: one trial (--trials 1) on rendered bins. A search, which starts Ray,
+has yet to be run to its end.
 
 AutoGluon wants other versions of torch and timm than we do, and so an environment of its own: see INSTALL.
 """
