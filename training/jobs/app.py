@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
-from .commands import costs, data, deployment, evaluation, registry, training, tuning
+from .commands import costs, data, deployment, evaluation, pipeline, registry, training, tuning
 from .errors import JobError, explained
 
 FAILED = 1
@@ -42,6 +42,7 @@ for command, panel in (
     (costs.costs, "Before you start"),
 ):
     app.command(rich_help_panel=panel)(command)
+app.add_typer(pipeline.app, name="pipeline", rich_help_panel="Put it to work")
 
 
 def main() -> None:

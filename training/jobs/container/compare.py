@@ -1,0 +1,102 @@
+"""Entry of processing jobs that judge a candidate, and whether it is better than the champion on the same pictures.
+
+Leaves the report of `training.evaluate` and comparison.json. Compared is the log loss, since suspicion is reckoned from
+the probabilities and not from the likeliest count, after the answers of both were shifted to the set's own mix of
+counts, as a site does: a model is no better for assuming the mix of a test set. The interval of the gain is of the
+differences bin by bin. Without a champion, knowing nothing but that mix stands in for one.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import numpy.typing as npt
+
+from inventory.counting import Prediction
+from model.predictor import BrokenArtifactError, Predictor
+from training.data import LabelledBin, counts_of, read_bins, training_label
+from training.evaluate import predict_all, read_answers, shifted_to_own_mix
+from training.jobs import champion
+from training.jobs.container.evaluate import FOLDER, given_set, judge
+from training.jobs.errors import JobError
+
+LEAST_SHARE = 1e-12
+ROUNDS = 2000
+
+
+def losses(predictions: Sequence[Prediction], bins: Sequence[LabelledBin]) -> npt.NDArray[np.float64]:
+    """Negative log likelihood of each bin's true label, in nats, (n,)."""
+    counts = counts_of(bins)
+    shares = np.array([one.probabilities for one in shifted_to_own_mix(predictions, counts)])
+    of_true = shares[np.arange(len(bins)), training_label(counts, shares.shape[1])]
+    lost: npt.NDArray[np.float64] = -np.log(np.maximum(of_true, LEAST_SHARE))
+    return lost
+
+
+def losses_of_the_mix(labels: int, bins: Sequence[LabelledBin]) -> npt.NDArray[np.float64]:
+    """The same of answers that are the mix of counts of the bins, whatever the picture, (n,)."""
+    true = training_label(counts_of(bins), labels)
+    return -np.log(np.bincount(true)[true] / len(bins))
+
+
+def gain(
+    candidate: npt.NDArray[np.float64], other: npt.NDArray[np.float64], rounds: int = ROUNDS, seed: int = 0
+) -> dict[str, float]:
+    """How much less the candidate loses, in nats a bin: the mean, and its 95% bootstrap interval over bins."""
+    less = other - candidate
+    drawn = np.random.default_rng(seed).integers(0, len(less), (rounds, len(less)))
+    low, high = np.quantile(less[drawn].mean(1), (0.025, 0.975))
+    return {"mean": float(less.mean()), "low": float(low), "high": float(high)}
+
+
+def compare(bins: Sequence[LabelledBin], answers: Sequence[Prediction], endpoint: str) -> dict[str, Any]:
+    """The answers of the candidate for `bins` beside those of the model that the endpoint serves.
+
+    Raises JobError when the champion cannot be read or tells other labels apart.
+    """
+    ours = losses(answers, bins)
+    uri = champion.archive(boto3.client("sagemaker"), endpoint)
+    if uri is None:
+        name, theirs = None, losses_of_the_mix(len(answers[0].labels), bins)
+    else:
+        with champion.artifact(boto3.client("s3"), uri) as folder:
+            predictor = Predictor(folder)
+        if predictor.labels != answers[0].labels:
+            raise JobError(
+                f"{uri} tells {', '.join(predictor.labels)} apart, the candidate {', '.join(answers[0].labels)}: "
+                "compare them by hand, and `deploy` the better one"
+            )
+        name, theirs = predictor.name, losses(predict_all(predictor, bins), bins)
+    return {
+        "bins": len(bins),
+        "candidate": {"model": answers[0].model, "log_loss": float(ours.mean())},
+        "champion": {"model": name, "archive": uri, "log_loss": float(theirs.mean())},
+        "gain": gain(ours, theirs),
+    }
+
+
+def main() -> None:
+    """Judge the candidate, then compare."""
+    parser = argparse.ArgumentParser(description="Judge a candidate beside the champion.")
+    parser.add_argument("--split", required=True)
+    parser.add_argument("--endpoint", required=True)
+    options = parser.parse_args()
+    judge(["--split", options.split])
+    with given_set(options.split) as folder:
+        bins = read_bins(folder, options.split)
+        answers = read_answers(FOLDER / "input" / "answers", bins)
+        try:
+            compared = compare(bins, answers, options.endpoint)
+        except (JobError, BrokenArtifactError) as error:
+            raise SystemExit(str(error)) from error
+    text = json.dumps(compared, indent=2)
+    Path(FOLDER / "output" / "comparison.json").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

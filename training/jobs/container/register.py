@@ -1,0 +1,25 @@
+"""Entry of the pipeline's step that registers: adds the judged model to its group, approved, and leaves its ARN."""
+
+import argparse
+import json
+
+from training.jobs import objects, registry
+from training.jobs.container.release import FOLDER, REPORT, release
+
+
+def main() -> None:
+    """Register the model of the command line with the report that the job was given."""
+    parser = argparse.ArgumentParser(description="Register a model that was better than the champion.")
+    parser.add_argument("--model", required=True, help="s3:// of its model.tar.gz")
+    options = parser.parse_args()
+    with release() as our:
+        report = registry.read_report(our.account, str(FOLDER / "input" / "report" / REPORT))
+        archive = registry.read_archive(options.model, objects.get(our.account, options.model))
+        registry.compare(archive, report)
+        package = registry.register(our.account, our.settings, archive, report)
+        registry.decide(our.account, package, approved=True, reason="better than the champion, in a pipeline")
+        (FOLDER / "output" / "package.json").write_text(json.dumps({"package": package}))
+
+
+if __name__ == "__main__":
+    main()
