@@ -40,7 +40,7 @@ test-containers: $(UV) ## model.tar.gz under Ray Serve itself, as AWS's containe
 test-training: export UV_PROJECT_ENVIRONMENT := .venv-train
 test-training: $(UV) ## Test training too; 4.6 GB of packages
 	$(UV) sync --quiet --group train --group dev
-	.venv-train/bin/python -m pytest tests/training tests/model tests/jobs/test_containers.py
+	.venv-train/bin/python -m pytest tests/training tests/model tests/jobs/test_containers.py tests/jobs/test_pipeline_run.py
 
 format: $(UV) ## Put the code in order
 	$(RUN) ruff check --fix

@@ -19,6 +19,7 @@ NOTHING_SMALLER = {
     "sagemaker:ListEndpoints",
     "sagemaker:ListModelPackageGroups",
     "sagemaker:ListModels",
+    "sagemaker:ListPipelines",
     "s3:ListAllMyBuckets",
 }
 """Actions that the Service Authorization Reference lets a policy name "*" only as the resource of, or that a condition

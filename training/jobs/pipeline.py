@@ -28,7 +28,7 @@ from sagemaker.core.workflow.properties import PropertyFile
 
 from . import deployment, evaluation_job, objects, processing_job, training_job, tuning_job, waiting
 from .account import Account
-from .errors import JobFailed
+from .errors import JobError, JobFailed
 from .images import serving_image
 from .pipeline_steps import (
     CacheConfig,
@@ -79,6 +79,8 @@ def pipeline(account: Account, settings: Settings, source: Path) -> Pipeline:
 
     Raises JobError when settings are missing or contradict each other.
     """
+    if settings.prepare.instances > 1:
+        raise JobError("prepare.instances has to be 1 in a pipeline: what is judged is looked up in one index.csv")
     (source / SETTINGS).write_text(dump(settings))
     bins = ParameterString(name=SOURCE, default_value=settings.prepare.source)
     margin = ParameterFloat(name=MARGIN, default_value=settings.pipeline.margin)

@@ -1,5 +1,6 @@
 """The SDK's pipelines, imported without a region: meanwhile it makes a client that wants one and is never used."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,3 +37,4 @@ with _any_region():
     from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep, TransformStep, TuningStep
 
 steps.LocalSagemakerClient = lambda: LocalSagemakerClient  # made for the name of a method, and it wants a region too
+logging.getLogger("sagemaker.core.workflow.utilities").setLevel(logging.ERROR)  # it tells of each name left out
