@@ -1,0 +1,179 @@
+"""Runs a pipeline's own definition here, one step after the other, without AWS.
+
+Each step's request goes to moto, which checks it and describes what it made; then the work is done: entrypoints of
+processing and training jobs run where /opt/ml is laid out as in their container, and a transform posts its objects to
+the application that serves the model.
+"""
+
+import json
+import operator
+import re
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import boto3
+
+from model.app import create_app
+
+from ..contracts.batch_transform import batch_transform
+from ..contracts.ray_container import serving
+from .test_containers import Container
+
+PART = re.compile(r"\['([^']+)'\]|\[(\d+)\]|([^.\[\]]+)")
+CONDITIONS = {"GreaterThanOrEqualTo": operator.ge}
+
+
+class LocalExecution:
+    """An execution in a folder; `environment` is what containers reach the API with."""
+
+    def __init__(
+        self, definition: Mapping[str, Any], name: str, folder: Path, environment: Mapping[str, str], **parameters: Any
+    ) -> None:
+        self.name, self.folder, self.environment = name, folder, environment
+        self.ran: list[str] = []
+        defaults = {one["Name"]: one["DefaultValue"] for one in definition["Parameters"]}
+        self._known: dict[str, Any] = {
+            "Parameters": defaults | parameters,
+            "Execution": {"PipelineExecutionId": name},
+            "Steps": {},
+        }
+        self._files: dict[tuple[str, str], str] = {}
+        self._steps = definition["Steps"]
+        self._sagemaker = boto3.client("sagemaker")
+
+    def run(self) -> None:
+        """Raises ValueError when a step is of a kind that does not run here, or needs what has not run."""
+        self._run(self._steps)
+
+    def _run(self, steps: list[dict[str, Any]]) -> None:
+        kinds: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+            "Processing": self._process,
+            "Training": self._train,
+            "Model": self._make_model,
+            "Transform": self._transform,
+        }
+        for step in steps:
+            name, kind, given = step["Name"], step["Type"], step["Arguments"]
+            self.ran.append(name)
+            if kind == "Condition":
+                good = all(self._holds(condition) for condition in given["Conditions"])
+                self._run(given["IfSteps" if good else "ElseSteps"])
+            elif kind in kinds:
+                self._known["Steps"][name] = kinds[kind](name, self._resolved(given))
+                self._note_files(step)
+            else:
+                raise ValueError(f"step {name} is of type {kind}, which does not run here")
+
+    def _resolved(self, value: Any) -> Any:
+        """The value with every expression in it replaced by what it stands for."""
+        if isinstance(value, list):
+            return [self._resolved(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "Get" in value:
+            return self._get(value["Get"])
+        if "Std:Join" in value:
+            joined = value["Std:Join"]
+            return joined["On"].join(str(self._resolved(one)) for one in joined["Values"])
+        if "Std:JsonGet" in value:
+            wanted = value["Std:JsonGet"]
+            _, step, _, file = wanted["PropertyFile"]["Get"].split(".")
+            place = urlparse(self._files[step, file])
+            body = boto3.client("s3").get_object(Bucket=place.netloc, Key=place.path.strip("/"))["Body"]
+            return _at(json.load(body), wanted["Path"])
+        return {name: self._resolved(one) for name, one in value.items()}
+
+    def _get(self, path: str) -> Any:
+        try:
+            return _at(self._known, path)
+        except (KeyError, IndexError, StopIteration) as error:
+            raise ValueError(f"{path} is not known: of {self.ran} none left it") from error
+
+    def _holds(self, condition: dict[str, Any]) -> bool:
+        left, right = (self._resolved(condition[side]) for side in ("LeftValue", "RightValue"))
+        return bool(CONDITIONS[condition["Type"]](left, right))
+
+    def _note_files(self, step: dict[str, Any]) -> None:
+        for file in step.get("PropertyFiles", []):
+            output = self._get(f"Steps.{step['Name']}.ProcessingOutputConfig.Outputs['{file['OutputName']}']")
+            self._files[step["Name"], file["PropertyFileName"]] = f"{output['S3Output']['S3Uri']}/{file['FilePath']}"
+
+    def _process(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        job = f"{self.name}-{name}"
+        self._sagemaker.create_processing_job(ProcessingJobName=job, **given)
+        machine = Container(self.folder / job)
+        for one in given["ProcessingInputs"]:
+            machine.fetch(one["S3Input"]["S3Uri"], machine.opt / Path(one["S3Input"]["LocalPath"]).relative_to("/opt"))
+        (machine.ml / "processing" / "output").mkdir(parents=True)
+        machine.write("config/resourceconfig.json", {"current_host": "algo-1", "hosts": ["algo-1"]})
+        application = given["AppSpecification"]
+        machine.run(
+            *application["ContainerEntrypoint"],
+            *application["ContainerArguments"],
+            **self.environment | given.get("Environment", {}),
+        )
+        for output in given.get("ProcessingOutputConfig", {}).get("Outputs", []):
+            made = machine.opt / Path(output["S3Output"]["LocalPath"]).relative_to("/opt")
+            upload(made, output["S3Output"]["S3Uri"])
+        return dict(self._sagemaker.describe_processing_job(ProcessingJobName=job))
+
+    def _train(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        job = f"{self.name}-{name}"
+        self._sagemaker.create_training_job(TrainingJobName=job, **given)
+        machine = Container(self.folder / job)
+        machine.lay_out(given["InputDataConfig"], given["HyperParameters"], given["ResourceConfig"]["InstanceType"])
+        algorithm = given["AlgorithmSpecification"]
+        machine.run(
+            *algorithm["ContainerEntrypoint"],
+            *algorithm["ContainerArguments"],
+            **self.environment | {"TRAINING_JOB_NAME": job},
+        )
+        told = dict(self._sagemaker.describe_training_job(TrainingJobName=job))
+        with tarfile.open(packed := machine.opt / "model.tar.gz", "w:gz") as tar:
+            for path in sorted((machine.ml / "model").iterdir()):
+                tar.add(path, path.name)
+        place = urlparse(told["ModelArtifacts"]["S3ModelArtifacts"])
+        boto3.client("s3").upload_file(str(packed), place.netloc, place.path.strip("/"))
+        return told
+
+    def _make_model(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        made = f"{self.name}-{name}"
+        self._sagemaker.create_model(ModelName=made, **given)
+        return dict(self._sagemaker.describe_model(ModelName=made))
+
+    def _transform(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        job = f"{self.name}-{name}"
+        self._sagemaker.create_transform_job(TransformJobName=job, **given)
+        machine = Container(self.folder / job)
+        served = self._sagemaker.describe_model(ModelName=given["ModelName"])["PrimaryContainer"]["ModelDataUrl"]
+        machine.fetch(served, machine.opt)
+        with tarfile.open(machine.opt / "model.tar.gz") as tar:
+            tar.extractall(machine.ml / "model", filter="data")
+        machine.fetch(given["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"], machine.ml / "input")
+        (answers := machine.ml / "output").mkdir()
+        with serving(create_app(machine.ml / "model" / "artifact")) as url:
+            batch_transform(url, machine.ml / "input", given["TransformInput"]["ContentType"], answers)
+        upload(answers, given["TransformOutput"]["S3OutputPath"])
+        return dict(self._sagemaker.describe_transform_job(TransformJobName=job))
+
+
+def _at(value: Any, path: str) -> Any:
+    """What lies at a path such as `Outputs['set'].S3Output` or `gain.low`; lists are searched by OutputName."""
+    for key, index, name in PART.findall(path):
+        if key:
+            value = next(one for one in value if one["OutputName"] == key)
+        else:
+            value = value[int(index)] if index else value[name]
+    return value
+
+
+def upload(folder: Path, s3_uri: str) -> None:
+    """Put every file below the folder to S3."""
+    place = urlparse(s3_uri)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            key = f"{place.path.strip('/')}/{path.relative_to(folder).as_posix()}"
+            boto3.client("s3").upload_file(str(path), place.netloc, key)
