@@ -1,0 +1,38 @@
+"""When a candidate counts as better than the champion."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+for package in ("matplotlib", "onnx", "sklearn"):
+    pytest.importorskip(package, reason=f"{package} is not installed: uv sync --group train --group dev")
+
+from model.predictor import Predictor  # noqa: E402
+from training.data import read_bins  # noqa: E402
+from training.evaluate import predict_all  # noqa: E402
+from training.jobs.container.compare import compare, gain  # noqa: E402
+
+from ..training.builders import write_set  # noqa: E402
+from ..training.square_counter import write_square_counter  # noqa: E402
+
+
+def test_gain_that_chance_alone_explains_does_not_reach_any_margin() -> None:
+    rng = np.random.default_rng(0)
+    champion = rng.gamma(2, 0.7, 300)
+    noise = rng.normal(0.02, 0.6, 300)
+    luck = gain(champion - noise, champion)
+    assert luck["low"] < 0 < luck["mean"]
+    skill = gain(champion - 0.1 - noise / 10, champion)
+    assert skill["low"] > 0.05
+
+
+def test_without_an_endpoint_a_candidate_has_to_beat_the_mix_of_counts(aws: None, tmp_path: Path) -> None:
+    bins = read_bins(write_set(tmp_path / "set", 210, labels=7), "test")
+    answers = predict_all(Predictor(write_square_counter(tmp_path / "right")), bins)
+    compared = compare(bins, answers, "no-endpoint")
+    assert compared["champion"]["model"] is None
+    assert compared["champion"]["log_loss"] == pytest.approx(np.log(7))
+    assert compared["gain"]["low"] > 1
+    wrong = predict_all(Predictor(write_square_counter(tmp_path / "wrong", sureness=-4)), bins)
+    assert compare(bins, wrong, "no-endpoint")["gain"]["high"] < 0
