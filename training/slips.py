@@ -15,8 +15,10 @@ def mean_volume_in3(
     """The mean volume of an object in a record that says `slip` fewer objects (negative: more) than the bin holds.
 
     `volumes` are those of the objects that the bin truly holds, `catalogue` those of any objects, in cubic inches.
-    None where a size is not known or the record says that the bin is empty.
+    None where a size is not known, or the record says that the bin is empty.
     """
+    if slip > len(volumes):  # a metadata file that lists fewer objects than it expects
+        return None
     claimed = list(volumes)
     for _ in range(abs(slip)):
         if slip > 0:

@@ -7,6 +7,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --
 
 from inventory.counting import Prediction
 from training.alert_quality import alert_quality, check_all, figures_of
+from training.slips import mean_volume_in3
 
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
 EVEN = (1 / 7,) * 7
@@ -63,3 +64,8 @@ def test_intervals_enclose_the_figures_and_hard_bins_are_told_apart() -> None:
 
 def test_subset_without_bins_is_left_out() -> None:
     assert "true_counts_above_5" not in alert_quality(check_all(sure_of([1]), np.array([1])))["auc_of_subsets"]
+
+
+def test_record_that_lists_fewer_objects_than_it_expects_tells_no_volume() -> None:
+    assert mean_volume_in3([], 1, [4.0], np.random.default_rng(0)) is None
+    assert mean_volume_in3([4.0, 6.0], 1, [4.0], np.random.default_rng(0)) in (4.0, 6.0)
