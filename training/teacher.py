@@ -13,9 +13,6 @@ from torch import Tensor
 from .losses import label_logits
 from .networks import Counter
 
-SHARE = 0.5
-"""Of the teacher's word in a target; the rest is the label's."""
-
 
 class Teacher:
     """Best.pt of another run, at `path`, for a run that tells `labels` labels apart."""

@@ -47,7 +47,7 @@ from .metrics import all_figures, log_loss
 from .networks import Counter
 from .profiling import Profiler
 from .sampling import MIXES, batches, epoch_order, mix_of, weights_for
-from .teacher import SHARE, Teacher
+from .teacher import Teacher
 
 CHECKPOINT_EVERY_S = 300.0
 WARM_UP = 0.12  # of the run, for the one-cycle schedule
@@ -94,7 +94,10 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--class-weights", type=truth, nargs="?", const=True, default=False, help="rare labels weigh more"
     )
     loss.add_argument("--mixup", type=float, default=0.0, help="share of batches whose pictures are mixed in pairs")
-    loss.add_argument("--teacher", type=Path, help="best.pt of another run, whose answers join the labels")
+    loss.add_argument(
+        "--teacher", type=Path, nargs="+", default=[], help="best.pt of other runs: answers join the labels"
+    )
+    loss.add_argument("--teacher-share", type=float, default=0.5, help="of the teachers' mean answer in a target")
     loss.add_argument("--fact-weight", type=float, default=0.15, help="of telling volume and weight of the items too")
     loop = parser.add_argument_group("loop")
     loop.add_argument("--epochs", type=int, default=8)
@@ -160,7 +163,7 @@ class Training:
     scale: FactScale
     digests: dict[str, str]
     network: Counter
-    teacher: Teacher | None
+    teachers: list[Teacher]
 
     def size_in(self, epoch: int) -> int:
         """Pixels a side in that epoch, the first being 0."""
@@ -208,10 +211,9 @@ def prepare(options: argparse.Namespace, ours: Processes) -> Training:
     network.load(options.weights)
     network.to(ours.device, memory_format=torch.channels_last)
     digests = {"train": digest(bins), "val": digest(validation)}
-    teacher = Teacher(options.teacher, options.labels, ours.device) if options.teacher else None
-    if teacher:
-        digests["teacher"] = teacher.digest
-    return Training(options, ours, bins, validation, left_out, mix, fact_scale(bins), digests, network, teacher)
+    teachers = [Teacher(path, options.labels, ours.device) for path in options.teacher]
+    digests |= {f"teacher-{number}": teacher.digest for number, teacher in enumerate(teachers, start=1)}
+    return Training(options, ours, bins, validation, left_out, mix, fact_scale(bins), digests, network, teachers)
 
 
 @torch.inference_mode()
@@ -295,7 +297,8 @@ class Criterion:
         self.facts = training.scale.targets(training.bins).to(device)
         self.weights = (rarity / (rarity[labels].mean()))[labels].to(device) if options.class_weights else None
         self.fact_weight, self.mixup = options.fact_weight, options.mixup
-        self.normalise, self.teacher = training.network.normalise, training.teacher
+        self.normalise = training.network.normalise
+        self.teachers, self.teacher_share = training.teachers, options.teacher_share
 
     def of(
         self, indices: Tensor, pictures: Tensor, rng: np.random.Generator, network: Callable[[Tensor], Any]
@@ -307,8 +310,9 @@ class Criterion:
             pictures, goals = mixed(pictures, goals, rng)
             weights = None
         targets, facts = goals.split((self.targets.shape[1], len(FACTS)), 1)
-        if self.teacher:
-            targets = (1 - SHARE) * targets + SHARE * self.teacher.shares(pictures)
+        if self.teachers:
+            said = torch.stack([teacher.shares(pictures) for teacher in self.teachers]).mean(0)
+            targets = (1 - self.teacher_share) * targets + self.teacher_share * said
         counts, told = network(self.normalise(pictures))
         losses = self.loss(counts.float(), targets)
         loss = losses.mean() if weights is None else (losses * weights).mean()

@@ -154,11 +154,11 @@ def test_what_cannot_be_trained_says_why(bins: Path, tmp_path: Path, arguments: 
         train(bins, tmp_path, *arguments)
 
 
-def test_student_is_taught_by_the_run_named(bins: Path, tmp_path: Path) -> None:
+def test_student_is_taught_by_the_runs_named(bins: Path, tmp_path: Path) -> None:
     train(bins, tmp_path / "teacher", "--epochs", "1")
     train(bins, tmp_path / "other", "--epochs", "1", "--seed", "1")
     train(bins, tmp_path / "alone")
-    train(bins, tmp_path / "taught", "--teacher", str(tmp_path / "teacher" / "best.pt"))
+    train(bins, tmp_path / "taught", "--teacher", *(str(tmp_path / run / "best.pt") for run in ("teacher", "other")))
     assert metrics(tmp_path / "taught")[0]["train_loss"] != metrics(tmp_path / "alone")[0]["train_loss"]
     with pytest.raises(SystemExit, match="belongs to another run"):
         train(bins, tmp_path / "taught", "--teacher", str(tmp_path / "other" / "best.pt"), "--resume")
