@@ -54,6 +54,6 @@ def job(path: Path | None, *, dry: bool) -> Iterator[Job]:
         yield Job(settings, Account(settings.aws, run.session), console, dry)
     uploads = [request.parameters for request in run.requests if request.operation == "PutObject"]
     if uploads:
-        console.print(f"{len(uploads)} files would go to s3://{uploads[0]['Bucket']}.", highlight=False)
+        console.print(f"Files that would go to s3://{uploads[0]['Bucket']}: {len(uploads)}.", highlight=False)
     requests = [asdict(request) for request in run.requests if request.operation != "PutObject"]
     print(json.dumps(requests, indent=2, default=str))
