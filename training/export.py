@@ -66,9 +66,7 @@ def load_best(run: Path) -> tuple[dict[str, Any], Served]:
     if not path.exists():
         raise ValueError(f"{path} does not exist: train first with `python -m training.train --out {run}`")
     best: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    network = Counter(best["backbone"], best["labels"])
-    network.load_state_dict(best["network"])
-    return best, Served(network, best["loss"], FactScale(**best["facts"])).eval()
+    return best, Served(Counter.trained(best), best["loss"], FactScale(**best["facts"])).eval()
 
 
 def write_onnx(network: Served, size: int, path: Path) -> None:

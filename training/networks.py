@@ -1,7 +1,9 @@
 """The network: a backbone of timm's by its name, and on it a head for counts and one for facts about the items."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -61,6 +63,13 @@ class Counter(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         features = self.dropout(self.backbone(pixels))
         return self.count_head(features), self.fact_head(features)
+
+    @classmethod
+    def trained(cls, best: Mapping[str, Any]) -> "Counter":
+        """The network that best.pt of a run holds, as `torch.load` reads it."""
+        network = cls(best["backbone"], best["labels"])
+        network.load_state_dict(best["network"])
+        return network
 
     def normalise(self, pictures: Tensor) -> Tensor:
         """Pictures (n, 3, size, size) in 0..1, as the pretrained weights expect them."""

@@ -26,8 +26,7 @@ class Teacher:
             raise ValueError(f"{path} cannot teach ({error}): name best.pt of a finished run with --teacher") from error
         if told != labels:
             raise ValueError(f"{path} tells {told} labels apart, not {labels}: train with --labels {told}")
-        self.network = Counter(best["backbone"], told)
-        self.network.load_state_dict(best["network"])
+        self.network = Counter.trained(best)
         self.network.to(device, memory_format=torch.channels_last).eval()
         self.digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 

@@ -19,6 +19,7 @@ NO_TELEMETRY: Mapping[str, Any] = {
     "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
 }
 PROJECT_TAG = {"project": "bincheck"}
+TAGS = [{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()]
 
 # The SDK refuses a role that lacks the rights of any job there is, network interfaces included: ours has fewer.
 os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")

@@ -1,6 +1,6 @@
 """The alarms of an endpoint: what they do not like during an update is rolled back."""
 
-from .account import PROJECT_TAG, Account
+from .account import TAGS, Account
 from .settings import Deploy
 
 MILLISECOND_US = 1000
@@ -44,7 +44,7 @@ def put(account: Account, settings: Deploy, variant: str) -> None:
             Period=60,
             ComparisonOperator="GreaterThanThreshold",
             TreatMissingData="notBreaching",
-            Tags=[{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()],
+            Tags=TAGS,
             **(
                 {"AlarmActions": [settings.alarm_topic], "OKActions": [settings.alarm_topic]}
                 if settings.alarm_topic

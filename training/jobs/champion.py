@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from .endpoints import find
 from .errors import JobError
 from .serving import ARCHIVE, ARTIFACT
 
@@ -16,10 +17,10 @@ def archive(sagemaker: Any, endpoint: str) -> str | None:
 
     Raises JobError when it serves something else.
     """
-    pages = sagemaker.get_paginator("list_endpoints").paginate(NameContains=endpoint)
-    if not any(found["EndpointName"] == endpoint for page in pages for found in page["Endpoints"]):
+    found = find(sagemaker, endpoint)
+    if found is None:
         return None
-    config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    config = found["EndpointConfigName"]
     (variant, *_) = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
     served = sagemaker.describe_model(ModelName=variant["ModelName"])
     container = served.get("PrimaryContainer", {})

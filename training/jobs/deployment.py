@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from . import alarms, objects, scaling
-from .account import PROJECT_TAG, Account
+from .account import TAGS, Account
+from .endpoints import find
 from .errors import JobError, JobFailed, left_behind
 from .images import on_gpu, serving_image
 from .job import Job
@@ -29,7 +30,6 @@ LONGEST_UPDATE_S = 4 * 3600
 MINUTE_S = 60
 LOG_GROUP = "/aws/sagemaker/Endpoints/"
 SETTLING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
-TAGS = [{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()]
 Container = dict[str, Any]
 
 
@@ -71,7 +71,7 @@ def deploy(our: Job, container: Container, sleep: Callable[[float], None] = time
     """
     settings, account = our.settings.deploy, our.account
     sagemaker = account.client("sagemaker")
-    before = find(account, settings.endpoint)
+    before = find(sagemaker, settings.endpoint)
     if before and before["EndpointStatus"] != "InService":
         reason = f" ({before['FailureReason']})" if "FailureReason" in before else ""
         raise JobError(
@@ -169,15 +169,6 @@ def update_policy(settings: Deploy) -> dict[str, Any]:
     return {**how, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarms.names(settings)]}}
 
 
-def find(account: Account, endpoint: str) -> dict[str, Any] | None:
-    """What DescribeEndpoint says of the endpoint; None when there is none."""
-    sagemaker = account.client("sagemaker")
-    pages = sagemaker.get_paginator("list_endpoints").paginate(NameContains=endpoint)
-    if not any(found["EndpointName"] == endpoint for page in pages for found in page["Endpoints"]):
-        return None
-    return dict(sagemaker.describe_endpoint(EndpointName=endpoint))
-
-
 def rollback(our: Job, sleep: Callable[[float], None] = time.sleep) -> str:
     """Update the endpoint to the configuration that its present one follows; returns its name.
 
@@ -185,7 +176,7 @@ def rollback(our: Job, sleep: Callable[[float], None] = time.sleep) -> str:
     """
     settings, account = our.settings.deploy, our.account
     sagemaker = account.client("sagemaker")
-    before = find(account, settings.endpoint)
+    before = find(sagemaker, settings.endpoint)
     if before is None:
         raise JobError(f"there is no endpoint {settings.endpoint} in {account.region}: `deploy` makes it")
     now = sagemaker.describe_endpoint_config(EndpointConfigName=before["EndpointConfigName"])
@@ -208,7 +199,7 @@ def delete(our: Job) -> Iterator[str]:
     sagemaker = account.client("sagemaker")
     if scaling.stop(account, settings, VARIANT):
         yield f"scaling of {settings.endpoint}"
-    if find(account, settings.endpoint):
+    if find(sagemaker, settings.endpoint):
         sagemaker.delete_endpoint(EndpointName=settings.endpoint)
         yield f"endpoint {settings.endpoint}"
     ours = re.compile(rf"{re.escape(settings.endpoint)}-\d{{8}}-\d{{6}}")

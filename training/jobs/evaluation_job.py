@@ -1,12 +1,12 @@
 """`evaluate` in SageMaker: the serving container answers for a split in a batch transform, and a job judges that."""
 
 from sagemaker.core.processing import FrameworkProcessor
-from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Input, ProcessingS3Output
+from sagemaker.core.shapes import ProcessingInput, ProcessingOutput
 from sagemaker.core.transformer import Transformer
 
-from .account import PROJECT_TAG, Account
+from .account import TAGS, Account
 from .errors import JobError
-from .processing_job import FOLDER, processor
+from .processing_job import given, left, processor
 from .settings import Evaluate, Settings
 from .source import entry_module
 
@@ -45,7 +45,7 @@ def transformer(
         volume_kms_key=aws.kms_key or None,
         base_transform_job_name=BASE_NAME,
         sagemaker_session=account.pipeline_session if in_pipeline else account.session,
-        tags=[{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()],
+        tags=TAGS,
     )
 
 
@@ -56,24 +56,15 @@ def judge(account: Account, settings: Evaluate, *, in_pipeline: bool = False) ->
 
 def inputs(place: str, split: str, answers: str) -> list[ProcessingInput]:
     """What of the set at s3:// `place` the judging job reads, and the answers of the transform."""
-    given = {
+    places = {
         "index": f"{place}/index.csv",
         "metadata": f"{place}/metadata/",
         "pictures": f"{place}/{split}/",
         "answers": answers,
     }
-    return [
-        ProcessingInput(
-            input_name=name,
-            s3_input=ProcessingS3Input(
-                s3_uri=uri, local_path=f"{FOLDER}/input/{name}", s3_data_type="S3Prefix", s3_input_mode="File"
-            ),
-        )
-        for name, uri in given.items()
-    ]
+    return [given(name, uri) for name, uri in places.items()]
 
 
 def outputs(place: str) -> list[ProcessingOutput]:
     """REPORT and PAGE, at s3:// `place`."""
-    uploaded = ProcessingS3Output(s3_uri=place, local_path=f"{FOLDER}/output", s3_upload_mode="EndOfJob")
-    return [ProcessingOutput(output_name="report", s3_output=uploaded)]
+    return [left("report", place)]

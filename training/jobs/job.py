@@ -25,7 +25,6 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Return once it has star
 ModelPlace = Annotated[
     str, typer.Option("--model", help="model.tar.gz, here or as s3://, or the folder of an artifact.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from typing import Any
 
 from rich.console import Console
 from sagemaker.core.helper.pipeline_variable import PipelineVariable
-from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Input, ProcessingS3Output
 from sagemaker.core.training.configs import CheckpointConfig, InputData
 from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
@@ -27,7 +26,7 @@ from sagemaker.core.workflow.pipeline_context import _ModelStepArguments
 from sagemaker.core.workflow.properties import PropertyFile
 
 from . import deployment, evaluation_job, objects, processing_job, training_job, tuning_job, waiting
-from .account import Account
+from .account import TAGS, Account
 from .errors import JobError, JobFailed
 from .images import serving_image
 from .pipeline_steps import (
@@ -40,7 +39,6 @@ from .pipeline_steps import (
     TransformStep,
     TuningStep,
 )
-from .processing_job import FOLDER
 from .settings import Settings, dump
 from .source import CONTAINER, entry_module
 
@@ -206,7 +204,7 @@ def _judge(
         step_args=processor.run(
             code=entry_module("compare"),
             source_dir=str(source),
-            inputs=[_input(name, place) for name, place in given.items()],
+            inputs=[processing_job.given(name, place) for name, place in given.items()],
             outputs=evaluation_job.outputs(_of_run(account, "judged")),
             arguments=["--split", chosen.split, "--endpoint", settings.deploy.endpoint],
         ),
@@ -219,17 +217,14 @@ def _register(
     account: Account, settings: Settings, source: Path, archive: PipelineVariable, judge: ProcessingStep
 ) -> tuple[ProcessingStep, PropertyFile]:
     package = PropertyFile(name="package", output_name="package", path=PACKAGE)
-    written = ProcessingS3Output(
-        s3_uri=_of_run(account, "registered"), local_path=f"{FOLDER}/output", s3_upload_mode="EndOfJob"
-    )
     register = ProcessingStep(
         name="Register",
         step_args=_releaser(account, settings).run(
             code=entry_module("register"),
             source_dir=str(source),
             requirements=REQUIREMENTS,
-            inputs=[_input("report", _output(judge, "report"))],
-            outputs=[ProcessingOutput(output_name="package", s3_output=written)],
+            inputs=[processing_job.given("report", _output(judge, "report"))],
+            outputs=[processing_job.left("package", _of_run(account, "registered"))],
             arguments=["--model", archive],
         ),
         property_files=[package],
@@ -258,15 +253,6 @@ def _releaser(account: Account, settings: Settings) -> Any:
     made = processing_job.processor(account, settings.pipeline, name, 1, in_pipeline=True)
     made.env = {"AWS_DEFAULT_REGION": account.region}
     return made
-
-
-def _input(name: str, place: PipelineVariable) -> ProcessingInput:
-    return ProcessingInput(
-        input_name=name,
-        s3_input=ProcessingS3Input(
-            s3_uri=place, local_path=f"{FOLDER}/input/{name}", s3_data_type="S3Prefix", s3_input_mode="File"
-        ),
-    )
 
 
 def _output(step: ProcessingStep, name: str) -> PipelineVariable:
@@ -309,7 +295,7 @@ def upsert(account: Account, settings: Settings, source: Path) -> bool:
     if before:
         sagemaker.update_pipeline(**request)
     else:
-        sagemaker.create_pipeline(**request, Tags=deployment.TAGS)
+        sagemaker.create_pipeline(**request, Tags=TAGS)
     return True
 
 

@@ -1,10 +1,11 @@
 """`prepare` as a SageMaker processing job: straight from a bucket, the pictures shared out over its instances."""
 
+from sagemaker.core.helper.pipeline_variable import PipelineVariable
 from sagemaker.core.network import NetworkConfig
 from sagemaker.core.processing import FrameworkProcessor
 from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Input, ProcessingS3Output
 
-from .account import PROJECT_TAG, Account
+from .account import TAGS, Account
 from .errors import JobError
 from .images import training_image
 from .settings import Prepare, Processing
@@ -35,34 +36,35 @@ def processor(
         max_runtime_in_seconds=round(settings.max_hours * HOUR_S),
         base_job_name=base_name,
         sagemaker_session=account.pipeline_session if in_pipeline else account.session,
-        tags=[{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()],
+        tags=TAGS,
         network_config=NetworkConfig(
             subnets=list(aws.subnets) or None, security_group_ids=list(aws.security_groups) or None
         ),
     )
 
 
+def given(name: str, place: str | PipelineVariable) -> ProcessingInput:
+    """What lies at s3:// `place`, in the job's folder input/<name>."""
+    fetched = ProcessingS3Input(
+        s3_uri=place, local_path=f"{FOLDER}/input/{name}", s3_data_type="S3Prefix", s3_input_mode="File"
+    )
+    return ProcessingInput(input_name=name, s3_input=fetched)
+
+
+def left(name: str, place: str | PipelineVariable) -> ProcessingOutput:
+    """What the job leaves in its folder output, at s3:// `place`."""
+    uploaded = ProcessingS3Output(s3_uri=place, local_path=f"{FOLDER}/output", s3_upload_mode="EndOfJob")
+    return ProcessingOutput(output_name=name, s3_output=uploaded)
+
+
 def inputs(settings: Prepare) -> list[ProcessingInput]:
     """The lists that the settings name, files here or in S3."""
-    return [
-        ProcessingInput(
-            input_name=name,
-            s3_input=ProcessingS3Input(
-                s3_uri=place,
-                local_path=f"{FOLDER}/input/{name}",
-                s3_data_type="S3Prefix",
-                s3_input_mode="File",
-            ),
-        )
-        for name in LISTS
-        if (place := getattr(settings, name))
-    ]
+    return [given(name, place) for name in LISTS if (place := getattr(settings, name))]
 
 
 def outputs(place: str) -> list[ProcessingOutput]:
     """The set, at s3:// `place`: what all instances made, together."""
-    uploaded = ProcessingS3Output(s3_uri=place, local_path=f"{FOLDER}/output", s3_upload_mode="EndOfJob")
-    return [ProcessingOutput(output_name="set", s3_output=uploaded)]
+    return [left("set", place)]
 
 
 def arguments(settings: Prepare) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import objects
-from .account import PROJECT_TAG, Account
+from .account import TAGS, Account
 from .deployment import archived
 from .errors import JobError
 from .settings import Registry, Settings
@@ -148,7 +148,7 @@ def _make_group(account: Account, group: str) -> None:
     sagemaker.create_model_package_group(
         ModelPackageGroupName=group,
         ModelPackageGroupDescription="Counts the objects in a picture of a warehouse bin.",
-        Tags=[{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()],
+        Tags=TAGS,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from typing import Any
 
+from rich.console import Console
 from sagemaker.core.training.configs import (
     CheckpointConfig,
     Compute,
@@ -90,6 +91,14 @@ def channels(settings: Train) -> list[InputData]:
         raise JobError("train.data is missing: name the s3:// of a set that `prepare` made")
     named = {"data": settings.data, "extra": settings.extra}
     return [InputData(channel_name=name, data_source=uri) for name, uri in named.items() if uri]
+
+
+def start(trainer: ModelTrainer, inputs: list[InputData], console: Console) -> str:
+    """Start a training job, and tell so; returns its name."""
+    trainer.train(inputs, wait=False, logs=False)
+    name = str(trainer._latest_training_job.training_job_name)  # the SDK tells it nowhere else
+    console.print(f"Training job {name} has started.", highlight=False)
+    return name
 
 
 def profiled(settings: Train) -> Train:

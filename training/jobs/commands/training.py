@@ -22,9 +22,7 @@ def train(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait =
         inputs = training_job.channels(chosen)
         trainer = training_job.trainer(our.account, chosen, str(source))
         our.costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours, spot=chosen.spot))
-        trainer.train(inputs, wait=False, logs=False)
-        name = str(trainer._latest_training_job.training_job_name)  # the SDK tells it nowhere else
-        our.console.print(f"Training job {name} has started.", highlight=False)
+        name = training_job.start(trainer, inputs, our.console)
         if not no_wait:
             told = waiting.wait(our.account, waiting.TRAINING, name, our.console)
             print(told["ModelArtifacts"]["S3ModelArtifacts"])
@@ -45,7 +43,6 @@ def profile(
         chosen = training_job.profiled(our.settings.train)
         trainer = training_job.trainer(our.account, chosen, str(source))
         our.costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours, spot=chosen.spot))
-        trainer.train(training_job.channels(chosen), wait=False, logs=False)
-        name = str(trainer._latest_training_job.training_job_name)
+        name = training_job.start(trainer, training_job.channels(chosen), our.console)
         told = waiting.wait(our.account, waiting.TRAINING, name, our.console)
         print(training_job.fetch_profile(our.account, told, out))

@@ -79,8 +79,7 @@ def explore(
         inputs = [one for one in training_job.channels(our.settings.train) if one.channel_name == "data"]
         trainer = explore_job.trainer(our.account, chosen, str(source))
         our.costs(estimate(chosen.instance_type, 1, chosen.max_hours))
-        trainer.train(inputs, wait=False, logs=False)
-        name = str(trainer._latest_training_job.training_job_name)
+        name = training_job.start(trainer, inputs, our.console)
         told = waiting.wait(our.account, waiting.TRAINING, name, our.console)
         training_job.fetch_output(our.account, told, out)
         print(out / "val.html")
