@@ -1,0 +1,39 @@
+"""A short soak, with more faults and less patience than a full one; `make soak` runs that."""
+
+from pathlib import Path
+
+import pytest
+
+from local.service import Service
+from tests.resilience.faults import KILLED, Fault, Rates
+from tests.resilience.soak import Settings, album, soak
+from tests.resilience.uploads import pictures_in, plan
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+UPLOADS = 120
+SEED = 1
+SHORT = Settings(
+    rates=Rates(endpoint=0.1, table_conflict=0.02, topic=0.05, kill=0.04, without=(Fault.SILENT,)),
+    visibility_s=4,
+    receives=20,
+    storm_s=2.0,
+    unreadable_messages=0,
+    hasten=True,
+    stalled_s=30.0,
+)
+
+
+@pytest.fixture(scope="module")
+def outcome(cloud, stack):
+    pid = Service(cloud.folder, "cloud", "/").running().pid
+    pictures = album(stack, pictures_in([SAMPLES], most=40))
+    return soak(stack, pid, plan(UPLOADS, pictures, SEED, "soak", curses=False), SEED, SHORT)
+
+
+def test_every_promise_is_kept(outcome):
+    assert list(outcome.violations) == []
+
+
+def test_things_went_wrong(outcome):
+    assert all(outcome.faults[kind] for kind in (*KILLED, Fault.TABLE_THROTTLED, Fault.STORM))
+    assert outcome.alerts > 0
