@@ -206,6 +206,9 @@ class ChecksTable:
         """Let this check alone speak for its bin: older ones leave the open list, and it is on it if it has to be.
 
         Nothing happens once a newer upload was noted: the look at that one does it.
+
+        Raises:
+            PairingChanged: another transaction on the bin was faster.
         """
         items = self._table.query(KeyConditionExpression=Key("bin").eq(check.bin), ConsistentRead=True)["Items"]
         changes: Any = []
@@ -221,6 +224,8 @@ class ChecksTable:
             self._table.meta.client.transact_write_items(TransactItems=[still_newest, *changes])
         except self._table.meta.client.exceptions.TransactionCanceledException as error:
             _raise_unless_changed(error)
+            if "ConditionalCheckFailed" not in _reasons(error):
+                raise PairingChanged from error
 
     def of_bin(self, name: str) -> list[Check]:
         """All checks of a bin, and its waiting upload if there is one; the oldest first."""
@@ -302,9 +307,12 @@ def _open_as(listed: str | None) -> dict[str, Any]:
 
 def _raise_unless_changed(error: Any) -> None:
     """Raise the error of a transaction again, unless all that is wrong is that somebody else was faster."""
-    codes = {reason["Code"] for reason in error.response["CancellationReasons"]}
-    if not codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+    if not _reasons(error) <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
         raise error
+
+
+def _reasons(error: Any) -> set[str]:
+    return {reason["Code"] for reason in error.response["CancellationReasons"]}
 
 
 def _item(check: Check) -> dict[str, Any]:

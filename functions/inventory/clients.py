@@ -1,6 +1,11 @@
-"""The one place that makes AWS clients. Retries, and the time that one call may take, are botocore's."""
+"""The one place that makes AWS clients. Retries, and the time that one call may take, are botocore's.
 
-from typing import TYPE_CHECKING
+botocore does not retry what DynamoDB refuses for a moment because a transaction works on the item, and no transaction
+at all, not even a throttled one. Both uploads of a bin come at once and write the same items, so here it does.
+"""
+
+import random
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -11,8 +16,16 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
     from mypy_boto3_sns import SNSClient
 
-_STORAGE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
+ATTEMPTS = 4
+_STORAGE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
 _ENDPOINT = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+_REFUSED_FOR_A_MOMENT = {
+    "TransactionConflictException",
+    "TransactionConflict",
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+}
+"""Codes of refused writes and, the last three, of what cancelled a transaction."""
 
 
 def s3() -> "S3Client":
@@ -24,8 +37,19 @@ def sns() -> "SNSClient":
 
 
 def checks_table(name: str) -> "Table":
-    return boto3.resource("dynamodb", config=_STORAGE).Table(name)
+    table = boto3.resource("dynamodb", config=_STORAGE).Table(name)
+    table.meta.client.meta.events.register("needs-retry.dynamodb", _wait_until_free)
+    return table
 
 
 def sagemaker_runtime() -> "SageMakerRuntimeClient":
     return boto3.client("sagemaker-runtime", config=_ENDPOINT)
+
+
+def _wait_until_free(response: Any, attempts: int, **_: Any) -> float | None:
+    """botocore's question whether to try once more: the seconds to wait before, or None."""
+    if response is None or attempts >= ATTEMPTS:
+        return None
+    reasons = {reason["Code"] for reason in response[1].get("CancellationReasons", ())} - {"None"}
+    codes = reasons or {response[1].get("Error", {}).get("Code")}
+    return random.uniform(0, 0.1 * 2**attempts) if codes <= _REFUSED_FOR_A_MOMENT else None  # noqa: S311
