@@ -10,7 +10,7 @@ TRAIN := .venv-train/bin/python -m training
 RUN := $(UV) run --quiet --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-docker test-containers test-training lint format train
+.PHONY: help setup demo test soak test-docker test-containers test-training lint format train
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ lint: $(UV) ## ruff, mypy, sam validate
 
 test: lint ## Lint and test everything
 	$(RUN) pytest --durations=10
+
+soak: $(UV) ## Bins while calls fail and functions are killed, nothing lost; fewer with UPLOADS=1000, real bins with BINS=<folder>; half an hour
+	BINCHECK_BINS="$(BINS)" $(RUN) python -m tests.resilience $(if $(UPLOADS),--uploads $(UPLOADS))
 
 test-docker: $(UV) ## sam local invoke in a container; installs nothing and says what is missing
 	$(RUN) pytest -rs tests/docker

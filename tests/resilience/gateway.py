@@ -24,7 +24,7 @@ NOT_PASSED_ON = {"content-length", "transfer-encoding", "connection", "date", "s
 
 
 class FaultyGateway:
-    """Passes calls on to the cloud at `url`, or has them go wrong; functions are descendants of the process `cloud_pid`.
+    """Passes calls on to the cloud at `url`, or has them go wrong; functions descend from the process `cloud_pid`.
 
     `puts` counts how often each check was put, `alerted` the alerts that were published, and
     `most_counts_at_once` the calls to the endpoint that were under way together.

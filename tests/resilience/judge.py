@@ -144,7 +144,7 @@ def _doubled(found: Aftermath) -> Iterator[Violation]:
 
 
 def _calls_for_alert(item: Item) -> bool:
-    """A check that disagrees calls for one, unless it repeats what was told; one that settles what was told does too."""
+    """A check that disagrees does, unless it repeats what was told; so does one that settles what was told."""
     return (item["status"] in DISAGREE and not item.get("repeats")) or bool(item.get("resolves"))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +16,12 @@ from local.aws import Stack
 from local.cloud import ENDPOINT
 from local.demo import collect
 from local.queues import depth
-from local.subscription import Alert, subscribed
+from local.subscription import subscribed
 from tests.resilience import judge
 from tests.resilience.faults import Fault, Faults, Rates, Target
 from tests.resilience.gateway import FaultyGateway
 from tests.resilience.judge import Aftermath, Item, Violation
-from tests.resilience.uploads import Picture, Plan, bin_of
+from tests.resilience.uploads import Picture, Plan
 
 SERVICES = ("DYNAMODB", "SNS", "SAGEMAKER_RUNTIME")
 CONCURRENCY = 10
@@ -88,7 +87,7 @@ class Outcome:
 
 
 def album(stack: Stack, bins: Sequence[tuple[bytes, dict[str, Any]]]) -> list[Picture]:
-    """What the endpoint counts in these pictures, asked while nothing goes wrong; those that it refuses are left out."""
+    """What the endpoint counts in these pictures while nothing goes wrong; those that it refuses are left out."""
     runtime = stack.cloud.sagemaker_runtime()
 
     def ask(bin: tuple[bytes, dict[str, Any]]) -> Picture | None:
@@ -200,39 +199,30 @@ def _draining(stack: Stack, settings: Settings) -> Iterator[int]:
 @contextmanager
 def _endangered(stack: Stack, gateway_url: str, settings: Settings) -> Iterator[None]:
     """Lead the Checker's calls through the gateway, and have the queue tell failed messages again sooner."""
-    with _checker_environment(stack, {f"AWS_ENDPOINT_URL_{service}": gateway_url for service in SERVICES}):
-        with _concurrency(stack, CONCURRENCY), _patience_of_queue(stack, settings):
-            yield
-
-
-@contextmanager
-def _checker_environment(stack: Stack, more: Mapping[str, str]) -> Iterator[None]:
     functions, name = stack.cloud.functions(), stack.outputs["CheckerFunctionName"]
-    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**before, **more}})
-    yield
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": before})
-
-
-@contextmanager
-def _concurrency(stack: Stack, most: int) -> Iterator[None]:
-    functions, name = stack.cloud.functions(), stack.outputs["CheckerFunctionName"]
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
-    functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": most})
-    yield
-    functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=mapping["ScalingConfig"])
-
-
-@contextmanager
-def _patience_of_queue(stack: Stack, settings: Settings) -> Iterator[None]:
     sqs, url = stack.cloud.sqs(), stack.inbox_queue_url
     names: Any = ["VisibilityTimeout", "RedrivePolicy"]
-    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    redrive = {**json.loads(before["RedrivePolicy"]), "maxReceiveCount": settings.receives}
-    patience = {"VisibilityTimeout": str(settings.visibility_s), "RedrivePolicy": json.dumps(redrive)}
-    sqs.set_queue_attributes(QueueUrl=url, Attributes=patience)
-    yield
-    sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+
+    def change(variables: Mapping[str, str], scaling: Any, queue: Mapping[str, str]) -> None:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=queue)
+
+    change(
+        {**variables, **{f"AWS_ENDPOINT_URL_{service}": gateway_url for service in SERVICES}},
+        {"MaximumConcurrency": CONCURRENCY},
+        {
+            "VisibilityTimeout": str(settings.visibility_s),
+            "RedrivePolicy": json.dumps({**json.loads(queue["RedrivePolicy"]), "maxReceiveCount": settings.receives}),
+        },
+    )
+    try:
+        yield
+    finally:
+        change(variables, mapping["ScalingConfig"], queue)
 
 
 def _visible(stack: Stack) -> int:

@@ -1,4 +1,4 @@
-"""What robots drop in a soak: pairs apart by seconds or minutes, files dropped again, files replaced, files of no use."""
+"""What robots drop in a soak: pairs, at once or minutes apart; files again, files replaced, and files of no use."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ Use = Literal["pair", "lone", "unreadable", "cursed"]
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the album, the record that lay beside it, and the label of what the model counts in it: "3", "6+"."""
+    """A picture, the record that lay beside it, and the label of what the model counts in it, as "3" or "6+"."""
 
     content: bytes
     record: dict[str, Any]
@@ -153,6 +153,5 @@ def _content(chance: random.Random, part: Part, picture: Picture) -> Content:
 
 
 def _unreadable(part: Part, number: int) -> Content:
-    return Content(
-        (f"\xff\xd8\xff no picture {number}" if part == "image" else f"no record {number}").encode("latin-1"), None
-    )
+    body = b"\xff\xd8\xff no picture" if part == "image" else b"no record"
+    return Content(body + f" {number}".encode(), None)
