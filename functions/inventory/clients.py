@@ -38,7 +38,8 @@ def sns() -> "SNSClient":
 
 def checks_table(name: str) -> "Table":
     table = boto3.resource("dynamodb", config=_STORAGE).Table(name)
-    table.meta.client.meta.events.register("needs-retry.dynamodb", _wait_until_free)
+    events: Any = table.meta.client.meta.events
+    events.register("needs-retry.dynamodb", _wait_until_free)
     return table
 
 

@@ -1,4 +1,4 @@
-"""DynamoDB refuses writes for a moment, because a transaction works on their item: so it does to both halves of a pair."""
+"""DynamoDB refuses a write while a transaction works on its item, as happens where both halves of a pair come."""
 
 import json
 from dataclasses import replace

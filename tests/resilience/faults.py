@@ -81,7 +81,7 @@ class Rates:
 
     endpoint: float = 0.05
     table_throttled: float = 0.02
-    table_conflict: float = 0.005
+    table_conflict: float = 0.01
     table_answer_lost: float = 0.005
     topic: float = 0.02
     kill: float = 0.006
