@@ -70,7 +70,7 @@ def main(
     (out / "broken.json").write_text(json.dumps([asdict(violation) for violation in outcome.violations], indent=1))
     console.print(figures.table(outcome))
     for violation in outcome.violations[:TOLD]:
-        console.print(f"[red]{violation.promise}[/]: {violation.bin} {violation.how}", highlight=False)
+        console.print(f"[red]{violation.broken}[/]: {violation.bin} {violation.how}", highlight=False)
     console.print(f"Figures and plot: {out}", highlight=False)
     if as_json:
         typer.echo(figures.as_json(outcome))

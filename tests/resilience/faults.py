@@ -7,7 +7,6 @@ pass with the first attempt and some last through them all.
 import json
 import random
 import re
-import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,12 +71,15 @@ KILLS = {
     Target.MARK: (Fault.KILLED_AFTER_MARK,),
 }
 KILLED = frozenset(fault for faults in KILLS.values() for fault in faults)
-CONFLICTING = (Target.PUT, Target.MARK, Target.TRANSACTION, Target.WRITE)
+TRANSACTIONS = (Target.PUT, Target.TRANSACTION)
+TABLE = (Target.PUT, Target.MARK, Target.TRANSACTION, Target.WRITE, Target.READ)
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Shares of calls that go wrong; `kill` is that of each moment at which functions are killed."""
+    """Shares of calls that go wrong: of those to the endpoint, the table and the topic, and of those at each moment at
+    which functions are killed. Conflicts meet writes only. `storm` is how many calls to the endpoint in a row are
+    throttled once a storm breaks out."""
 
     endpoint: float = 0.05
     table_throttled: float = 0.02
@@ -85,7 +87,22 @@ class Rates:
     table_answer_lost: float = 0.005
     topic: float = 0.02
     kill: float = 0.006
+    storm: int = 300
     without: tuple[Fault, ...] = ()
+
+    def of(self, target: Target) -> dict[Fault, float]:
+        """What can happen to such a call, and how likely."""
+        shares = dict.fromkeys(KILLS.get(target, ()), self.kill)
+        if target is Target.COUNT:
+            kinds = [fault for fault in ENDPOINT if fault not in self.without]
+            shares |= dict.fromkeys(kinds, self.endpoint / len(kinds))
+        if target is Target.PUBLISH:
+            shares |= dict.fromkeys((Fault.TOPIC_BROKEN, Fault.TOPIC_ANSWER_LOST), self.topic / 2)
+        if target in TABLE:
+            shares |= {Fault.TABLE_THROTTLED: self.table_throttled, Fault.TABLE_ANSWER_LOST: self.table_answer_lost}
+        if target in TABLE and target is not Target.READ:
+            shares[Fault.TABLE_CONFLICT] = self.table_conflict
+        return shares
 
 
 @dataclass(frozen=True)
@@ -138,60 +155,40 @@ def _new_check(transaction: dict[str, Any]) -> Any:
 
 
 class Faults:
-    """Draws the faults of one soak and counts them. `storm`, while set, throttles the whole endpoint."""
+    """Draws the faults of one soak and counts them. Each fault has a generator of its own, so which call of its kind it
+    meets depends on nothing else."""
 
     def __init__(self, rates: Rates, seed: int) -> None:
-        self.storm = False
         self.counts: Counter[Fault] = Counter()
         self.slow = random.Random(f"{seed} slow")
         self._rates = rates
-        self._chances = {
-            kind: random.Random(f"{seed} {kind}") for kind in ("endpoint", "table", "topic", "kill", "lasting")
-        }
+        self._chances = {fault: random.Random(f"{seed} {fault}") for fault in Fault}
+        self._lasts = random.Random(f"{seed} lasts")
         self._lasting: dict[str, Fault] = {}
-        self._lock = threading.Lock()
+        self._storm = 0
+
+    def break_out(self) -> None:
+        """Let the storm begin."""
+        self._storm = self._rates.storm
 
     def draw(self, call: Call) -> Fault | None:
         """What happens to this attempt."""
-        with self._lock:
-            if call.attempt > 1:
-                fault = self._lasting.get(call.invocation)
-            else:
-                fault = self._drawn(call.target)
-                if fault and fault not in KILLED and self._chances["lasting"].random() < LASTING:
-                    self._lasting[call.invocation] = fault
-            if self.storm and call.target is Target.COUNT:
-                fault = Fault.STORM
-            if fault:
-                self.counts[fault] += 1
-            return fault
+        fault = self._lasting.get(call.invocation) if call.attempt > 1 else self._drawn(call)
+        if call.target is Target.COUNT and self._storm:
+            self._storm -= 1
+            fault = Fault.STORM
+        return self.count(fault) if fault else None
 
     def count(self, fault: Fault) -> Fault:
-        """Count a fault that was not drawn."""
-        with self._lock:
-            self.counts[fault] += 1
+        """Count a fault that happens."""
+        self.counts[fault] += 1
         return fault
 
-    def _drawn(self, target: Target) -> Fault | None:
-        rates = self._rates
-        for fault in KILLS.get(target, ()):
-            if self._chances["kill"].random() < rates.kill:
-                return fault
-        if target is Target.COUNT:
-            kinds = [fault for fault in ENDPOINT if fault not in rates.without]
-            chance = self._chances["endpoint"]
-            return chance.choice(kinds) if chance.random() < rates.endpoint else None
-        if target is Target.PUBLISH:
-            chance = self._chances["topic"]
-            kinds = [Fault.TOPIC_BROKEN, Fault.TOPIC_ANSWER_LOST]
-            return chance.choice(kinds) if chance.random() < rates.topic else None
-        drawn = self._chances["table"].random()
-        for fault, rate in (
-            (Fault.TABLE_THROTTLED, rates.table_throttled),
-            (Fault.TABLE_CONFLICT, rates.table_conflict if target in CONFLICTING else 0),
-            (Fault.TABLE_ANSWER_LOST, rates.table_answer_lost),
-        ):
-            if drawn < rate:
-                return fault
-            drawn -= rate
-        return None
+    def _drawn(self, call: Call) -> Fault | None:
+        shares = self._rates.of(call.target)
+        drawn = [fault for fault, share in shares.items() if self._chances[fault].random() < share]
+        if not drawn:
+            return None
+        if drawn[0] not in KILLED and self._lasts.random() < LASTING:
+            self._lasting[call.invocation] = drawn[0]
+        return drawn[0]

@@ -1,25 +1,15 @@
 """The figures of a soak: a table for the terminal, a plot of how it went, and JSON."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from html import escape
 
 from rich.table import Table
 
+from tests.resilience.judge import Broken
 from tests.resilience.soak import Moment, Outcome
 
-PROMISES = {
-    "nothing is lost": "lost",
-    "no record twice": "duplicate records",
-    "records say what was there": "wrong records",
-    "every mismatch is alerted": "mismatches nobody was told of",
-    "alerts have a stable check_id": "alerts without their check",
-    "no check comes after a newer one": "checks after a newer one",
-    "the open list is right": "bins wrong on the open list",
-    "good uploads never become dead letters": "good uploads in the dead letters",
-    "what cannot be read becomes a dead letter": "unreadable messages not in the dead letters",
-    "calls are bounded": "calls beyond the bound",
-}
 WIDTH, HEIGHT, MARGIN, LEGEND = 900, 420, 60, 130
 LINES: Sequence[tuple[str, str, Callable[[Moment], int]]] = (
     ("uploads", "#4477aa", lambda moment: moment.uploads),
@@ -48,6 +38,7 @@ def table(outcome: Outcome) -> Table:
 
 def figures_of(outcome: Outcome) -> dict[str, int | float | dict[str, int]]:
     """All figures, as they go into the table and into JSON."""
+    counted = Counter(violation.broken for violation in outcome.violations)
     return {
         "uploads": outcome.uploads,
         "bins": outcome.bins,
@@ -61,7 +52,7 @@ def figures_of(outcome: Outcome) -> dict[str, int | float | dict[str, int]]:
         "seconds in all": round(outcome.wall_s),
         "status": dict(sorted(outcome.statuses.items())),
         "faults": {fault.value: outcome.faults[fault] for fault in sorted(outcome.faults)},
-        "promises broken": {told: outcome.broken(promise) for promise, told in PROMISES.items()},
+        "promises broken": {broken.value: counted[broken] for broken in Broken},
     }
 
 

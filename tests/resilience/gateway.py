@@ -15,7 +15,7 @@ from contextlib import suppress
 import psutil
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, web
 
-from tests.resilience.faults import KILLED, SLOW_S, Call, Fault, Faults, Target, call
+from tests.resilience.faults import KILLED, SLOW_S, TRANSACTIONS, Call, Fault, Faults, Target, call
 
 SILENCE_S = 15.0
 """Longer than the Checker waits for an endpoint."""
@@ -178,7 +178,6 @@ def _topic_broken(_: Call) -> web.Response:
     return web.Response(text=error, status=500, content_type="text/xml")
 
 
-TRANSACTIONS = (Target.PUT, Target.TRANSACTION)
 EFFECTIVE = {*KILLED, Fault.TABLE_ANSWER_LOST, Fault.TOPIC_ANSWER_LOST}
 """Faults of calls that take effect, whose answer nobody gets."""
 REFUSALS: Mapping[Fault, Callable[[Call], web.Response]] = {

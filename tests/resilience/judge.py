@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from tests.resilience.uploads import Content, Plan, bin_of
@@ -63,11 +64,26 @@ class Aftermath:
     left_in_queue: int = 0
 
 
+class Broken(StrEnum):
+    """What must not be, in the words that figures are told in."""
+
+    LOST = "lost uploads"
+    DUPLICATE = "duplicate records"
+    WRONG = "wrong records"
+    UNTOLD = "mismatches that nobody was told of"
+    STRAY_ALERT = "alerts without their check"
+    OVERTAKEN = "checks that came after a newer one"
+    MISLISTED = "bins wrong on the open list"
+    GOOD_DEAD_LETTER = "good uploads in the dead letters"
+    UNREADABLE_GONE = "unreadable messages not in the dead letters"
+    UNBOUNDED = "calls beyond the bound"
+
+
 @dataclass(frozen=True)
 class Violation:
     """A promise that was broken: which, for which bin, and how."""
 
-    promise: str
+    broken: Broken
     bin: str
     how: str
 
@@ -112,35 +128,35 @@ def _checks(items: Sequence[Item]) -> Iterator[Item]:
 
 def _lost(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
     if found.left_in_queue:
-        yield Violation("nothing is lost", "", f"{found.left_in_queue} uploads are still in the queue")
+        yield Violation(Broken.LOST, "", f"{found.left_in_queue} uploads are still in the queue")
     recorded = {(item["bin"], item.get("waits", item["check"])) for item in found.items}
     dead = {bin_of(key) for key in found.dead_letters if key}
     for bin, history in inbox.items():
         if (bin, history.newest) not in recorded and bin not in dead:
-            yield Violation("nothing is lost", bin, f"no record of {history.newest}, and no dead letter")
+            yield Violation(Broken.LOST, bin, f"no record of {history.newest}, and no dead letter")
 
 
 def _made_up(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
     for item in _checks(found.items):
         pairs = inbox[item["bin"]].pairs if item["bin"] in inbox else {}
         if item["check"] not in pairs:
-            yield Violation("records say what was there", item["bin"], f"it never held {item['check']}")
+            yield Violation(Broken.WRONG, item["bin"], f"it never held {item['check']}")
             continue
         image, record = pairs[item["check"]]
         told = (item["status"], None if item.get("predicted") is None else int(item["predicted"]))
         status = status_of(image, record)
         seen = None if status == "rejected" else int(str(image.says).removesuffix("+"))
         if told != (status, seen):
-            yield Violation("records say what was there", item["bin"], f"{told} in place of {(status, seen)}")
+            yield Violation(Broken.WRONG, item["bin"], f"{told} in place of {(status, seen)}")
 
 
 def _doubled(found: Aftermath) -> Iterator[Violation]:
     for (bin, check), times in found.puts.items():
         if times > 1:
-            yield Violation("no record twice", bin, f"{check} was put {times} times")
+            yield Violation(Broken.DUPLICATE, bin, f"{check} was put {times} times")
     for name, times in Counter(item["check_id"] for item in _checks(found.items)).items():
         if times > 1:
-            yield Violation("no record twice", "", f"{times} checks are called {name}")
+            yield Violation(Broken.DUPLICATE, "", f"{times} checks are called {name}")
 
 
 def _calls_for_alert(item: Item) -> bool:
@@ -158,9 +174,9 @@ def _not_alerted(found: Aftermath) -> Iterator[Violation]:
     for item in _checks(found.items):
         if _calls_for_alert(item):
             if lacks_alert(item):
-                yield Violation("every mismatch is alerted", item["bin"], f"{item['check']} is not marked")
+                yield Violation(Broken.UNTOLD, item["bin"], f"{item['check']} is not marked")
             if item["check_id"] not in told:
-                yield Violation("every mismatch is alerted", item["bin"], f"{item['check']} reached nobody")
+                yield Violation(Broken.UNTOLD, item["bin"], f"{item['check']} reached nobody")
 
 
 def _alerts_of_nothing(found: Aftermath) -> Iterator[Violation]:
@@ -171,13 +187,13 @@ def _alerts_of_nothing(found: Aftermath) -> Iterator[Violation]:
             continue
         item = calling.get(alert["check_id"])
         if item is None or item["bin"] != alert["bin"]:
-            yield Violation("alerts have a stable check_id", alert["bin"], f"no record for alert {alert['check_id']}")
+            yield Violation(Broken.STRAY_ALERT, alert["bin"], f"no record for alert {alert['check_id']}")
         if _said(said.setdefault(alert["check_id"], alert)) != _said(alert):
-            yield Violation("alerts have a stable check_id", alert["bin"], f"{alert['check_id']} said two things")
+            yield Violation(Broken.STRAY_ALERT, alert["bin"], f"{alert['check_id']} said two things")
     for item in _checks(found.items):
         named = hashlib.sha256(f"{item['bin']}\n{item['check']}".encode()).hexdigest()[:32]
         if item["check_id"] != named:
-            yield Violation("alerts have a stable check_id", item["bin"], f"{item['check_id']} is not {named}")
+            yield Violation(Broken.STRAY_ALERT, item["bin"], f"{item['check_id']} is not {named}")
 
 
 def _said(alert: Item) -> list[Any]:
@@ -201,7 +217,7 @@ def _open_list(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
         else:
             allowed = [{f"{status} {history.newest}"} for status in ("waiting", "unpaired")]
         if listed[bin] not in allowed:
-            yield Violation("the open list is right", bin, f"{listed[bin]} in place of {allowed[0]}")
+            yield Violation(Broken.MISLISTED, bin, f"{listed[bin]} in place of {allowed[0]}")
 
 
 def _overwritten(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
@@ -212,13 +228,13 @@ def _overwritten(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
     for bin, item in newest.items():
         history = inbox.get(bin)
         if history and history.is_pair and not history.returns and item["check"] != history.newest:
-            yield Violation("no check comes after a newer one", bin, f"{item['check']} came after {history.newest}")
+            yield Violation(Broken.OVERTAKEN, bin, f"{item['check']} came after {history.newest}")
 
 
 def _dead_letters(inbox: Inbox, found: Aftermath, unreadable_messages: int) -> Iterator[Violation]:
     for key in found.dead_letters:
         if key and not (bin_of(key) in inbox and inbox[bin_of(key)].cursed):
-            yield Violation("good uploads never become dead letters", bin_of(key), key)
+            yield Violation(Broken.GOOD_DEAD_LETTER, bin_of(key), key)
     if (unreadable := sum(key is None for key in found.dead_letters)) != unreadable_messages:
         how = f"{unreadable} of {unreadable_messages} unreadable messages"
-        yield Violation("what cannot be read becomes a dead letter", "", how)
+        yield Violation(Broken.UNREADABLE_GONE, "", how)

@@ -20,7 +20,7 @@ from local.subscription import subscribed
 from tests.resilience import judge
 from tests.resilience.faults import Fault, Faults, Rates, Target
 from tests.resilience.gateway import FaultyGateway
-from tests.resilience.judge import Aftermath, Item, Violation
+from tests.resilience.judge import Aftermath, Broken, Item, Violation
 from tests.resilience.uploads import Picture, Plan
 
 SERVICES = ("DYNAMODB", "SNS", "SAGEMAKER_RUNTIME")
@@ -38,15 +38,14 @@ LOOK_EVERY = 20
 class Settings:
     """How a soak is run.
 
-    `visibility_s` is how long the queue hides a message, `receives` how often it tells it. For `storm_s`, half-way, the
-    endpoint throttles everybody. `unreadable_messages` are put in the queue between the uploads. With
-    `hasten`, makers that were killed are taken for dead after `HASTE`.
+    `visibility_s` is how long the queue hides a message, `receives` how often it hands it out before it is a dead
+    letter. `unreadable_messages` are put in the queue between the uploads. With `hasten`, makers that were killed are
+    taken for dead after `HASTE`. The soak ends when for `stalled_s` no message was done with.
     """
 
     rates: Rates = field(default_factory=Rates)
     visibility_s: int = 90
     receives: int = 5
-    storm_s: float = 20.0
     unreadable_messages: int = 10
     hasten: bool = False
     stalled_s: float = 900.0
@@ -81,9 +80,6 @@ class Outcome:
     wall_s: float
     moments: Sequence[Moment]
     violations: Sequence[Violation]
-
-    def broken(self, promise: str) -> int:
-        return sum(violation.promise == promise for violation in self.violations)
 
 
 def album(stack: Stack, bins: Sequence[tuple[bytes, dict[str, Any]]]) -> list[Picture]:
@@ -144,7 +140,7 @@ def soak(
     found = Aftermath(items, told, dead_letters, gateway.puts, left_in_queue=depth(stack, stack.inbox_queue_url))
     broken = judge.violations(inbox, found, settings.unreadable_messages)
     if gateway.most_counts_at_once > CONCURRENCY:
-        broken.append(Violation("calls are bounded", "", f"{gateway.most_counts_at_once} calls at once"))
+        broken.append(Violation(Broken.UNBOUNDED, "", f"{gateway.most_counts_at_once} calls at once"))
     return Outcome(
         uploads=len(plan.drops),
         bins=len(inbox),
@@ -163,27 +159,21 @@ def soak(
 
 
 def _drop(stack: Stack, plan: Plan, faults: Faults, settings: Settings, note: Callable[[int], None]) -> None:
+    """Carry out the plan as fast as Checkers follow. Half-way through, a storm breaks out."""
     s3, sqs = stack.cloud.s3(), stack.cloud.sqs()
-    storm_ends = None
-    unreadable_after = {
-        (number + 1) * len(plan.drops) // (settings.unreadable_messages + 2)
-        for number in range(settings.unreadable_messages)
-    }
+    total = len(plan.drops)
+    messages = settings.unreadable_messages
+    unreadable = {total * (number + 1) // (messages + 1) for number in range(messages)}
     for number, drop in enumerate(plan.drops):
         s3.put_object(Bucket=stack.inbox_bucket, Key=drop.key, Body=drop.content.body)
-        if number in unreadable_after:
+        if number in unreadable:
             sqs.send_message(QueueUrl=stack.inbox_queue_url, MessageBody=f"no event {number}")
-        if number == len(plan.drops) // 2:
-            faults.storm, storm_ends = True, time.monotonic() + settings.storm_s
-        if storm_ends and time.monotonic() > storm_ends:
-            faults.storm = False
+        if number == total // 2:
+            faults.break_out()
         if number % LOOK_EVERY == 0:
             note(number + 1)
             while _visible(stack) > BACKLOG:
                 time.sleep(0.1)
-    if storm_ends:
-        time.sleep(max(0.0, storm_ends - time.monotonic()))
-    faults.storm = False
 
 
 def _draining(stack: Stack, settings: Settings) -> Iterator[int]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.resilience.judge import Aftermath, History, inbox, violations
+from tests.resilience.judge import Aftermath, Broken, History, inbox, violations
 from tests.resilience.uploads import Content, Drop, Plan
 
 
@@ -74,7 +74,7 @@ class Found:
     @property
     def broken(self):
         found = Aftermath(self.items, self.alerts, self.dead_letters, self.puts, self.left_in_queue)
-        return {(violation.promise, violation.bin) for violation in violations(INBOX, found, unreadable_messages=1)}
+        return {(violation.broken, violation.bin) for violation in violations(INBOX, found, unreadable_messages=1)}
 
 
 @pytest.fixture
@@ -88,64 +88,64 @@ def test_all_is_well(found):
 
 def test_a_bin_without_its_check_is_lost(found):
     found.items.remove(found.agrees)
-    assert found.broken == {("nothing is lost", "s/agrees")}
+    assert found.broken == {(Broken.LOST, "s/agrees")}
 
 
 def test_a_bin_whose_newest_pair_was_never_checked_is_lost(found):
     found.items.remove(found.after)
-    assert ("nothing is lost", "s/replaced") in found.broken
+    assert (Broken.LOST, "s/replaced") in found.broken
 
 
 def test_a_lone_upload_without_a_record_is_lost(found):
     found.items.remove(found.lone)
-    assert ("nothing is lost", "s/lone") in found.broken
+    assert (Broken.LOST, "s/lone") in found.broken
 
 
 def test_a_cursed_bin_is_in_the_dead_letters_or_lost(found):
     found.dead_letters.remove("s/metadata/cursed.json")
-    assert found.broken == {("nothing is lost", "s/cursed")}
+    assert found.broken == {(Broken.LOST, "s/cursed")}
 
 
 def test_what_is_still_in_the_queue_is_lost(found):
     found.left_in_queue = 1
-    assert found.broken == {("nothing is lost", "")}
+    assert found.broken == {(Broken.LOST, "")}
 
 
 def test_a_good_upload_in_the_dead_letters(found):
     found.dead_letters.append("s/bin-images/agrees.jpg")
-    assert found.broken == {("good uploads never become dead letters", "s/agrees")}
+    assert found.broken == {(Broken.GOOD_DEAD_LETTER, "s/agrees")}
 
 
 def test_an_unreadable_message_that_vanished(found):
     found.dead_letters.remove(None)
-    assert found.broken == {("what cannot be read becomes a dead letter", "")}
+    assert found.broken == {(Broken.UNREADABLE_GONE, "")}
 
 
 @pytest.mark.parametrize(("wrong", "value"), [("status", "match"), ("predicted", 4)])
 def test_a_check_with_another_answer_than_the_model_gave(found, wrong, value):
     found.differs[wrong] = value
-    assert ("records say what was there", "s/differs") in found.broken
+    assert (Broken.WRONG, "s/differs") in found.broken
 
 
 def test_a_check_of_what_the_bin_never_held(found):
     stray = copy.deepcopy(found.agrees) | {"check": "x/y"}
     found.items.append(stray)
-    assert ("records say what was there", "s/agrees") in found.broken
+    assert (Broken.WRONG, "s/agrees") in found.broken
 
 
 def test_a_check_that_was_put_twice(found):
     found.puts["s/agrees", found.agrees["check"]] = 2
-    assert found.broken == {("no record twice", "s/agrees")}
+    assert found.broken == {(Broken.DUPLICATE, "s/agrees")}
 
 
 def test_a_mismatch_that_reached_nobody(found):
     found.alerts = [alert for alert in found.alerts if alert["bin"] != "s/differs"]
-    assert found.broken == {("every mismatch is alerted", "s/differs")}
+    assert found.broken == {(Broken.UNTOLD, "s/differs")}
 
 
 def test_a_mismatch_that_is_not_marked(found):
     del found.differs["alerted_at"]
-    assert found.broken == {("every mismatch is alerted", "s/differs")}
+    assert found.broken == {(Broken.UNTOLD, "s/differs")}
 
 
 def test_a_repeated_answer_needs_no_alert_and_a_settled_one_does(found):
@@ -154,7 +154,7 @@ def test_a_repeated_answer_needs_no_alert_and_a_settled_one_does(found):
     found.alerts = [alert for alert in found.alerts if alert["bin"] != "s/differs"]
     assert found.broken == set()
     found.after["resolves"] = found.before["check_id"]
-    assert found.broken == {("every mismatch is alerted", "s/replaced")}
+    assert found.broken == {(Broken.UNTOLD, "s/replaced")}
     found.after["alerted_at"] = "12:04"
     found.alerts.append(alert(found.after, kind="resolved"))
     assert found.broken == set()
@@ -162,33 +162,33 @@ def test_a_repeated_answer_needs_no_alert_and_a_settled_one_does(found):
 
 def test_an_alert_without_a_check(found):
     found.alerts.append(alert(found.agrees, kind="mismatch"))
-    assert found.broken == {("alerts have a stable check_id", "s/agrees")}
+    assert found.broken == {(Broken.STRAY_ALERT, "s/agrees")}
 
 
 def test_one_check_id_for_two_things(found):
     found.alerts[1]["predicted"] = 5
-    assert found.broken == {("alerts have a stable check_id", "s/differs")}
+    assert found.broken == {(Broken.STRAY_ALERT, "s/differs")}
 
 
 def test_a_check_id_that_is_not_made_of_bin_and_check(found):
     for told in (found.differs, *found.alerts[:2]):
         told["check_id"] = "drawn at random"
-    assert found.broken == {("alerts have a stable check_id", "s/differs")}
+    assert found.broken == {(Broken.STRAY_ALERT, "s/differs")}
 
 
 def test_a_bin_that_is_missing_from_the_open_list(found):
     del found.differs["open"]
-    assert found.broken == {("the open list is right", "s/differs")}
+    assert found.broken == {(Broken.MISLISTED, "s/differs")}
 
 
 def test_an_older_check_that_stays_on_the_open_list(found):
     found.before["open"] = "mismatch#day"
-    assert found.broken == {("the open list is right", "s/replaced")}
+    assert found.broken == {(Broken.MISLISTED, "s/replaced")}
 
 
 def test_a_check_that_came_after_a_newer_one(found):
     found.before["checked_at"] = "12:05"
-    assert found.broken == {("no check comes after a newer one", "s/replaced")}
+    assert found.broken == {(Broken.OVERTAKEN, "s/replaced")}
 
 
 def test_a_bin_that_holds_its_first_picture_again_may_be_spoken_for_by_its_first_check(found):

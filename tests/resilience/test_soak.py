@@ -11,12 +11,11 @@ from tests.resilience.uploads import pictures_in, plan
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 UPLOADS = 120
-SEED = 1
+SEED = 33
 SHORT = Settings(
-    rates=Rates(endpoint=0.1, table_conflict=0.02, topic=0.05, kill=0.04, without=(Fault.SILENT,)),
+    rates=Rates(endpoint=0.1, table_conflict=0.02, topic=0.05, kill=0.04, storm=20, without=(Fault.SILENT,)),
     visibility_s=4,
     receives=20,
-    storm_s=2.0,
     unreadable_messages=0,
     hasten=True,
     stalled_s=30.0,
