@@ -24,8 +24,6 @@ from tests.resilience.judge import Aftermath, Broken, Item, Violation
 from tests.resilience.uploads import Picture, Plan
 
 SERVICES = ("DYNAMODB", "SNS", "SAGEMAKER_RUNTIME")
-CONCURRENCY = 10
-"""Checkers that run at once, as the template has it unless told otherwise."""
 BACKLOG = 60
 """Uploads that may wait for a Checker before the next one is dropped, so that bins change while they are looked at."""
 HASTE = timedelta(seconds=5)
@@ -38,12 +36,15 @@ LOOK_EVERY = 20
 class Settings:
     """How a soak is run.
 
-    `visibility_s` is how long the queue hides a message, `receives` how often it hands it out before it is a dead
-    letter. `unreadable_messages` are put in the queue between the uploads. With `hasten`, makers that were killed are
-    taken for dead after `HASTE`. The soak ends when for `stalled_s` no message was done with.
+    `concurrency` is how many Checkers run at once, `visibility_s` how long the queue hides a message, `receives` how
+    often it hands it out before it is a dead letter: as in the template but for `visibility_s`, which need only be
+    longer than the Checker's timeout. `unreadable_messages` are put in the queue between the uploads. With `hasten`,
+    makers that were killed are taken for dead after `HASTE`. The soak ends when for `stalled_s` no message was done
+    with.
     """
 
     rates: Rates = field(default_factory=Rates)
+    concurrency: int = 10
     visibility_s: int = 90
     receives: int = 5
     unreadable_messages: int = 10
@@ -139,7 +140,7 @@ def soak(
     dead_letters = _dead_letters(stack, sites)
     found = Aftermath(items, told, dead_letters, gateway.puts, left_in_queue=depth(stack, stack.inbox_queue_url))
     broken = judge.violations(inbox, found, settings.unreadable_messages)
-    if gateway.most_counts_at_once > CONCURRENCY:
+    if gateway.most_counts_at_once > settings.concurrency:
         broken.append(Violation(Broken.UNBOUNDED, "", f"{gateway.most_counts_at_once} calls at once"))
     return Outcome(
         uploads=len(plan.drops),
@@ -203,7 +204,7 @@ def _endangered(stack: Stack, gateway_url: str, settings: Settings) -> Iterator[
 
     change(
         {**variables, **{f"AWS_ENDPOINT_URL_{service}": gateway_url for service in SERVICES}},
-        {"MaximumConcurrency": CONCURRENCY},
+        {"MaximumConcurrency": settings.concurrency},
         {
             "VisibilityTimeout": str(settings.visibility_s),
             "RedrivePolicy": json.dumps({**json.loads(queue["RedrivePolicy"]), "maxReceiveCount": settings.receives}),

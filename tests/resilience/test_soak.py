@@ -10,10 +10,11 @@ from tests.resilience.soak import Settings, album, soak
 from tests.resilience.uploads import pictures_in, plan
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-UPLOADS = 120
+UPLOADS = 100
 SEED = 33
 SHORT = Settings(
     rates=Rates(endpoint=0.1, table_conflict=0.02, topic=0.05, kill=0.04, storm=20, without=(Fault.SILENT,)),
+    concurrency=4,
     visibility_s=4,
     receives=20,
     unreadable_messages=0,
