@@ -7,6 +7,7 @@ Ends with 1 when a promise was broken. Real bins join the rendered ones where BI
 
 import json
 import os
+import signal
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -79,4 +80,5 @@ def main(
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the cloud is stopped however this ends
     typer.run(main)
