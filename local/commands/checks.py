@@ -19,7 +19,7 @@ from local.exits import FAILED
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 CSV_COLUMNS = (
     "bin", "status", "expected", "predicted", "difference", "suspicion", "severity",
-    "checked_at", "alerted_at", "image", "metadata", "model", "reason", "check_id",
+    "checked_at", "alerted_at", "image", "metadata", "model", "reason", "check_id", "actual", "reviewed_at",
 )  # fmt: skip
 console = Console()
 
@@ -44,8 +44,9 @@ def mismatches(
 ) -> None:
     """List the bins whose picture disagrees with the record, the most suspicious first.
 
-    A bin stands here until a newer picture or record of it is checked. Other kinds: [bold]rejected[/] (could not be
-    checked), [bold]unpaired[/] (alerted for want of a partner), [bold]waiting[/] (not yet alerted).
+    A bin stands here until a newer picture or record of it is checked, or a person has looked ([bold]bincheck
+    resolve[/]). Other kinds: [bold]rejected[/] (could not be checked), [bold]unpaired[/] (alerted for want of a
+    partner), [bold]waiting[/] (not yet alerted), [bold]reviewed[/] (a person has looked).
 
     [dim]$[/] bincheck mismatches
     [dim]$[/] bincheck mismatches --since 12h --csv > mismatches.csv
