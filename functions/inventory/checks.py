@@ -235,7 +235,7 @@ class ChecksTable:
         it.
         """
         changes: Any = []
-        for item in self._pages(KeyConditionExpression=Key("bin").eq(check.bin), ConsistentRead=True):
+        for item in self._of_bin(check.bin):
             wanted = _item(check).get("open") if item["check"] == check.check else None
             listed = item["check"] != PAIRING and not item.get("reviewed_at")
             if listed and item.get("open") != wanted:
@@ -261,10 +261,15 @@ class ChecksTable:
         )
         return reviewed
 
+    def speaking_for(self, name: str) -> Check | None:
+        """The check that speaks for a bin: the one that stands open, else the last one that was made; None without."""
+        made = [item for item in self._of_bin(name) if item["check"] != PAIRING]
+        stands_open = [item for item in made if item.get("open", "").startswith(("mismatch", "rejected"))]
+        return max(map(_check, stands_open or made), key=lambda check: check.checked_at, default=None)
+
     def of_bin(self, name: str) -> list[Check]:
         """All checks of a bin, and its waiting upload if there is one; the oldest first."""
-        pages = self._pages(KeyConditionExpression=Key("bin").eq(name), ConsistentRead=True)
-        checks = [_check(item) for item in pages if "status" in item]
+        checks = [_check(item) for item in self._of_bin(name) if "status" in item]
         return sorted(checks, key=lambda check: check.checked_at)
 
     def open_since(self, open_list: OpenList, since: datetime, until: datetime) -> Iterator[Check]:
@@ -282,6 +287,9 @@ class ChecksTable:
         for shard in SHARDS:
             condition = Key("checked_on").eq(f"{day}#{shard}")
             yield from map(_check, self._pages(IndexName=BY_DAY, KeyConditionExpression=condition))
+
+    def _of_bin(self, name: str) -> Iterator[Mapping[str, Any]]:
+        return self._pages(KeyConditionExpression=Key("bin").eq(name), ConsistentRead=True)
 
     def _transact(self, items: Any) -> None:
         try:

@@ -35,9 +35,12 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.astimezone()
 
 
+Since = Annotated[datetime, typer.Option(parser=_moment, metavar="AGO", help="30m, 12h, 7d, 4w or a date.")]
+
+
 def mismatches(
     stack: StackName = None,
-    since: Annotated[datetime, typer.Option(parser=_moment, metavar="AGO", help="30m, 12h, 7d, 4w or a date.")] = "7d",  # type: ignore[assignment]
+    since: Since = "7d",  # type: ignore[assignment]
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(get_args(OpenList))}.")] = "mismatch",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A table for a spreadsheet.")] = False,
