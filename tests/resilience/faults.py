@@ -151,7 +151,7 @@ def _target(path: str, operation: str, body: bytes) -> Target:
 
 def _new_check(transaction: dict[str, Any]) -> Any:
     puts = [action["Put"] for action in transaction["TransactItems"] if "Put" in action]
-    return next((put for put in puts if "attribute_not_exists" in put["ConditionExpression"]), None)
+    return next((put for put in puts if "attribute_not_exists" in put.get("ConditionExpression", "")), None)
 
 
 class Faults:

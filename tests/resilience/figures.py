@@ -45,6 +45,7 @@ def figures_of(outcome: Outcome) -> dict[str, int | float | dict[str, int]]:
         "records": sum(count for status, count in outcome.statuses.items() if status != "waiting"),
         "alerts": outcome.alerts,
         "alerts told again": outcome.alerts_again,
+        "checks overtaken before they were told, newer one told": outcome.told_by_newer,
         "dead letters": outcome.dead_letters,
         "calls": outcome.calls.total(),
         "most calls of the endpoint at once": outcome.most_counts_at_once,

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from tests.resilience.uploads import Content, Plan, bin_of
@@ -63,6 +64,11 @@ class Aftermath:
     puts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     left_in_queue: int = 0
 
+    @cached_property
+    def told(self) -> frozenset[str]:
+        """The check_ids that the subscriber was told of."""
+        return frozenset(alert["check_id"] for alert in self.alerts)
+
 
 class Broken(StrEnum):
     """What must not be, in the words that figures are told in."""
@@ -102,7 +108,7 @@ def violations(inbox: Inbox, found: Aftermath, unreadable_messages: int = 0) -> 
         *_lost(inbox, found),
         *_made_up(inbox, found),
         *_doubled(found),
-        *_not_alerted(found),
+        *_not_alerted(inbox, found),
         *_alerts_of_nothing(found),
         *_open_list(inbox, found),
         *_overwritten(inbox, found),
@@ -169,25 +175,39 @@ def lacks_alert(item: Item) -> bool:
     return item["check"] != "pairing" and _calls_for_alert(item) and not item.get("alerted_at")
 
 
-def _not_alerted(found: Aftermath) -> Iterator[Violation]:
-    told = {alert["check_id"] for alert in found.alerts}
+def _not_alerted(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
+    spoken_for = {item["bin"] for item in _checks(found.items) if _is_newest(inbox, item) and _is_told(found, item)}
     for item in _checks(found.items):
-        if _calls_for_alert(item):
-            if lacks_alert(item):
-                yield Violation(Broken.UNTOLD, item["bin"], f"{item['check']} is not marked")
-            if item["check_id"] not in told:
-                yield Violation(Broken.UNTOLD, item["bin"], f"{item['check']} reached nobody")
+        if not _calls_for_alert(item) or _is_told(found, item):
+            continue
+        if _is_newest(inbox, item) or item["bin"] not in spoken_for:
+            how = "is not marked" if lacks_alert(item) else "reached nobody"
+            yield Violation(Broken.UNTOLD, item["bin"], f"{item['check']} {how}")
+
+
+def told_by_newer(found: Aftermath) -> int:
+    """How many checks were overtaken before anybody was told, so that a newer check of the bin told instead."""
+    return sum(_calls_for_alert(item) and not _is_told(found, item) for item in _checks(found.items))
+
+
+def _is_newest(inbox: Inbox, item: Item) -> bool:
+    return item["bin"] in inbox and inbox[item["bin"]].newest == item["check"]
+
+
+def _is_told(found: Aftermath, item: Item) -> bool:
+    return _calls_for_alert(item) and bool(item.get("alerted_at")) and item["check_id"] in found.told
 
 
 def _alerts_of_nothing(found: Aftermath) -> Iterator[Violation]:
-    calling = {item["check_id"]: item for item in _checks(found.items) if _calls_for_alert(item)}
+    statuses = {(item["bin"], item["check_id"]): item["status"] for item in _checks(found.items)}
     said: dict[str, Item] = {}
     for alert in found.alerts:
         if alert["kind"] == "unpaired":
             continue
-        item = calling.get(alert["check_id"])
-        if item is None or item["bin"] != alert["bin"]:
-            yield Violation(Broken.STRAY_ALERT, alert["bin"], f"no record for alert {alert['check_id']}")
+        status = statuses.get((alert["bin"], alert["check_id"]))
+        if status != {"resolved": "match"}.get(alert["kind"], alert["kind"]):
+            how = f"{alert['kind']} of {alert['check_id']}, which is {status or 'no check'}"
+            yield Violation(Broken.STRAY_ALERT, alert["bin"], how)
         if _said(said.setdefault(alert["check_id"], alert)) != _said(alert):
             yield Violation(Broken.STRAY_ALERT, alert["bin"], f"{alert['check_id']} said two things")
     for item in _checks(found.items):

@@ -26,7 +26,7 @@ from tests.resilience.uploads import Picture, Plan
 SERVICES = ("DYNAMODB", "SNS", "SAGEMAKER_RUNTIME")
 BACKLOG = 60
 """Uploads that may wait for a Checker before the next one is dropped, so that bins change while they are looked at."""
-HASTE = timedelta(seconds=5)
+HASTE = timedelta(seconds=2)
 """How long an alert may take before a soak in haste has its maker taken for dead; the Checker itself waits longer."""
 LOOK_EVERY = 20
 """Uploads between two looks at the queue."""
@@ -75,6 +75,7 @@ class Outcome:
     calls: Counter[Target]
     alerts: int
     alerts_again: int
+    told_by_newer: int
     dead_letters: int
     most_counts_at_once: int
     dropped_s: float
@@ -150,6 +151,7 @@ def soak(
         calls=gateway.calls,
         alerts=len(told),
         alerts_again=len(told) - len({alert["check_id"] for alert in told}),
+        told_by_newer=judge.told_by_newer(found),
         dead_letters=len(dead_letters),
         most_counts_at_once=gateway.most_counts_at_once,
         dropped_s=dropped_s,

@@ -160,6 +160,14 @@ def test_a_repeated_answer_needs_no_alert_and_a_settled_one_does(found):
     assert found.broken == set()
 
 
+def test_an_older_mismatch_may_be_told_by_the_newest_check_of_its_bin_and_by_nothing_else(found):
+    del found.before["alerted_at"]
+    assert found.broken == {(Broken.UNTOLD, "s/replaced")}
+    found.after |= {"resolves": found.before["check_id"], "alerted_at": "12:04"}
+    found.alerts.append(alert(found.after, kind="resolved"))
+    assert found.broken == set()
+
+
 def test_an_alert_without_a_check(found):
     found.alerts.append(alert(found.agrees, kind="mismatch"))
     assert found.broken == {(Broken.STRAY_ALERT, "s/agrees")}
