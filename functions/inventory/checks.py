@@ -2,7 +2,8 @@
 
 The table holds, under the bin's name:
 
-- one item per check, under its identity `<image version>/<metadata version>`;
+- one item per check, under its identity `<image version>/<metadata version>`, and `…/<model>` where another model was
+  asked later about the same;
 - one item `pairing`: the newest upload of either part by `sequencer`, and a `revision` that grows with each. A check is
   put only while the revision is still the one that was looked at, so a late event never undoes a newer check. While one
   part is alone this item is also the `waiting` record.
@@ -110,6 +111,11 @@ def identity(image_version: str | None, metadata_version: str | None) -> str:
     return f"{image_version or '-'}/{metadata_version or '-'}"
 
 
+def identity_by(model: str, identity: str) -> str:
+    """The identity of a check of the same contents by another model."""
+    return f"{identity}/{model}"
+
+
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds; such strings sort by time."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
@@ -160,6 +166,13 @@ class ChecksTable:
         """The check of that identity, or None."""
         item = self._table.get_item(Key={"bin": bin, "check": check}, ConsistentRead=True).get("Item")
         return _check(item) if item else None
+
+    def find_latest(self, bin: str, check: str) -> Check | None:
+        """The check of that identity, or the latest recheck of the same contents by another model, or None."""
+        condition = Key("bin").eq(bin) & Key("check").begins_with(check)
+        items = self._pages(KeyConditionExpression=condition, ConsistentRead=True)
+        made = [_check(item) for item in items if item["check"] == check or item["check"].startswith(f"{check}/")]
+        return max(made, key=lambda one: one.checked_at, default=None)
 
     def reread(self, check: Check) -> Check:
         """A recorded check as it stands now."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 _STORAGE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
+_NOTES = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+"""A note is worth little time: it is written when there may be little left."""
 _ENDPOINT = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 
 
@@ -25,6 +27,10 @@ def sns() -> "SNSClient":
 
 def checks_table(name: str) -> "Table":
     return boto3.resource("dynamodb", config=_STORAGE).Table(name)
+
+
+def checks_table_for_notes(name: str) -> "Table":
+    return boto3.resource("dynamodb", config=_NOTES).Table(name)
 
 
 def sagemaker_runtime() -> "SageMakerRuntimeClient":

@@ -68,8 +68,24 @@ def test_a_bin_takes_as_many_calls_as_are_paid_for(warehouse, calls, differs):
         "UpdateItem": 2 + differs * mismatch["dynamodb_writes"],
         "PutItem": bin["dynamodb_writes"] - 2,
         "TransactWriteItems": bin["dynamodb_transacted_writes"] / 2,
-        "GetItem": bin["dynamodb_reads"] - 1,
-        "Query": 1,
+        "Query": bin["dynamodb_reads"],
+        "index": bin["dynamodb_index_writes"] + differs * mismatch["dynamodb_index_writes"],
+        **({"Publish": mismatch["sns_publish"]} if differs else {}),
+    }
+
+
+@pytest.mark.parametrize("differs", [0, 1], ids=["match", "mismatch"])
+def test_a_bin_that_lies_there_takes_as_many_calls_as_a_backfill_is_told_to_cost(warehouse, calls, differs):
+    warehouse.put("BOS1/metadata/1.json", metadata(3 + differs))
+    image = warehouse.put("BOS1/bin-images/1.jpg", picture(3))
+    calls.clear()
+    warehouse.inspector.inspect(image)
+    bin, mismatch = quantities()["backfill"], quantities()["mismatch"]
+    assert dict(calls) == {
+        "GetObject": bin["s3_get"],
+        "UpdateItem": bin["dynamodb_writes"] + differs * mismatch["dynamodb_writes"],
+        "TransactWriteItems": bin["dynamodb_transacted_writes"] / 2,
+        "Query": bin["dynamodb_reads"],
         "index": bin["dynamodb_index_writes"] + differs * mismatch["dynamodb_index_writes"],
         **({"Publish": mismatch["sns_publish"]} if differs else {}),
     }

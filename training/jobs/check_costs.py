@@ -83,6 +83,27 @@ def month_usd(load: Load) -> dict[str, float]:
     return month
 
 
+def backfill_usd(bins: int, mismatches: float) -> float:
+    """USD for checking so many bins that lie in a bucket already, of which such a share mismatches; the endpoint is
+    left out. At most: messages that come together share an invocation."""
+    bin, mismatch, sizes, function = (quantities()[table] for table in ("backfill", "mismatch", "sizes", "lambda"))
+    price = prices()["service"]
+    writes = bin["dynamodb_writes"] + 2 * bin["dynamodb_transacted_writes"] + bin["dynamodb_index_writes"]
+    writes += mismatches * (mismatch["dynamodb_writes"] + mismatch["dynamodb_index_writes"])
+    millionths = (
+        function["memory_gb"] * function["upload_ms"] * 1e3 * price["lambda_gb_second"]
+        + price["lambda_million"]
+        + writes * sizes["item_kb"] * price["dynamodb_write_million"]
+        + bin["dynamodb_reads"] * price["dynamodb_read_million"]
+        + bin["s3_get"] * price["s3_get_thousand"] * 1e3
+        + bin["s3_list"] * price["s3_put_thousand"] * 1e3
+        + bin["sqs_requests"] * price["sqs_million"]
+        + mismatches * mismatch["sns_publish"] * price["sns_million"]
+        + sizes["log_kb"] / 2 * price["logs_gb"]
+    )
+    return bins * float(millionths) / 1e6
+
+
 def pictures_per_second(instance_type: str) -> float:
     """What one instance counts at the peak that it is chosen for."""
     endpoint = quantities()["endpoint"]
