@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from inventory.checks import ChecksTable
+from inventory.failures import Failures
 from inventory.tallies import Tallies
 
 if TYPE_CHECKING:
@@ -84,12 +85,12 @@ class Cloud:
         return self.session.client("sagemaker-runtime", **self._options())
 
     def checks(self, table_name: str) -> ChecksTable:
-        return ChecksTable(self._table(table_name))
+        return ChecksTable(self.table(table_name))
 
     def tallies(self, table_name: str) -> Tallies:
-        return Tallies(self._table(table_name))
+        return Tallies(self.table(table_name))
 
-    def _table(self, name: str) -> "Table":
+    def table(self, name: str) -> "Table":
         return self.session.resource("dynamodb", **self._options()).Table(name)
 
     def _options(self, **settings: Any) -> dict[str, Any]:
@@ -126,6 +127,22 @@ class Stack:
     @cached_property
     def dead_letters_url(self) -> str:
         return self._queue_url("InboxDeadLettersUrl")
+
+    @cached_property
+    def backfill_queue_url(self) -> str:
+        if "BackfillQueueUrl" not in self.outputs:
+            raise NotDeployed(
+                f"stack {self.name!r} has no queue for backfills yet: deploy this version's template.yaml"
+            )
+        return self._queue_url("BackfillQueueUrl")
+
+    @cached_property
+    def table(self) -> "Table":
+        return self.cloud.table(self.outputs["ChecksTableName"])
+
+    @cached_property
+    def failures(self) -> Failures:
+        return Failures(self.table)
 
     @cached_property
     def checks(self) -> ChecksTable:

@@ -127,7 +127,7 @@ class Inspector:
         )
 
     def _as_recheck(self, check: Check, known: Check) -> Check:
-        """A new check of contents that are checked already: one of its own if another model answered, else the known."""
+        """The check by which a recheck speaks: the known one, unless another model has answered now."""
         if check.model in (None, known.model):
             return known
         return replace(check, check=identity_by(check.model, check.check))

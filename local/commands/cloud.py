@@ -83,6 +83,7 @@ def _embedded_facts(now: Status) -> dict[str, object]:
 def _queues(stack: Stack) -> dict[str, object]:
     return {
         "waiting_uploads": depth(stack, stack.inbox_queue_url),
+        **({"waiting_backfill": depth(stack, stack.backfill_queue_url)} if "BackfillQueueUrl" in stack.outputs else {}),
         "dead_letters": depth(stack, stack.dead_letters_url),
     }
 
