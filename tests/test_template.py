@@ -5,9 +5,11 @@ import json
 import pytest
 
 from inventory.checks import BY_DAY, Check
+from inventory.failures import FAILURES_KEPT
 from inventory.inspection import CHECKER_TIMEOUT
 from inventory.tallies import TALLIES
 from inventory.verdict import SEVERITIES
+from local.backfill import RESUMED_WITHIN
 from tests.template import resource, template
 
 FUNCTIONS = ["Checker", "Counter", "Watchdog", "Reporter"]
@@ -63,7 +65,35 @@ def test_one_bad_message_does_not_send_back_its_batch_and_concurrency_is_bounded
     assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
 
 
-@pytest.mark.parametrize("queue", ["InboxQueue", "InboxDeadLetters"])
+def test_a_backfill_has_a_queue_and_few_checkers_of_its_own_and_ends_in_the_same_dead_letters():
+    source = resource("Checker")["Events"]["Backfill"]["Properties"]
+    assert source["Queue"] == {"GetAtt": "BackfillQueue.Arn"}
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "BackfillConcurrency"}}
+    assert template()["Parameters"]["BackfillConcurrency"]["Default"] == 2
+    queue, inbox = resource("BackfillQueue"), resource("InboxQueue")
+    assert queue["RedrivePolicy"] == inbox["RedrivePolicy"]
+    assert queue["VisibilityTimeout"] == inbox["VisibilityTimeout"]
+    week_s = RESUMED_WITHIN.total_seconds()
+    assert queue["MessageRetentionPeriod"] == week_s < resource("InboxDeadLetters")["MessageRetentionPeriod"]
+
+
+def test_the_checker_reads_one_other_bucket_only_where_it_is_named():
+    assert template()["Parameters"]["BackfillBucket"]["Default"] == ""
+    reading = [s for s in function_statements("Checker") if str(s["Action"]).startswith("s3:")]
+    for statement in reading:
+        inbox, (condition, other, nothing) = statement["Resource"][0], statement["Resource"][1]["If"]
+        assert "InboxBucket" in str(inbox)
+        assert condition == "HasBackfillBucket"
+        assert ":s3:::${BackfillBucket}" in other["Sub"]
+        assert nothing == {"Ref": "AWS::NoValue"}
+
+
+def test_reasons_outlive_the_dead_letters():
+    assert FAILURES_KEPT.total_seconds() > resource("InboxDeadLetters")["MessageRetentionPeriod"]
+
+
+@pytest.mark.parametrize("queue", ["InboxQueue", "BackfillQueue", "InboxDeadLetters"])
 def test_queues_are_encrypted(queue):
     assert resource(queue)["SqsManagedSseEnabled"] is True
 

@@ -5,24 +5,10 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from tests.flow.warehouse import wait_until
-
-
-@pytest.fixture
-def bincheck(cloud):
-    def start(*arguments, **options):
-        environment = os.environ | {"BINCHECK_FOLDER": str(cloud.folder), "COLUMNS": "160", "NO_COLOR": "1"}
-        command = [sys.executable, "-m", "local.cli", *map(str, arguments)]
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-        )
-
-    return start
 
 
 def output(process):
@@ -81,7 +67,7 @@ def test_dead_letters_get_another_chance(bincheck, warehouse, endpoint, impatien
     wait_until(lambda: warehouse.dead_letters > 0, "the upload is in the dead letters")
     warehouse.settle()
     endpoint.failing = False
-    assert "dead letters moved back" in output(bincheck("redrive"))
+    assert "dead letters moved back" in output(bincheck("dead-letters", "--redrive"))
     assert warehouse.check("7").status == "match"
 
 

@@ -13,7 +13,20 @@ from local.cli import app
 from local.commands.checks import _moment
 from local.commands.watching import filter_policy
 
-COMMANDS = ("demo", "up", "status", "down", "drop", "watch", "mismatches", "show", "report", "redrive", "endpoint")
+COMMANDS = (
+    "demo",
+    "up",
+    "status",
+    "down",
+    "drop",
+    "watch",
+    "mismatches",
+    "show",
+    "report",
+    "endpoint",
+    "backfill",
+    "dead-letters",
+)
 
 
 @pytest.fixture
@@ -39,7 +52,7 @@ def test_help_teaches_every_command_and_the_exit_codes():
     assert [command for command in COMMANDS if command not in help] == []
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ("down", "redrive")])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ("down",)])
 def test_each_command_shows_an_example(command):
     assert f"$ bincheck {command}" in help_of(command)
 
@@ -56,6 +69,10 @@ def test_each_command_shows_an_example(command):
         (["mismatches", "--json", "--csv"], 2, "choose one"),
         (["watch", "--severity", "severe"], 2, "low, medium, high"),
         (["drop"], 2, "Missing argument"),
+        (["dead-letters"], 3, "start it with `bincheck up`"),
+        (["dead-letters", "--redrive", "--drop"], 2, "choose one"),
+        (["dead-letters", "--archive", "file"], 2, "goes with --drop"),
+        (["backfill", "s3://inbox"], 3, "start it with `bincheck up`"),
     ],
 )
 def test_exit_codes(bincheck, arguments, code, said):
