@@ -130,11 +130,11 @@ class Stack:
 
     @cached_property
     def backfill_queue_url(self) -> str:
-        if "BackfillQueueUrl" not in self.outputs:
-            raise NotDeployed(
-                f"stack {self.name!r} has no queue for backfills yet: deploy this version's template.yaml"
-            )
         return self._queue_url("BackfillQueueUrl")
+
+    @property
+    def backfill_concurrency(self) -> int:
+        return int(self._newer("BackfillConcurrency"))
 
     @cached_property
     def table(self) -> "Table":
@@ -154,8 +154,18 @@ class Stack:
 
     def _queue_url(self, output: str) -> str:
         """Ask for the address by the queue's name: the embedded cloud may have moved to another port since."""
-        name = self.outputs[output].rsplit("/", 1)[-1]
+        name = self._newer(output).rsplit("/", 1)[-1]
         return self.cloud.sqs().get_queue_url(QueueName=name)["QueueUrl"]
+
+    def _newer(self, output: str) -> str:
+        """An output that a stack of an earlier version may lack.
+
+        Raises:
+            NotDeployed: it does.
+        """
+        if output not in self.outputs:
+            raise NotDeployed(f"stack {self.name!r} has no {output} yet: deploy the template.yaml of this version")
+        return self.outputs[output]
 
 
 def was_created(cloud: Cloud, name: str) -> bool:

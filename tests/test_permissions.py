@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from local.backfill import BACKFILLS
 from tests.template import template
 
 PERMISSIONS = template("deploy/permissions.yaml")["Resources"]
@@ -98,6 +99,13 @@ def test_whoever_deploys_can_make_each_resource_of_the_template_and_hand_its_rol
     assert {"lambda:CreateEventSourceMapping", "lambda:CreateFunctionUrlConfig", "iam:PassRole"} <= actions(
         "DeploymentRole"
     )
+
+
+def test_dead_letters_and_backfills_are_within_the_rights_of_whoever_gives_the_commands():
+    messages = {"SendMessage", "ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "StartMessageMoveTask"}
+    assert {f"sqs:{action}" for action in messages | {"ListMessageMoveTasks"}} <= actions("ApplicationPolicy")
+    (keep,) = [one for one in statements("ApplicationPolicy") if "dynamodb:PutItem" in listed(one["Action"])]
+    assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [BACKFILLS]}}
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)

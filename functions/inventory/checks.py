@@ -11,6 +11,8 @@ The table holds, under the bin's name:
 Items that a person or the Watchdog must look at carry `open`, the key of the sparse index `open-by-day`. Every check
 carries `checked_on`, the key of the index `by-day`, from which the Reporter tallies a day: its date, and the first
 digit of its `check_id`, so that the checks of a day spread over sixteen partitions.
+
+Apart from bins it holds tallies (see `tallies`), why messages failed (`failures`) and how far backfills came.
 """
 
 import hashlib

@@ -90,7 +90,7 @@ def _tell_costs(stack: Stack, place: Place) -> None:
             bins, strays = bins + len(page.uploads), strays + page.strays
             status.update(f"Listing: {bins:,} bins")
     look_s = quantities()["lambda"]["upload_ms"] / 1000
-    checkers = int(stack.outputs["BackfillConcurrency"])
+    checkers = stack.backfill_concurrency
     took = timedelta(seconds=round(bins * look_s / checkers))
     console.print(
         f"{bins:,} bins below {place}{_left_out(strays)}.\n"

@@ -15,7 +15,7 @@ from local import queues
 from local.commands.place import StackName, chosen
 from local.dead_letters import DeadLetter, drop, look
 
-console = Console()
+console = Console(markup=False)
 
 
 def dead_letters(

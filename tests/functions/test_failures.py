@@ -3,6 +3,8 @@
 import json
 from types import SimpleNamespace
 
+import pytest
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
 from inventory.errors import RetryLater
@@ -49,8 +51,9 @@ def test_a_reason_that_cannot_be_kept_hides_no_fault(checker, warehouse, monkeyp
     failing(checker, monkeypatch, RetryLater("endpoint counter failed"))
     monkeypatch.setattr(checker, "failures", SimpleNamespace(note=throttled))
     event = sqs_event(notification(upload("bin-images/1.jpg", picture(3))))
-    assert checker.handler(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
-    assert "endpoint counter failed" in [getattr(record, "reason", "") for record in caplog.records]
+    with pytest.raises(RetryLater, match="endpoint counter failed"):
+        checker.check_message(SQSRecord(event["Records"][0]), Context())
+    assert "the reason was not noted" in [record.message for record in caplog.records]
 
 
 def test_a_long_reason_is_cut(warehouse):

@@ -1,10 +1,15 @@
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
 from inventory.uploads import read_message
 from local import backfill
+from local.aws import NotDeployed
 from local.backfill import CannotBackfill, Place, enqueue, listed, message
+from local.cli import app
+from local.commands import backfill as commands
+from local.exits import INCOMPLETE
 from local.queues import QueueFailed, depth
 from tests.builders import metadata, picture, upload
 
@@ -116,3 +121,51 @@ def test_what_the_queue_refuses_for_a_moment_is_sent_again(deployed, monkeypatch
     monkeypatch.setattr(type(deployed.cloud), "sqs", lambda _: sqs)
     run(deployed)
     assert depth(deployed, deployed.backfill_queue_url) == 3
+
+
+# The command
+
+
+@pytest.fixture
+def bincheck(deployed, monkeypatch):
+    monkeypatch.setattr(commands, "chosen", lambda _: deployed)
+    monkeypatch.setattr(backfill, "POLL_S", 0)
+    return lambda *arguments: CliRunner(env={"COLUMNS": "200"}).invoke(app, ["backfill", "s3://inbox", *arguments])
+
+
+def test_a_dry_run_counts_and_tells_cost_and_time_and_puts_nothing(deployed, bincheck):
+    put(deployed, *(f"bin-images/{id}.jpg" for id in range(40)), "notes.txt")
+    said = bincheck("--dry-run").output
+    assert "40 bins below s3://inbox/; 1 files without a place" in said
+    assert "0:00:06 (h:mm:ss) by 2 Checkers" in said
+    assert depth(deployed, deployed.backfill_queue_url) == 0
+
+
+def test_ctrl_c_while_the_cloud_works_leaves_the_rest_to_it(deployed, bincheck, monkeypatch):
+    def interrupted(_):
+        yield 1
+        raise KeyboardInterrupt
+
+    put(deployed, "bin-images/1.jpg")
+    monkeypatch.setattr(commands, "follow", interrupted)
+    ended = bincheck()
+    assert ended.exit_code == INCOMPLETE
+    assert "The rest is checked all the same" in ended.output
+
+
+def test_what_fails_meanwhile_is_told(deployed, bincheck, monkeypatch):
+    def failing(stack):
+        stack.cloud.sqs().send_message(QueueUrl=stack.dead_letters_url, MessageBody="{}")
+        yield 0
+
+    put(deployed, "bin-images/1.jpg")
+    monkeypatch.setattr(commands, "follow", failing)
+    ended = bincheck()
+    assert ended.exit_code == INCOMPLETE
+    assert "1 messages ended in the dead letters" in ended.output
+
+
+def test_a_stack_of_an_earlier_version_is_named(deployed):
+    earlier = replace(deployed, outputs={"InboxBucketName": "inbox"})
+    with pytest.raises(NotDeployed, match="no BackfillQueueUrl yet: deploy"):
+        _ = earlier.backfill_queue_url
