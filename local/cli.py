@@ -12,7 +12,19 @@ from local.aws import NotDeployed
 from local.backfill import CannotBackfill
 from local.captured import NoCapture
 from local.cloud import NotRunning
-from local.commands import backfill, bins, checks, cloud, containers, dead_letters, demo, endpoint, report, watching
+from local.commands import (
+    backfill,
+    bins,
+    checks,
+    cloud,
+    containers,
+    dead_letters,
+    demo,
+    endpoint,
+    report,
+    reviewing,
+    watching,
+)
 from local.containers import NoContainers
 from local.dropping import NothingToDrop
 from local.exits import EXPLAINED, FAILED, NOTHING_THERE
@@ -37,6 +49,8 @@ for command, panel in (
     (watching.watch, "Bins, here or in AWS"),
     (checks.mismatches, "Bins, here or in AWS"),
     (checks.show, "Bins, here or in AWS"),
+    (reviewing.resolve, "Bins, here or in AWS"),
+    (reviewing.export_labels, "Bins, here or in AWS"),
     (report.report, "Bins, here or in AWS"),
     (backfill.backfill, "Bins, here or in AWS"),
     (dead_letters.dead_letters, "Bins, here or in AWS"),

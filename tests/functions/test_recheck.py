@@ -79,6 +79,22 @@ def test_going_back_to_the_first_model_brings_its_answer_back(warehouse, image):
     assert open_matters(warehouse, "mismatch") == [BIN]
 
 
+def test_a_model_that_says_the_same_tells_nobody_again(warehouse, image):
+    warehouse.alerts()
+    made = inspect(warehouse, image, Model("new@1", 3))
+    assert (made.model, made.repeats is not None) == ("new@1", True)
+    assert warehouse.alerts() == []
+    assert open_matters(warehouse, "mismatch") == [BIN]
+
+
+def test_what_a_person_has_looked_at_is_asked_of_no_model(warehouse, image):
+    (known,) = warehouse.checks(BIN)
+    warehouse.table.review(known, 3, warehouse.clock)
+    new = Model("new@1", 1)
+    inspect(warehouse, image, new)
+    assert (new.asked, len(warehouse.checks(BIN))) == (0, 1)
+
+
 def test_a_model_that_refuses_the_picture_leaves_the_answer_that_is_known(warehouse, image):
     def refuse(content, inference_id):
         raise RejectedUpload("the picture cannot be counted")
