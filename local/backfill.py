@@ -27,7 +27,7 @@ RESUMED_WITHIN = timedelta(days=7)
 """As long as the queue keeps messages: what was enqueued earlier may be gone."""
 SENDERS = 8
 KEYS_A_PAGE = 1000
-POLL_S = 1.0
+POLL_S = 0.5
 QUIET_LOOKS = 3
 """How often in a row the queue has to look empty: SQS counts approximately."""
 

@@ -1,6 +1,5 @@
-"""Bins that lay in the inbox before anybody was told of them, and the commands as a person types them."""
+"""Bins that lay in the inbox before anybody was told of them."""
 
-import json
 from contextlib import contextmanager
 
 import pytest
@@ -54,31 +53,3 @@ def test_what_lies_there_is_checked_once_and_again_by_another_model(bincheck, wa
         "short": [("mismatch", "test@0"), ("mismatch", "new@1")],
         "lone": [("waiting", None)],
     }
-
-
-def test_what_fails_for_good_is_told_with_the_reason_and_archived(
-    bincheck,
-    warehouse,
-    endpoint,
-    place,
-    impatient_queue,
-    tmp_path,
-):
-    endpoint.failing = True
-    failed = bincheck("backfill", place)
-    said, _ = failed.communicate(timeout=60)
-    assert failed.returncode == 4
-    assert "2 messages ended in the dead letters" in said
-
-    letters = [json.loads(line) for line in output(bincheck("dead-letters", "--json")).splitlines()]
-    assert {letter["bins"][0] for letter in letters} == {f"{warehouse.site}/sound", f"{warehouse.site}/short"}
-    assert {letter["attempts"] for letter in letters} == {5}
-    assert all("endpoint bincheck-counter failed" in letter["reason"] for letter in letters)
-    assert "endpoint bincheck-counter failed" in " ".join(output(bincheck("dead-letters")).split())
-
-    archive = tmp_path / "archive.jsonl"
-    assert "2 dead letters dropped" in output(bincheck("dead-letters", "--drop", "--archive", archive))
-    assert {json.loads(line)["message_id"] for line in archive.read_text().splitlines()} == {
-        letter["message_id"] for letter in letters
-    }
-    assert "No dead letters" in output(bincheck("dead-letters"))
