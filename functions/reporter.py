@@ -1,10 +1,11 @@
 """Woken once a day; tallies the checks of the day before by site, and measures which sites answer unlike before.
 
-Its metrics `DriftedSites` and `DisagreeingSites` raise alarms; `bincheck report` shows what it kept. `{"day":
-"2026-11-21"}` tallies that day anew.
+Its metrics `DriftedSites` and `DisagreeingSites` raise alarms; `bincheck report` shows what it kept. Where the template
+asks for a daily digest, each site's day is told on a topic of its own. `{"day": "2026-11-21"}` tallies that day anew,
+and tells nobody.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -12,13 +13,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from inventory import clients, settings
 from inventory.checks import ChecksTable
+from inventory.digests import Digests, most_suspicious
 from inventory.drift import REFERENCE, compare
 from inventory.observability import logger, metrics, tracer
-from inventory.tallies import Tallies, answer_of, tally
+from inventory.tallies import Tallies, Tally, answer_of, tally
 
 config = settings.from_environment()
 table = clients.checks_table(config.checks_table)
 checks, tallies = ChecksTable(table), Tallies(table)
+digests = Digests(clients.sns(), config.digest_topic_arn) if config.digest_topic_arn else None
 
 
 @logger.inject_lambda_context
@@ -36,7 +39,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         logger.info("tallied", site=site, day=str(day), answers=comparison.tally.answers, drift=comparison.drift)
         for finding in comparison.findings:
             logger.warning("unlike before", site=site, day=str(day), finding=finding)
+    if digests and "day" not in event:
+        tell(digests, day, made)
     metrics.add_metric("DriftedSites", MetricUnit.Count, sum(one.drifted for one in comparisons))
     metrics.add_metric("DisagreeingSites", MetricUnit.Count, sum(one.disagrees for one in comparisons))
     findings = [finding for comparison in comparisons for finding in comparison.findings]
     return {"day": str(day), "sites": len(made), "findings": findings}
+
+
+def tell(digests: Digests, day: date, made: list[Tally]) -> None:
+    start = datetime.combine(day, time(), UTC)
+    worst = most_suspicious(checks.open_since("mismatch", start, start + timedelta(days=1, milliseconds=-1)))
+    for each in made:
+        digests.publish(each, worst.get(each.site, []))

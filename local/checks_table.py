@@ -62,6 +62,9 @@ def _predicted(check: Check) -> str:
 
 
 def _status(check: Check) -> str:
+    told: str = check.status
     if check.status == "mismatch":
-        return f"mismatch: {abs(check.difference or 0)} {check.direction} ({check.severity})"
-    return check.status
+        told = f"mismatch: {abs(check.difference or 0)} {check.direction} ({check.severity})"
+    if check.repeats:
+        told += ", as alerted before"
+    return f"{told}, {check.actual} found" if check.reviewed_at else told

@@ -11,7 +11,7 @@ from rich.console import Console
 from local.aws import NotDeployed
 from local.captured import NoCapture
 from local.cloud import NotRunning
-from local.commands import bins, checks, cloud, containers, demo, endpoint, report, watching
+from local.commands import bins, checks, cloud, containers, demo, endpoint, report, reviewing, watching
 from local.containers import NoContainers
 from local.dropping import NothingToDrop
 from local.exits import EXPLAINED, FAILED, NOTHING_THERE
@@ -35,6 +35,8 @@ for command, panel in (
     (watching.watch, "Bins, here or in AWS"),
     (checks.mismatches, "Bins, here or in AWS"),
     (checks.show, "Bins, here or in AWS"),
+    (reviewing.resolve, "Bins, here or in AWS"),
+    (reviewing.export_labels, "Bins, here or in AWS"),
     (report.report, "Bins, here or in AWS"),
     (bins.redrive, "Bins, here or in AWS"),
     (endpoint.endpoint, "The model"),

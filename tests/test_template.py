@@ -31,7 +31,7 @@ def function_statements(name):
     assert resource(name)["Role"] == {"GetAtt": f"{name}Role.Arn"}
     role = resource(f"{name}Role")
     assert "ManagedPolicyArns" not in role
-    return [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+    return [s for policy in role["Policies"] if "If" not in policy for s in policy["PolicyDocument"]["Statement"]]
 
 
 def test_the_inbox_is_private_encrypted_and_takes_tls_only():
@@ -72,6 +72,7 @@ OTHER_ACCOUNT = {
             [{"Service": "s3.amazonaws.com"}],
         ),
         ("MismatchTopicPolicy", {"Topics": [{"Ref": "MismatchTopic"}]}, [{"Ref": "MismatchTopic"}], []),
+        ("DigestTopicPolicy", {"Topics": [{"Ref": "DigestTopic"}]}, [{"Ref": "DigestTopic"}], []),
         (
             "OperationsTopicPolicy",
             {"Topics": [{"Ref": "OperationsTopic"}]},
@@ -190,6 +191,15 @@ def test_a_function_writes_its_own_log_only_and_lambda_alone_takes_its_role(func
 def test_the_reporter_touches_nothing_in_the_table_but_tallies():
     (keep,) = [s for s in function_statements("Reporter") if "dynamodb:PutItem" in listed(s["Action"])]
     assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [TALLIES]}}
+
+
+def test_the_reporter_tells_of_days_only_where_a_digest_is_asked_for():
+    ((condition, more, nothing),) = [p["If"] for p in resource("ReporterRole")["Policies"] if "If" in p]
+    assert (condition, nothing) == ("SendsDigests", {"Ref": "AWS::NoValue"})
+    assert {s["Action"]: s["Resource"] for s in statements(more["PolicyDocument"])} == {
+        "dynamodb:Query": {"Sub": "${ChecksTable.Arn}/index/open-by-day"},
+        "sns:Publish": {"Ref": "DigestTopic"},
+    }
 
 
 def test_the_index_by_day_holds_what_a_tally_needs():

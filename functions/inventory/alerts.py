@@ -1,6 +1,7 @@
 """Alerts to whoever subscribed: JSON for programs, a sentence for people, attributes for filter policies."""
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from inventory.checks import Check
@@ -26,6 +27,7 @@ BODY = (
     "model",
     "checked_at",
     "reason",
+    "resolves",
 )
 
 
@@ -55,14 +57,15 @@ def body(check: Check) -> dict[str, Any]:
 
 
 def attributes(check: Check) -> dict[str, Any]:
-    """What a subscriber can filter on; attributes that do not apply (and an empty site) are absent."""
-    texts = {
-        "kind": check.alert_kind,
-        "severity": check.severity,
-        "direction": check.direction,
-        "site": check.site,
+    """What a subscriber can filter on; attributes that do not apply (and an empty site) are absent.
+
+    Those of a resolved matter are the ones that it was alerted with, so that it reaches the same subscribers.
+    """
+    told = check.resolves or asdict(check)
+    texts = {"kind": check.alert_kind, "site": check.site} | {
+        name: told.get(name) for name in ("severity", "direction")
     }
-    numbers = {"difference": check.difference, "suspicion": check.suspicion}
+    numbers = {name: told.get(name) for name in ("difference", "suspicion")}
     return {
         **{name: {"DataType": "String", "StringValue": text} for name, text in texts.items() if text},
         **{name: {"DataType": "Number", "StringValue": f"{n:.6g}"} for name, n in numbers.items() if n is not None},
@@ -78,6 +81,11 @@ def sentence(check: Check) -> str:
         return (
             f"Bin {check.bin}: its {came} came at {check.checked_at} and its {missing} never did. "
             f"Upload the {missing}, or remove {check.image or check.metadata}."
+        )
+    if check.status == "match":
+        return (
+            f"Bin {check.bin} is in order again: the picture shows {check.predicted} and the record says "
+            f"{check.expected}. Picture: {check.image}"
         )
     return (
         f"Bin {check.bin}: the picture shows {check.predicted} and the record says {check.expected}, "

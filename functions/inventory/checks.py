@@ -4,16 +4,17 @@ The table holds, under the bin's name:
 
 - one item per check, under its identity `<image version>/<metadata version>`;
 - one item `pairing`: the newest upload of either part by `sequencer`, and a `revision` that grows with each. A check is
-  put only while the revision is still the one that was looked at, so a late event never undoes a newer check. While one
-  part is alone this item is also the `waiting` record.
+  put only while the revision is still the one that was looked at, so a late event never undoes a newer check. It also
+  names the check that people were `told` of last. While one part is alone this item is also the `waiting` record.
 
-Items that a person or the Watchdog must look at carry `open`, the key of the sparse index `open-by-day`. Every check
-carries `checked_on`, the key of the index `by-day`, from which the Reporter tallies a day: its date, and the first
-digit of its `check_id`, so that the checks of a day spread over sixteen partitions.
+Items that a person or the Watchdog must look at, or that a person has reviewed, carry `open`, the key of the sparse
+index `open-by-day`. Every check carries `checked_on`, the key of the index `by-day`, from which the Reporter tallies a
+day: its date, and the first digit of its `check_id`, so that the checks of a day spread over sixteen partitions.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -32,10 +33,12 @@ OPEN_BY_DAY = "open-by-day"
 BY_DAY = "by-day"
 SHARDS = "0123456789abcdef"
 MATCHES_KEPT = timedelta(days=90)
+COUNTS = ("expected", "predicted", "difference", "actual")
+FRACTIONS = ("suspicion", "expected_volume_in3", "predicted_volume_in3")
 
 Status = Literal["match", "mismatch", "waiting", "rejected"]
-Kind = Literal["mismatch", "rejected", "unpaired"]
-OpenList = Literal["mismatch", "rejected", "waiting", "unpaired"]
+Kind = Literal["mismatch", "rejected", "unpaired", "resolved"]
+OpenList = Literal["mismatch", "rejected", "waiting", "unpaired", "reviewed"]
 
 
 class PairingChanged(Exception):
@@ -49,7 +52,8 @@ class Check:
     `check` is its identity within the bin. `expected`, `predicted` and `difference` are object counts, `suspicion` and
     the `probabilities` (by label) lie between 0 and 1, `expected_volume_in3` and `predicted_volume_in3` are the cubic
     inches of objects that are recorded and seen, `image` and `metadata` are s3:// addresses, and times are ISO 8601 in
-    UTC. What a status does not know is None.
+    UTC. `repeats` is the `check_id` of an earlier check whose alert told the same, `resolves` describes the matter that
+    an agreeing check closes, `actual` is how many objects a person found. What a status does not know is None.
     """
 
     bin: str
@@ -71,6 +75,10 @@ class Check:
     model: str | None = None
     reason: str | None = None
     alerted_at: str | None = None
+    repeats: str | None = None
+    resolves: Mapping[str, Any] | None = None
+    actual: int | None = None
+    reviewed_at: str | None = None
 
     @property
     def check_id(self) -> str:
@@ -81,23 +89,33 @@ class Check:
     def alert_kind(self) -> Kind | None:
         """The kind of alert that this check calls for; None when there is nothing to say."""
         if self.status == "match":
-            return None
-        return "unpaired" if self.status == "waiting" else self.status
+            return "resolved" if self.resolves else None
+        if self.status == "waiting":
+            return "unpaired"
+        return None if self.repeats else self.status
 
     @property
     def open_list(self) -> OpenList | None:
-        """The list of open matters that this check stands on: a waiting upload moves on once it was alerted."""
-        return "waiting" if self.status == "waiting" and not self.alerted_at else self.alert_kind
+        """The list that this check stands on: a waiting upload moves on once it was alerted, a review ends a matter."""
+        if self.reviewed_at:
+            return "reviewed"
+        if self.status == "waiting":
+            return "unpaired" if self.alerted_at else "waiting"
+        return None if self.status == "match" else self.status
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Which uploads of a bin have come: the newest of either part, and the record of the one that waits."""
+    """Which uploads of a bin have come: the newest of either part, and the record of the one that waits.
+
+    `told` is the identity of the check that people were told of last, or are about to be.
+    """
 
     bin: Bin
     revision: int
     uploads: Mapping[Part, Mapping[str, str]]
     waiting: Check | None
+    told: str | None
 
     def keys(self, part: Part) -> list[str]:
         """The inbox keys under which a part may lie, the one that its newest upload told first."""
@@ -172,12 +190,20 @@ class ChecksTable:
             PairingChanged: the bin changed meanwhile, or this very check is there already.
         """
         puts = [_if_unchanged(pairing, _pairing_item(pairing)), _if_absent(_item(check))]
-        transaction: Any = [{"Put": {"TableName": self._table.name, **put}} for put in puts]
-        try:
-            self._table.meta.client.transact_write_items(TransactItems=transaction)
-        except self._table.meta.client.exceptions.TransactionCanceledException as error:
-            _raise_unless_changed(error)
-            raise PairingChanged from error
+        self._transact([{"Put": {"TableName": self._table.name, **put}} for put in puts])
+
+    def tell_anew(self, check: Check, pairing: Pairing) -> None:
+        """Let a recorded check speak once more, as the one that people are told of next.
+
+        Raises:
+            PairingChanged: the bin changed meanwhile, or another delivery has told.
+        """
+        claim = _if_unchanged(pairing, _pairing_item(replace(pairing, told=check.check)))
+        if pairing.told:
+            claim["ConditionExpression"] += " AND told = :told"
+            claim["ExpressionAttributeValues"][":told"] = pairing.told
+        puts = [claim, {"Item": _item(check)}]
+        self._transact([{"Put": {"TableName": self._table.name, **put}} for put in puts])
 
     def record_lone(self, check: Check) -> bool:
         """Put the check of an upload by itself. False when it was there already."""
@@ -205,27 +231,45 @@ class ChecksTable:
     def make_current(self, check: Check, pairing: Pairing) -> None:
         """Let this check alone speak for its bin: older ones leave the open list, and it is on it if it has to be.
 
-        Nothing happens once a newer upload was noted: the look at that one does it.
+        Nothing of the bin waits any longer. Once a newer upload was noted nothing happens: the look at that one does
+        it.
         """
-        items = self._table.query(KeyConditionExpression=Key("bin").eq(check.bin), ConsistentRead=True)["Items"]
         changes: Any = []
-        for item in items:
+        for item in self._of_bin(check.bin):
             wanted = _item(check).get("open") if item["check"] == check.check else None
-            if item["check"] != PAIRING and item.get("open") != wanted:
+            listed = item["check"] != PAIRING and not item.get("reviewed_at")
+            if listed and item.get("open") != wanted:
                 key = {"bin": item["bin"], "check": item["check"]}
                 changes.append({"Update": {"TableName": self._table.name, "Key": key, **_open_as(wanted)}})
-        if not changes:
+        if not changes and not pairing.waiting:
             return
         still_newest: Any = {"Put": {"TableName": self._table.name, **_if_unchanged(pairing, _pairing_item(pairing))}}
-        try:
-            self._table.meta.client.transact_write_items(TransactItems=[still_newest, *changes])
-        except self._table.meta.client.exceptions.TransactionCanceledException as error:
-            _raise_unless_changed(error)
+        with suppress(PairingChanged):
+            self._transact([still_newest, *changes])
+
+    def review(self, check: Check, actual: int, moment: datetime) -> Check:
+        """Keep how many objects a person found, which ends the matter; a later review replaces an earlier one."""
+        reviewed = replace(check, actual=actual, reviewed_at=timestamp(moment))
+        names = ("actual", "reviewed_at", "open")
+        self._table.update_item(
+            Key={"bin": check.bin, "check": check.check},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in names),
+            ConditionExpression="check_id = :check_id",
+            ExpressionAttributeNames={f"#{name}": name for name in names},
+            ExpressionAttributeValues={":check_id": check.check_id}
+            | {f":{name}": _item(reviewed)[name] for name in names},
+        )
+        return reviewed
+
+    def speaking_for(self, name: str) -> Check | None:
+        """The check that speaks for a bin: the one that stands open, else the last one that was made; None without."""
+        made = [item for item in self._of_bin(name) if item["check"] != PAIRING]
+        stands_open = [item for item in made if item.get("open", "").startswith(("mismatch", "rejected"))]
+        return max(map(_check, stands_open or made), key=lambda check: check.checked_at, default=None)
 
     def of_bin(self, name: str) -> list[Check]:
         """All checks of a bin, and its waiting upload if there is one; the oldest first."""
-        pages = self._pages(KeyConditionExpression=Key("bin").eq(name), ConsistentRead=True)
-        checks = [_check(item) for item in pages if "status" in item]
+        checks = [_check(item) for item in self._of_bin(name) if "status" in item]
         return sorted(checks, key=lambda check: check.checked_at)
 
     def open_since(self, open_list: OpenList, since: datetime, until: datetime) -> Iterator[Check]:
@@ -243,6 +287,16 @@ class ChecksTable:
         for shard in SHARDS:
             condition = Key("checked_on").eq(f"{day}#{shard}")
             yield from map(_check, self._pages(IndexName=BY_DAY, KeyConditionExpression=condition))
+
+    def _of_bin(self, name: str) -> Iterator[Mapping[str, Any]]:
+        return self._pages(KeyConditionExpression=Key("bin").eq(name), ConsistentRead=True)
+
+    def _transact(self, items: Any) -> None:
+        try:
+            self._table.meta.client.transact_write_items(TransactItems=items)
+        except self._table.meta.client.exceptions.TransactionCanceledException as error:
+            _raise_unless_changed(error)
+            raise PairingChanged from error
 
     def _pages(self, **query: Any) -> Iterator[Mapping[str, Any]]:
         while True:
@@ -266,12 +320,14 @@ def _pairing(bin: Bin, item: Mapping[str, Any]) -> Pairing:
         revision=int(item["revision"]),
         uploads={part: item[name] for part, name in _UPLOADS.items() if name in item},
         waiting=_check(item) if "status" in item else None,
+        told=item.get("told"),
     )
 
 
 def _pairing_item(pairing: Pairing) -> dict[str, Any]:
     uploads = {_UPLOADS[part]: upload for part, upload in pairing.uploads.items()}
-    return {**_pairing_key(pairing.bin), "revision": pairing.revision, **uploads}
+    told = {"told": pairing.told} if pairing.told else {}
+    return {**_pairing_key(pairing.bin), "revision": pairing.revision, **told, **uploads}
 
 
 def _if_unchanged(pairing: Pairing, item: dict[str, Any]) -> Any:
@@ -331,12 +387,14 @@ def _stored(value: Any) -> Any:
 def _check(item: Mapping[str, Any]) -> Check:
     known = {field.name: item[field.name] for field in fields(Check) if field.name in item}
     known["check"] = item.get("waits", item["check"])
-    for name in ("expected", "predicted", "difference"):
-        if name in known:
-            known[name] = int(known[name])
-    for name in ("suspicion", "expected_volume_in3", "predicted_volume_in3"):
-        if name in known:
-            known[name] = float(known[name])
+    if "resolves" in known:
+        known["resolves"] = _numbers(known["resolves"])
     if "probabilities" in known:
         known["probabilities"] = {label: float(share) for label, share in known["probabilities"].items()}
-    return Check(**known)
+    return Check(**_numbers(known))
+
+
+def _numbers(known: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, with Python's numbers in place of DynamoDB's."""
+    types = dict.fromkeys(COUNTS, int) | dict.fromkeys(FRACTIONS, float)
+    return {name: types[name](value) if name in types else value for name, value in known.items()}

@@ -24,6 +24,7 @@ from inventory.bins import (
 from inventory.checks import Check, ChecksTable, Pairing, PairingChanged, identity, timestamp
 from inventory.counting import Prediction
 from inventory.errors import RejectedUpload, RetryLater
+from inventory.matters import in_view_of
 from inventory.records import METADATA_LIMIT_BYTES, read_record
 from inventory.uploads import Upload
 
@@ -92,14 +93,34 @@ class Inspector:
                 return check if is_there else self._settle_deleted(upload, bin, part)
             known = self.table.find(bin.name, check.check)
             if known:
-                return self._settle_known(known, pairing)
+                return self._look_again(known, pairing)
             check = self._judge(check, image, metadata)
         finally:
             for opened in (image, metadata):
                 if opened:
                     opened.close()
+        check = in_view_of(self._told(pairing), check)
+        if check.alert_kind:
+            pairing = replace(pairing, told=check.check)
         self.table.record(check, pairing)
-        return self._settle(check, pairing)
+        return self._settle(check, replace(pairing, waiting=None))
+
+    def _told(self, pairing: Pairing) -> Check | None:
+        """The check that people were told of last: the upload that waited too long, or the last one alerted."""
+        if pairing.waiting and pairing.waiting.alerted_at:
+            return pairing.waiting
+        return self.table.find(pairing.bin.name, pairing.told) if pairing.told else None
+
+    def _look_again(self, known: Check, pairing: Pairing) -> Check:
+        """Finish a recorded check, or let it speak once more where people were told something else in between."""
+        told = self._told(pairing)
+        if known.reviewed_at or told is None or told.check == known.check:
+            return self._settle_known(known, pairing)
+        anew = in_view_of(told, replace(known, alerted_at=None))
+        if anew == known or (known.alerted_at and not anew.alert_kind):
+            return self._settle_known(known, pairing)
+        self.table.tell_anew(anew, pairing)
+        return self._settle(anew, replace(pairing, told=anew.check))
 
     def _judge(self, check: Check, image: StoredPart, metadata: StoredPart) -> Check:
         try:

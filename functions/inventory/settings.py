@@ -12,13 +12,14 @@ class SettingsError(Exception):
 @dataclass(frozen=True)
 class Settings:
     """`mismatch_rate` is the share of records that are wrong (between 0 and 1), `patience` how long an upload waits
-    for its partner before people are told."""
+    for its partner before people are told. `digest_topic_arn` is None where nobody wants a daily digest."""
 
     endpoint: str
     checks_table: str
     mismatch_topic_arn: str
     mismatch_rate: float
     patience: timedelta
+    digest_topic_arn: str | None
 
 
 def from_environment() -> Settings:
@@ -33,6 +34,7 @@ def from_environment() -> Settings:
         mismatch_topic_arn=_text("MISMATCH_TOPIC_ARN"),
         mismatch_rate=_number("MISMATCH_RATE", least=0.0001, most=0.5),
         patience=timedelta(minutes=_number("WAIT_MINUTES", least=0, most=7 * 24 * 60)),
+        digest_topic_arn=os.environ.get("DIGEST_TOPIC_ARN") or None,
     )
 
 

@@ -19,7 +19,7 @@ from local.exits import FAILED
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 CSV_COLUMNS = (
     "bin", "status", "expected", "predicted", "difference", "suspicion", "severity",
-    "checked_at", "alerted_at", "image", "metadata", "model", "reason", "check_id",
+    "checked_at", "alerted_at", "image", "metadata", "model", "reason", "check_id", "actual", "reviewed_at",
 )  # fmt: skip
 console = Console()
 
@@ -35,17 +35,21 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.astimezone()
 
 
+Since = Annotated[datetime, typer.Option(parser=_moment, metavar="AGO", help="30m, 12h, 7d, 4w or a date.")]
+
+
 def mismatches(
     stack: StackName = None,
-    since: Annotated[datetime, typer.Option(parser=_moment, metavar="AGO", help="30m, 12h, 7d, 4w or a date.")] = "7d",  # type: ignore[assignment]
+    since: Since = "7d",  # type: ignore[assignment]
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(get_args(OpenList))}.")] = "mismatch",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A table for a spreadsheet.")] = False,
 ) -> None:
     """List the bins whose picture disagrees with the record, the most suspicious first.
 
-    A bin stands here until a newer picture or record of it is checked. Other kinds: [bold]rejected[/] (could not be
-    checked), [bold]unpaired[/] (alerted for want of a partner), [bold]waiting[/] (not yet alerted).
+    A bin stands here until a newer picture or record of it is checked, or a person has looked ([bold]bincheck
+    resolve[/]). Other kinds: [bold]rejected[/] (could not be checked), [bold]unpaired[/] (alerted for want of a
+    partner), [bold]waiting[/] (not yet alerted), [bold]reviewed[/] (a person has looked).
 
     [dim]$[/] bincheck mismatches
     [dim]$[/] bincheck mismatches --since 12h --csv > mismatches.csv

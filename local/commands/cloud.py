@@ -1,6 +1,8 @@
 """`bincheck up`, `down` and `status`: the embedded cloud as a whole."""
 
 import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -13,7 +15,9 @@ from local.commands.place import StackName, chosen, embedded
 from local.exits import NOTHING_THERE
 from local.progress import steps
 from local.queues import depth
+from local.reviews import precision
 
+REVIEWS_TOLD = timedelta(days=30)
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -46,7 +50,9 @@ def status(
     stack: StackName = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Tell what runs, where, and how many uploads wait. Exit code 3 when nothing is running or deployed there.
+    """Tell what runs, where, how many uploads wait, and how often alerts were right that people reviewed.
+
+    Exit code 3 when nothing is running or deployed there.
 
     [dim]$[/] bincheck status
     [dim]$[/] bincheck status --stack bincheck --json | jq .dead_letters
@@ -54,7 +60,7 @@ def status(
     if stack:
         deployed = chosen(stack)
         facts: dict[str, object] = {"stack": deployed.name, "region": deployed.cloud.session.region_name}
-        facts |= _queues(deployed) | {"inbox": f"s3://{deployed.inbox_bucket}"}
+        facts |= _facts_of(deployed)
         running = True
     else:
         now = embedded().status()
@@ -74,16 +80,20 @@ def _embedded_facts(now: Status) -> dict[str, object]:
         "cloud": now.cloud_url,
         "endpoint": now.endpoint_url,
         "stack": now.stack.name if now.stack else None,
-        **(_queues(now.stack) | {"inbox": f"s3://{now.stack.inbox_bucket}"} if now.stack else {}),
+        **(_facts_of(now.stack) if now.stack else {}),
         "folder": str(now.folder),
         "logs": str(now.folder / "logs"),
     }
 
 
-def _queues(stack: Stack) -> dict[str, object]:
+def _facts_of(stack: Stack) -> dict[str, object]:
+    now = datetime.now(UTC)
+    reviewed = stack.checks.open_since("reviewed", now - REVIEWS_TOLD, now)
     return {
         "waiting_uploads": depth(stack, stack.inbox_queue_url),
         "dead_letters": depth(stack, stack.dead_letters_url),
+        "reviewed_alerts": {severity: asdict(each) for severity, each in precision(reviewed).items()},
+        "inbox": f"s3://{stack.inbox_bucket}",
     }
 
 
@@ -91,5 +101,12 @@ def _described(facts: dict[str, object]) -> Table:
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         if name != "running":
-            table.add_row(name.replace("_", " "), "[red]none[/]" if value is None else str(value))
+            table.add_row(name.replace("_", " "), _text(value))
     return table
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        right = [f"{severity} {each['right']} of {each['reviewed']} right" for severity, each in value.items()]
+        return ", ".join(right) or "none in 30 days"
+    return "[red]none[/]" if value is None else str(value)

@@ -2,12 +2,13 @@
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from inventory.checks import Kind
 from local.commands.place import StackName, chosen
 from local.subscription import Alert, FilterPolicy, subscribed
 
@@ -21,7 +22,7 @@ def watch(
     stack: StackName = None,
     severity: Annotated[Choices | None, typer.Option(help="low, medium or high; may be repeated.")] = None,
     direction: Annotated[Choices | None, typer.Option(help="missing or extra.")] = None,
-    kind: Annotated[Choices | None, typer.Option(help="mismatch, rejected or unpaired.")] = None,
+    kind: Annotated[Choices | None, typer.Option(help="mismatch, rejected, unpaired or resolved.")] = None,
     site: Annotated[Choices | None, typer.Option(help="Only this site.")] = None,
     suspicion: Annotated[float | None, typer.Option(min=0, max=1, help="At least so suspicious.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
@@ -62,7 +63,7 @@ def filter_policy(
     known = {
         "severity": SEVERITIES,
         "direction": ("missing", "extra"),
-        "kind": ("mismatch", "rejected", "unpaired"),
+        "kind": get_args(Kind),
     }
     asked = {"severity": severity, "direction": direction, "kind": kind, "site": site}
     for name, values in asked.items():
@@ -92,6 +93,8 @@ def line(alert: Alert) -> Text:
             f"recorded {alert['expected']}, seen {alert['predicted']}: {abs(alert['difference'])} {direction}, "
             f"suspicion {alert['suspicion']:.0%} ({alert['severity']})"
         )
+    elif alert["kind"] == "resolved":
+        said += f"in order again: recorded {alert['expected']}, seen {alert['predicted']}"
     elif alert["kind"] == "rejected":
         said += f"rejected: {alert['reason']}"
     else:

@@ -103,3 +103,22 @@ def test_a_public_bucket_is_read_without_credentials(bincheck, warehouse, bins, 
     said = output(bincheck("drop", "s3://public-bins", "--site", warehouse.site, "--limit", "1"))
     assert "2 uploaded" in said
     assert warehouse.check("short").status == "mismatch"
+
+
+def test_what_a_person_found_ends_the_matter_and_makes_a_label(bincheck, warehouse, bins, tmp_path):
+    site = warehouse.site
+    output(bincheck("drop", bins, "--site", site))
+    warehouse.settle()
+    assert f"{site}/short: recorded 3, seen 2, found 2: the record was wrong" in output(
+        bincheck("resolve", f"{site}/short", "--actual", "2")
+    ).replace("\n", " ")
+    listed = [json.loads(line)["bin"] for line in output(bincheck("mismatches", "--json")).splitlines()]
+    assert f"{site}/short" not in listed
+    status, _ = bincheck("status", "--json").communicate(timeout=60)
+    reviewed = json.loads(status)["reviewed_alerts"]
+    assert sum(each["right"] for each in reviewed.values()) == 1
+    refused = bincheck("resolve", f"{site}/sound", "--false-alarm")
+    assert "is a match, no alarm" in refused.communicate(timeout=60)[1]
+    assert refused.returncode == 1
+    output(bincheck("export-labels", tmp_path / "labels"))
+    assert f"{site}~short" in (tmp_path / "labels" / "index.csv").read_text()

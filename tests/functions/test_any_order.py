@@ -15,7 +15,7 @@ ids = itertools.count()
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(uploads=uploads, early=deliveries, order=st.randoms(use_true_random=False))
-def test_the_newest_contents_are_checked_and_each_check_is_told_once(warehouse, uploads, early, order):
+def test_the_newest_contents_are_checked_and_what_is_news_is_told(warehouse, uploads, early, order):
     bin = f"b{next(ids)}"
     events, newest = [], {}
     for part, number in uploads:
@@ -39,8 +39,9 @@ def test_the_newest_contents_are_checked_and_each_check_is_told_once(warehouse, 
         assert check.status == ("match" if newest["image"] == newest["metadata"] else "mismatch")
     else:
         assert [check.status for check in checks] == ["waiting"]
-    told = sorted(alert["check_id"] for alert in warehouse.alerts() if alert["bin"] == bin)
-    assert told == sorted(check.check_id for check in checks if check.status == "mismatch")
+    told = {(alert["check_id"], alert["kind"]) for alert in warehouse.alerts() if alert["bin"] == bin}
+    assert told == {(check.check_id, check.alert_kind) for check in checks if check.alert_kind and check.alerted_at}
+    assert all(check.alerted_at for check in checks if check.status == "mismatch" and not check.repeats)
 
 
 def _contents(check):

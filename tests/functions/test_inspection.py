@@ -69,7 +69,7 @@ def test_a_replaced_picture_and_a_corrected_record_are_checks_of_their_own(wareh
     warehouse.clock += timedelta(minutes=1)
     warehouse.drop(RECORD, metadata(4))
     assert statuses(warehouse) == ["mismatch", "mismatch", "match"]
-    assert [alert["predicted"] for alert in warehouse.alerts()] == [3, 4]
+    assert [alert["predicted"] for alert in warehouse.alerts()] == [3, 4, 4]
 
 
 def test_only_the_newest_check_of_a_bin_stays_open(warehouse):
@@ -80,7 +80,6 @@ def test_only_the_newest_check_of_a_bin_stays_open(warehouse):
     assert open_matters(warehouse, "mismatch") == []
     warehouse.drop(RECORD, metadata(5))
     assert open_matters(warehouse, "mismatch") == ["BOS1/523"]
-    assert len(warehouse.alerts()) == 1
 
 
 def test_recorded_and_seen_volume_are_kept_and_alerted(warehouse):
@@ -171,6 +170,7 @@ def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(war
         "model": "test@0",
         "checked_at": "2026-03-01T12:00:00.000+00:00",
         "reason": None,
+        "resolves": None,
     }
     assert attributes == {
         "kind": "mismatch",

@@ -13,7 +13,10 @@ from local.cli import app
 from local.commands.checks import _moment
 from local.commands.watching import filter_policy
 
-COMMANDS = ("demo", "up", "status", "down", "drop", "watch", "mismatches", "show", "report", "redrive", "endpoint")
+COMMANDS = (
+    "demo", "up", "status", "down", "drop", "watch", "mismatches", "show", "resolve", "export-labels", "report",
+    "redrive", "endpoint",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -54,6 +57,8 @@ def test_each_command_shows_an_example(command):
         (["mismatches", "--stack", "bincheck"], 1, "AWS region is missing"),
         (["mismatches", "--since", "yesterday"], 2, "30m, 12h, 7d"),
         (["mismatches", "--json", "--csv"], 2, "choose one"),
+        (["resolve", "1"], 2, "--actual N or --false-alarm"),
+        (["resolve", "1", "--actual", "3", "--false-alarm"], 2, "one of them"),
         (["watch", "--severity", "severe"], 2, "low, medium, high"),
         (["drop"], 2, "Missing argument"),
     ],

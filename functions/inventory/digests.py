@@ -1,0 +1,89 @@
+"""A site's day in one message: what its checks came to, and the bins to look at first."""
+
+import heapq
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from inventory.checks import Check
+from inventory.tallies import Tally
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+LISTED = 10
+"""How many bins a digest names."""
+NAMED = ("bin", "check_id", "expected", "predicted", "difference", "suspicion", "severity", "image")
+
+
+def most_suspicious(checks: Iterable[Check]) -> dict[str, list[Check]]:
+    """The LISTED most suspicious checks of each site, the most suspicious first. Memory grows with the sites only."""
+    heaps: dict[str, list[tuple[float, str, Check]]] = {}
+    for check in checks:
+        heap = heaps.setdefault(check.site, [])
+        entry = (check.suspicion or 0.0, check.check_id, check)
+        if len(heap) < LISTED:
+            heapq.heappush(heap, entry)
+        else:
+            heapq.heappushpop(heap, entry)
+    return {site: [check for *_, check in sorted(heap, key=_rank, reverse=True)] for site, heap in heaps.items()}
+
+
+class Digests:
+    """The topic that digests are published to."""
+
+    def __init__(self, sns: "SNSClient", topic_arn: str) -> None:
+        self._sns = sns
+        self._topic_arn = topic_arn
+
+    def publish(self, tally: Tally, worst: list[Check]) -> None:
+        """Send the digest of a site's day: JSON for programs, text for email, `site` to filter on."""
+        self._sns.publish(
+            TopicArn=self._topic_arn,
+            Subject=f"bincheck: {_ascii(tally.site)[:60] or 'all bins'}, {tally.day}",
+            MessageStructure="json",
+            Message=json.dumps({"default": json.dumps(body(tally, worst)), "email": text(tally, worst)}),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in (("kind", "digest"), ("site", tally.site))
+                if value
+            },
+        )
+
+
+def body(tally: Tally, worst: list[Check]) -> dict[str, Any]:
+    """What a program reads."""
+    return {
+        "kind": "digest",
+        "site": tally.site,
+        "day": tally.day,
+        "answers": tally.answers,
+        "rejected": tally.rejected,
+        "compared": tally.compared,
+        "mismatches": tally.mismatches,
+        "most_suspicious": [{name: getattr(check, name) for name in NAMED} for check in worst],
+    }
+
+
+def text(tally: Tally, worst: list[Check]) -> str:
+    """What a person reads in an email."""
+    rate = f" ({tally.mismatch_rate:.0%})" if tally.mismatch_rate is not None else ""
+    said = (
+        f"{tally.site or 'Bins without a site'} on {tally.day}: {tally.answers:,} checks, {tally.mismatches:,} "
+        f"of {tally.compared:,} disagree with their records{rate}, {tally.rejected:,} could not be checked."
+    )
+    lines = [said]
+    if worst:
+        lines += ["", "Look at these first:"]
+    for check in worst:
+        chance = f"{check.suspicion or 0:.0%}"
+        lines.append(f"{chance:>5}  {check.bin}: recorded {check.expected}, seen {check.predicted}")
+    return "\n".join(lines)
+
+
+def _rank(entry: tuple[float, str, Check]) -> tuple[float, str]:
+    return entry[:2]
+
+
+def _ascii(text: str) -> str:
+    return " ".join(text.split()).encode("ascii", "replace").decode()

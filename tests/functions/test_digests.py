@@ -1,0 +1,66 @@
+"""A site's day in one message."""
+
+from dataclasses import replace
+
+import pytest
+
+from inventory.digests import LISTED, body, most_suspicious, text
+from inventory.tallies import Tally
+from tests.builders import metadata, picture
+from tests.functions.test_handlers import Context, handlers  # noqa: F401  (a fixture)
+
+TALLY = Tally("BOS1", "2026-03-01", answers=1204, rejected=4, compared=1200, mismatches=400)
+
+
+@pytest.fixture
+def mismatch(warehouse):
+    warehouse.drop("BOS1/bin-images/1.jpg", picture(3))
+    return warehouse.drop("BOS1/metadata/1.json", metadata(5))
+
+
+def test_each_site_has_its_most_suspicious_first(mismatch):
+    checks = [replace(mismatch, bin=str(n), site="AB"[n % 2], suspicion=n / 100) for n in range(4 * LISTED)]
+    worst = most_suspicious(checks)
+    assert [check.suspicion for check in worst["B"]] == [n / 100 for n in range(4 * LISTED - 1, 2 * LISTED, -2)]
+    assert len(worst["A"]) == LISTED
+
+
+def test_people_read_what_the_day_came_to_and_where_to_look(mismatch):
+    told = text(TALLY, [replace(mismatch, suspicion=0.914)])
+    assert told == (
+        "BOS1 on 2026-03-01: 1,204 checks, 400 of 1,200 disagree with their records (33%), 4 could not be checked.\n\n"
+        "Look at these first:\n  91%  BOS1/1: recorded 5, seen 3"
+    )
+    assert text(Tally("", "2026-03-01", answers=1, rejected=1), []).startswith("Bins without a site on")
+
+
+def test_programs_read_the_same(mismatch):
+    read = body(TALLY, [mismatch])
+    assert (read["mismatches"], read["most_suspicious"][0]["check_id"]) == (400, mismatch.check_id)
+
+
+def test_the_reporter_tells_each_site_once_a_night_and_not_when_a_day_is_tallied_anew(
+    handlers,  # noqa: F811
+    warehouse,
+    mismatch,
+    monkeypatch,
+):
+    monkeypatch.setenv("DIGEST_TOPIC_ARN", warehouse.topic_arn)
+    reporter = handlers("reporter")
+    warehouse.alerts()
+    reporter.handler({"day": "2026-03-01"}, Context())
+    assert warehouse.alerts() == []
+    monkeypatch.setattr(reporter, "datetime", _the_day_after(reporter.datetime))
+    reporter.handler({}, Context())
+    (digest,) = warehouse.alerts()
+    assert digest["attributes"] == {"kind": "digest", "site": "BOS1"}
+    assert [each["bin"] for each in digest["most_suspicious"]] == ["BOS1/1"]
+
+
+def _the_day_after(datetime):
+    class DayAfter(datetime):
+        @classmethod
+        def now(cls, zone):
+            return datetime(2026, 3, 2, 0, 30, tzinfo=zone)
+
+    return DayAfter

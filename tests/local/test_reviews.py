@@ -1,0 +1,78 @@
+"""From what a person found to the precision of alerts, and to labels that training reads."""
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+
+from local.reviews import Reviewed, export, precision
+from tests.builders import item, metadata_of, picture
+from tests.functions.conftest import account, warehouse  # noqa: F401  (fixtures)
+
+RECORD = metadata_of(5, item(5, 2, 3, 4))
+
+
+@pytest.fixture
+def reviewed(warehouse):  # noqa: F811
+    """Bins that were found to hold so many, and what the export made of them."""
+
+    def reviewed(**found):
+        for name, actual in found.items():
+            bin = name.replace("_", "/")
+            site, _, id = bin.rpartition("/")
+            folder = f"{site}/" if site else ""
+            warehouse.drop(f"{folder}bin-images/{id}.jpg", picture(3))
+            warehouse.drop(f"{folder}metadata/{id}.json", RECORD)
+            warehouse.table.review(warehouse.table.speaking_for(bin), actual, warehouse.clock)
+        return list(warehouse.table.open_since("reviewed", warehouse.clock, warehouse.clock))
+
+    return reviewed
+
+
+def test_precision_counts_reviewed_mismatches_by_severity(reviewed):
+    right, wrong = reviewed(a=3, b=5)
+    agreed = replace(right, status="match")
+    severe = replace(right, severity="high")
+    assert precision([right, wrong, agreed, severe, replace(right, reviewed_at=None)]) == {
+        "high": Reviewed(1, 1),
+        "medium": Reviewed(2, 1),
+    }
+
+
+def test_a_later_review_replaces_an_earlier_one(reviewed):
+    reviewed(a=3)
+    (check,) = reviewed(a=4)
+    assert check.actual == 4
+
+
+def test_labels_are_exported_as_training_reads_them(reviewed, warehouse, tmp_path):  # noqa: F811
+    outcomes = [each.outcome for each in export(reviewed(a=4, BOS1_523=5), warehouse.s3, tmp_path)]
+    assert outcomes == ["exported"] * 2
+    assert (tmp_path / "bin-images/BOS1~523.jpg").read_bytes() == picture(3)
+    records = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "metadata").iterdir()}
+    assert records == {"a": {"EXPECTED_QUANTITY": 4}, "BOS1~523": json.loads(RECORD)}
+    with (tmp_path / "index.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["id"], row["bin"], row["recorded"], row["expected_quantity"]) for row in rows] == [
+        ("BOS1~523", "BOS1/523", "5", "5"),
+        ("a", "a", "5", "4"),
+    ]
+
+
+def test_a_picture_that_is_gone_or_replaced_is_skipped_with_a_reason(reviewed, warehouse, tmp_path):  # noqa: F811
+    found = reviewed(gone=4, replaced=4)
+    warehouse.s3.delete_object(Bucket="inbox", Key="bin-images/gone.jpg")
+    warehouse.s3.put_object(Bucket="inbox", Key="bin-images/replaced.jpg", Body=picture(4))
+    skipped = {each.bin: each.reason for each in export(found, warehouse.s3, tmp_path)}
+    assert "not there any more" in skipped["gone"]
+    assert "replaced since" in skipped["replaced"]
+    assert not (tmp_path / "index.csv").exists()
+
+
+def test_of_a_bucket_with_versions_the_reviewed_one_is_exported(reviewed, warehouse, tmp_path):  # noqa: F811
+    warehouse.s3.put_bucket_versioning(Bucket="inbox", VersioningConfiguration={"Status": "Enabled"})
+    found = reviewed(a=4)
+    warehouse.s3.put_object(Bucket="inbox", Key="bin-images/a.jpg", Body=picture(4))
+    assert [each.outcome for each in export(found, warehouse.s3, tmp_path)] == ["exported"]
+    assert (tmp_path / "bin-images/a.jpg").read_bytes() == picture(3)
