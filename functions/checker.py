@@ -20,7 +20,7 @@ from inventory.uploads import UnreadableEvent, Upload, read_message, read_notifi
 
 TIME_FOR_ONE_MS = 25_000
 """The least time in which to begin a check: two attempts at an endpoint that answers nothing (see `clients`)."""
-METRICS = {"mismatch": "Mismatches", "rejected": "Rejected", "waiting": "Waiting"}
+METRICS = {"rejected": "Rejected", "waiting": "Waiting"}
 
 config = settings.from_environment()
 runtime = clients.sagemaker_runtime()
@@ -87,6 +87,10 @@ def check_upload(upload: Upload) -> Check:
     metrics.add_metric("Checks", MetricUnit.Count, 1)
     if check.status in METRICS:
         metrics.add_metric(METRICS[check.status], MetricUnit.Count, 1)
+    if check.suspicion is not None:
+        # Zero for a match, so that the sum is their number and the average the mismatch rate.
+        metrics.add_metric("Mismatches", MetricUnit.Count, int(check.status == "mismatch"))
+        metrics.add_metric("Suspicion", MetricUnit.NoUnit, check.suspicion)
     logger.info(
         "checked",
         bin=check.bin,
@@ -95,6 +99,5 @@ def check_upload(upload: Upload) -> Check:
         expected=check.expected,
         predicted=check.predicted,
         suspicion=check.suspicion,
-        reason=check.reason,
     )
     return check

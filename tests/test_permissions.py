@@ -27,6 +27,7 @@ NOTHING_SMALLER = {
 narrows instead."""
 MAKES = {
     "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm",
+    "AWS::CloudWatch::Dashboard": "cloudwatch:PutDashboard",
     "AWS::DynamoDB::Table": "dynamodb:CreateTable",
     "AWS::Events::Rule": "events:PutRule",
     "AWS::IAM::Role": "iam:CreateRole",
@@ -35,6 +36,7 @@ MAKES = {
     "AWS::S3::BucketPolicy": "s3:PutBucketPolicy",
     "AWS::SNS::Subscription": "sns:Subscribe",
     "AWS::SNS::Topic": "sns:CreateTopic",
+    "AWS::SNS::TopicPolicy": "sns:SetTopicAttributes",
     "AWS::SQS::Queue": "sqs:CreateQueue",
     "AWS::SQS::QueuePolicy": "sqs:SetQueueAttributes",
     "AWS::Serverless::Function": "lambda:CreateFunction",
@@ -62,8 +64,9 @@ def actions(name):
 def test_who_deploys_cannot_widen_the_roles_made_here():
     (denied,) = [statement for statement in statements("DeploymentRole") if statement["Effect"] == "Deny"]
     assert denied["Resource"]["Sub"].endswith(":role/${AWS::StackName}-*")
-    widening = {"iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:PassRole"}
+    widening = {"iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:PassRole"}
     assert set(denied["Action"]) == widening <= actions("DeploymentRole")
+    assert "iam:AttachRolePolicy" not in actions("DeploymentRole")
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)

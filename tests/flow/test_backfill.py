@@ -1,27 +1,15 @@
 """Bins that lay in the inbox before anybody was told of them."""
 
-from contextlib import contextmanager
-
 import pytest
 
+from tests.flow.acting import without_notifications
 from tests.flow.test_commands import output
-
-
-@contextmanager
-def unannounced(stack):
-    """Nobody is told of what is put in the inbox meanwhile."""
-    s3, bucket = stack.cloud.s3(), stack.inbox_bucket
-    told = s3.get_bucket_notification_configuration(Bucket=bucket)
-    told.pop("ResponseMetadata")
-    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
-    yield
-    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)
 
 
 @pytest.fixture
 def place(warehouse):
     """Three bins that nobody was told of: two pairs, one of them short of an object, and metadata alone."""
-    with unannounced(warehouse.stack):
+    with without_notifications(warehouse.stack):
         for id, count in (("sound", 3), ("short", 2)):
             warehouse.photograph(id, warehouse.picture(count))
             warehouse.report(id, 3)

@@ -10,6 +10,7 @@ from inventory.checks import MATCHES_KEPT
 from tests.builders import metadata, notification, picture, sqs_event
 from tests.functions.test_handlers import Context, checker, handlers  # noqa: F401  (fixtures)
 from tests.template import resource, template
+from tests.watched import alarms, watched_by
 from training.jobs import check_costs
 from training.jobs.check_costs import quantities
 
@@ -107,5 +108,6 @@ def test_what_the_template_decides_is_reckoned_with():
     assert template()["Globals"]["Function"]["MemorySize"] == quantities()["lambda"]["memory_gb"] * 1024
     assert resource("Reporter")["MemorySize"] == quantities()["lambda"]["reporter_gb"] * 1024
     assert MATCHES_KEPT.days == check_costs.MATCHES_KEPT_DAYS
-    alarms = [body for body in template()["Resources"].values() if body["Type"] == "AWS::CloudWatch::Alarm"]
-    assert sum("Condition" not in alarm for alarm in alarms) == check_costs.ALARMS
+    always = [alarm for name, alarm in alarms().items() if "Condition" not in template()["Resources"][name]]
+    evaluated = sum(3 if "ThresholdMetricId" in alarm else len(watched_by(alarm)) for alarm in always)
+    assert evaluated == check_costs.ALARM_METRICS

@@ -108,6 +108,8 @@ def test_endpoint_serves_an_artifact_watched_and_scaled(jobs: Any, sagemaker: An
     (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 4)
     (policy,) = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    (log,) = account.client("logs").describe_log_groups(logGroupNamePrefix="/aws/sagemaker/")["logGroups"]
+    assert (log["logGroupName"], log["retentionInDays"]) == (f"/aws/sagemaker/Endpoints/{ENDPOINT}", 30)
     tracked = policy["TargetTrackingScalingPolicyConfiguration"]
     assert policy["ResourceId"] == target["ResourceId"] == f"endpoint/{ENDPOINT}/variant/{variant['VariantName']}"
     assert tracked["PredefinedMetricSpecification"]["PredefinedMetricType"] == "SageMakerVariantInvocationsPerInstance"
@@ -212,7 +214,6 @@ def test_update_that_was_rolled_back_fails_with_the_log_and_names_what_is_left(
     jobs("deploy", "--model", archive_in())
     first = sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointConfigName"]
     logs, group = account.client("logs"), f"/aws/sagemaker/Endpoints/{ENDPOINT}"
-    logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName="AllTraffic/i-1")
     events = [{"timestamp": round(time.time() * 1000), "message": "ModuleNotFoundError: onnxruntime"}]
     logs.put_log_events(logGroupName=group, logStreamName="AllTraffic/i-1", logEvents=events)

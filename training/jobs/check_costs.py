@@ -14,7 +14,8 @@ DAY_S = 86_400
 DAYS_A_MONTH = 30
 MATCHES_KEPT_DAYS = 90
 LONG_POLL_S = 20
-ALARMS = 7
+ALARM_METRICS = 17
+"""Metrics that all alarms together evaluate, by which they are paid; one that learns what is usual counts for three."""
 PEAK = 5
 
 
@@ -73,8 +74,10 @@ def month_usd(load: Load) -> dict[str, float]:
     month["S3 storage"] = load.checks * DAYS_A_MONTH * sizes["picture_kb"] / 1e6 * price["s3_gb_month"]
     polls = quantities()["sqs"]["pollers"] * DAYS_A_MONTH * DAY_S / LONG_POLL_S
     month["SQS"] += polls * price["sqs_million"] / 1e6
-    month["CloudWatch metrics and alarms"] = (
-        quantities()["fixed"]["metrics"] * price["metric_month"] + ALARMS * price["alarm_month"]
+    month["CloudWatch metrics, alarms and dashboard"] = (
+        quantities()["fixed"]["metrics"] * price["metric_month"]
+        + ALARM_METRICS * price["alarm_month"]
+        + price["dashboard_month"]
     )
     hourly = hourly_usd(load.instance_type)
     if hourly is None:
