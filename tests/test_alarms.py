@@ -6,7 +6,6 @@ import pytest
 
 from tests.template import ROOT, template
 from tests.watched import Metric, alarms, drawn_by, substituted, watched, watched_by, widgets
-from training.jobs.deployment import VARIANT
 
 FROM_AWS = {
     "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"},
@@ -62,16 +61,6 @@ def test_an_alarm_reckons_with_the_metrics_that_it_names():
         for each in alarm.get("Metrics", []):
             assert set(re.findall(r"\b[a-z]\w*", each.get("Expression", ""))) <= ids, name
         assert ("ThresholdMetricId" in alarm) != ("Threshold" in alarm), name
-
-
-def test_the_endpoint_is_watched_under_the_name_that_its_variant_is_deployed_by():
-    for alarm in alarms().values():
-        if alarm.get("Namespace") == "AWS/SageMaker":
-            assert {"Name": "VariantName", "Value": VARIANT} in alarm["Dimensions"]
-    for widget in widgets():
-        for metric in widget["metrics"]:
-            if metric[0] == "AWS/SageMaker":
-                assert metric[2:6] == ["EndpointName", "${EndpointName}", "VariantName", VARIANT]
 
 
 def test_nobody_is_told_of_a_quiet_inbox_unless_asked_to():

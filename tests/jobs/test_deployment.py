@@ -13,9 +13,12 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto.sagemaker.models import FakeEndpointConfig, sagemaker_backends
 
+from tests.watched import alarms as watching
+from tests.watched import widgets
 from training.jobs import job as job_module
 from training.jobs import waiting
 from training.jobs.app import main
+from training.jobs.deployment import VARIANT
 from training.jobs.errors import JobError, JobFailed
 
 from .conftest import ROLE, SETTINGS, requests_of
@@ -113,6 +116,16 @@ def test_endpoint_serves_an_artifact_watched_and_scaled(jobs: Any, sagemaker: An
     tracked = policy["TargetTrackingScalingPolicyConfiguration"]
     assert policy["ResourceId"] == target["ResourceId"] == f"endpoint/{ENDPOINT}/variant/{variant['VariantName']}"
     assert tracked["PredefinedMetricSpecification"]["PredefinedMetricType"] == "SageMakerVariantInvocationsPerInstance"
+
+
+def test_the_endpoint_is_watched_under_the_name_that_its_variant_is_deployed_by() -> None:
+    for alarm in watching().values():
+        if alarm.get("Namespace") == "AWS/SageMaker":
+            assert {"Name": "VariantName", "Value": VARIANT} in alarm["Dimensions"]
+    for widget in widgets():
+        for metric in widget["metrics"]:
+            if metric[0] == "AWS/SageMaker":
+                assert metric[2:6] == ["EndpointName", "${EndpointName}", "VariantName", VARIANT]
 
 
 def test_endpoint_is_the_one_that_the_application_asks() -> None:
