@@ -8,9 +8,10 @@ export UV_FROZEN := 1
 RUN_FOLDER ?= runs/trained
 TRAIN := .venv-train/bin/python -m training
 RUN := $(UV) run --quiet --group dev
+CHECKOV := $(UV) tool run --quiet --from checkov==3.3.30 checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak test-docker test-containers test-training lint format train
+.PHONY: help setup demo test soak test-docker test-containers test-training lint audit format train
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +28,10 @@ lint: $(UV) ## ruff, mypy, sam validate
 	$(RUN) mypy
 	$(RUN) python -m local.sam validate --lint
 	$(RUN) python -m local.sam validate --lint --template-file deploy/permissions.yaml
+
+audit: $(UV) ## checkov over the templates, and known weaknesses of all locked packages by api.osv.dev
+	$(CHECKOV) --config-file deploy/checkov.yaml
+	@$(UV) audit --preview-features audit-command || { status=$$?; test $$status -ne 2 || echo "api.osv.dev could not be asked: no package was audited"; exit $$status; }
 
 test: lint ## Lint and test everything
 	$(RUN) pytest --durations=10

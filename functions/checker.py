@@ -1,5 +1,6 @@
 """Woken by S3 notifications, from the inbox queue or bare; leaves a check in the table and alerts what disagrees."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -12,13 +13,14 @@ from inventory.alerts import Alerts
 from inventory.checks import Check, ChecksTable
 from inventory.counting import Prediction, count_objects
 from inventory.errors import RetryLater
+from inventory.failures import Failures
 from inventory.inspection import Inspector
 from inventory.observability import logger, measured_endpoint_call, metrics, tracer
-from inventory.uploads import Upload, read_message, read_notification
+from inventory.uploads import UnreadableEvent, Upload, read_message, read_notification
 
 TIME_FOR_ONE_MS = 25_000
 """The least time in which to begin a check: two attempts at an endpoint that answers nothing (see `clients`)."""
-METRICS = {"mismatch": "Mismatches", "rejected": "Rejected", "waiting": "Waiting"}
+METRICS = {"rejected": "Rejected", "waiting": "Waiting"}
 
 config = settings.from_environment()
 runtime = clients.sagemaker_runtime()
@@ -37,6 +39,7 @@ inspector = Inspector(
     count=count,
     mismatch_rate=config.mismatch_rate,
 )
+failures = Failures(clients.checks_table_for_notes(config.checks_table))
 
 
 @logger.inject_lambda_context
@@ -64,7 +67,18 @@ def check_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
             logger.warning("message goes back to the queue", message_id=record.message_id, keys=keys, reason=str(fault))
         else:
             logger.exception("message goes back to the queue", message_id=record.message_id, keys=keys)
+        note_failure(record, fault)
         raise
+
+
+def note_failure(record: SQSRecord, fault: Exception) -> None:
+    """Keep why a message goes back, for `bincheck dead-letters`. Best effort: the fault itself matters more."""
+    reason = str(fault) if isinstance(fault, RetryLater | UnreadableEvent) else f"{type(fault).__name__}: {fault}"
+    try:
+        attempts = int(record.attributes.approximate_receive_count or 1)
+        failures.note(record.body, reason, attempts, datetime.now(UTC))
+    except Exception:
+        logger.warning("the reason was not noted", message_id=record.message_id, exc_info=True)
 
 
 @tracer.capture_method(capture_response=False)
@@ -73,6 +87,10 @@ def check_upload(upload: Upload) -> Check:
     metrics.add_metric("Checks", MetricUnit.Count, 1)
     if check.status in METRICS:
         metrics.add_metric(METRICS[check.status], MetricUnit.Count, 1)
+    if check.suspicion is not None:
+        # Zero for a match, so that the sum is their number and the average the mismatch rate.
+        metrics.add_metric("Mismatches", MetricUnit.Count, int(check.status == "mismatch"))
+        metrics.add_metric("Suspicion", MetricUnit.NoUnit, check.suspicion)
     logger.info(
         "checked",
         bin=check.bin,
@@ -81,6 +99,5 @@ def check_upload(upload: Upload) -> Check:
         expected=check.expected,
         predicted=check.predicted,
         suspicion=check.suspicion,
-        reason=check.reason,
     )
     return check

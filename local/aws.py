@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from inventory.checks import ChecksTable
+from inventory.failures import Failures
 from inventory.tallies import Tallies
 
 if TYPE_CHECKING:
@@ -84,12 +85,12 @@ class Cloud:
         return self.session.client("sagemaker-runtime", **self._options())
 
     def checks(self, table_name: str) -> ChecksTable:
-        return ChecksTable(self._table(table_name))
+        return ChecksTable(self.table(table_name))
 
     def tallies(self, table_name: str) -> Tallies:
-        return Tallies(self._table(table_name))
+        return Tallies(self.table(table_name))
 
-    def _table(self, name: str) -> "Table":
+    def table(self, name: str) -> "Table":
         return self.session.resource("dynamodb", **self._options()).Table(name)
 
     def _options(self, **settings: Any) -> dict[str, Any]:
@@ -128,6 +129,22 @@ class Stack:
         return self._queue_url("InboxDeadLettersUrl")
 
     @cached_property
+    def backfill_queue_url(self) -> str:
+        return self._queue_url("BackfillQueueUrl")
+
+    @property
+    def backfill_concurrency(self) -> int:
+        return int(self._newer("BackfillConcurrency"))
+
+    @cached_property
+    def table(self) -> "Table":
+        return self.cloud.table(self.outputs["ChecksTableName"])
+
+    @cached_property
+    def failures(self) -> Failures:
+        return Failures(self.table)
+
+    @cached_property
     def checks(self) -> ChecksTable:
         return self.cloud.checks(self.outputs["ChecksTableName"])
 
@@ -137,8 +154,18 @@ class Stack:
 
     def _queue_url(self, output: str) -> str:
         """Ask for the address by the queue's name: the embedded cloud may have moved to another port since."""
-        name = self.outputs[output].rsplit("/", 1)[-1]
+        name = self._newer(output).rsplit("/", 1)[-1]
         return self.cloud.sqs().get_queue_url(QueueName=name)["QueueUrl"]
+
+    def _newer(self, output: str) -> str:
+        """An output that a stack of an earlier version may lack.
+
+        Raises:
+            NotDeployed: it does.
+        """
+        if output not in self.outputs:
+            raise NotDeployed(f"stack {self.name!r} has no {output} yet: deploy the template.yaml of this version")
+        return self.outputs[output]
 
 
 def was_created(cloud: Cloud, name: str) -> bool:

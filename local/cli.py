@@ -9,12 +9,26 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from rich.console import Console
 
 from local.aws import NotDeployed
+from local.backfill import CannotBackfill
 from local.captured import NoCapture
 from local.cloud import NotRunning
-from local.commands import bins, checks, cloud, containers, demo, endpoint, report, reviewing, watching
+from local.commands import (
+    backfill,
+    bins,
+    checks,
+    cloud,
+    containers,
+    dead_letters,
+    demo,
+    endpoint,
+    report,
+    reviewing,
+    watching,
+)
 from local.containers import NoContainers
 from local.dropping import NothingToDrop
 from local.exits import EXPLAINED, FAILED, NOTHING_THERE
+from local.queues import QueueFailed
 from local.sam import SamFailed
 from local.service import ServiceFailed
 
@@ -38,7 +52,8 @@ for command, panel in (
     (reviewing.resolve, "Bins, here or in AWS"),
     (reviewing.export_labels, "Bins, here or in AWS"),
     (report.report, "Bins, here or in AWS"),
-    (bins.redrive, "Bins, here or in AWS"),
+    (backfill.backfill, "Bins, here or in AWS"),
+    (dead_letters.dead_letters, "Bins, here or in AWS"),
     (endpoint.endpoint, "The model"),
 ):
     app.command(rich_help_panel=panel)(command)
@@ -51,7 +66,7 @@ def main() -> None:
         app()
     except (NotRunning, NotDeployed) as error:
         _fail(str(error), NOTHING_THERE)
-    except (ServiceFailed, SamFailed, NoCapture, NoContainers, NothingToDrop) as error:
+    except (ServiceFailed, SamFailed, NoCapture, NoContainers, NothingToDrop, CannotBackfill, QueueFailed) as error:
         _fail(str(error), FAILED)
     except NoCredentialsError:
         _fail("AWS credentials are missing: set AWS_PROFILE, or run `aws configure`", FAILED)

@@ -10,6 +10,7 @@ the pinned version:
 - **SageMaker's runtime API.** Calls are authorized here like any other, by signature and policies, then passed
   on to the endpoint server.
 - **Numbers.** A mapping's MaximumConcurrency that is a `!Ref` to a parameter arrives as text, which stops the poller.
+- **Alarms.** One that reckons with several metrics is refused. It is let pass; nothing is measured here for it anyway.
 - **Fast starts.** Every process of a function unpacks its package of thousands of files anew and leaves it behind. Here
   a package is unpacked once, and linked to from then on.
 - **Checkpoints.** State is saved on a graceful stop only. It is saved in between as well, so that a killed run loses
@@ -40,6 +41,7 @@ from ministack import app as ministack
 from ministack.core import iam_evaluator, lambda_runtime, persistence
 from ministack.core.router import extract_access_key_id
 from ministack.services import lambda_svc
+from ministack.services.cloudformation import provisioners
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -133,6 +135,19 @@ def read_concurrency_as_number() -> None:
     lambda_svc._sqs_esm_concurrency = with_number
 
 
+def let_alarms_reckon() -> None:
+    """Deploy an alarm over several metrics as one over a metric that nobody publishes."""
+    original = provisioners._cw_metric_alarm_record
+
+    def of_one_metric(name: str, properties: dict[str, Any]) -> Any:
+        known = {**properties}
+        if known.pop("Metrics", None):
+            known = {"Namespace": "bincheck", "MetricName": name, "Threshold": 0} | known
+        return original(name, known)
+
+    provisioners._cw_metric_alarm_record = of_one_metric
+
+
 def unpack_once(folder: Path) -> None:
     """Have the packages of functions unpacked under a folder, once for all processes of all embedded clouds."""
 
@@ -201,6 +216,7 @@ def main() -> None:
     parser.add_argument("--sagemaker-runtime", help="address of the endpoint server")
     arguments = parser.parse_args()
     read_concurrency_as_number()
+    let_alarms_reckon()
     unpack_once(UNPACKED)
     ministack.save_all = lambda _: save()
     logging.getLogger("persistence").setLevel(logging.WARNING)

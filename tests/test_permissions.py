@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from local.backfill import BACKFILLS
 from tests.template import template
 
 PERMISSIONS = template("deploy/permissions.yaml")["Resources"]
@@ -26,6 +27,7 @@ NOTHING_SMALLER = {
 narrows instead."""
 MAKES = {
     "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm",
+    "AWS::CloudWatch::Dashboard": "cloudwatch:PutDashboard",
     "AWS::DynamoDB::Table": "dynamodb:CreateTable",
     "AWS::Events::Rule": "events:PutRule",
     "AWS::IAM::Role": "iam:CreateRole",
@@ -34,6 +36,7 @@ MAKES = {
     "AWS::S3::BucketPolicy": "s3:PutBucketPolicy",
     "AWS::SNS::Subscription": "sns:Subscribe",
     "AWS::SNS::Topic": "sns:CreateTopic",
+    "AWS::SNS::TopicPolicy": "sns:SetTopicAttributes",
     "AWS::SQS::Queue": "sqs:CreateQueue",
     "AWS::SQS::QueuePolicy": "sqs:SetQueueAttributes",
     "AWS::Serverless::Function": "lambda:CreateFunction",
@@ -61,8 +64,9 @@ def actions(name):
 def test_who_deploys_cannot_widen_the_roles_made_here():
     (denied,) = [statement for statement in statements("DeploymentRole") if statement["Effect"] == "Deny"]
     assert denied["Resource"]["Sub"].endswith(":role/${AWS::StackName}-*")
-    widening = {"iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:PassRole"}
+    widening = {"iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:PassRole"}
     assert set(denied["Action"]) == widening <= actions("DeploymentRole")
+    assert "iam:AttachRolePolicy" not in actions("DeploymentRole")
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)
@@ -98,6 +102,13 @@ def test_whoever_deploys_can_make_each_resource_of_the_template_and_hand_its_rol
     assert {"lambda:CreateEventSourceMapping", "lambda:CreateFunctionUrlConfig", "iam:PassRole"} <= actions(
         "DeploymentRole"
     )
+
+
+def test_dead_letters_and_backfills_are_within_the_rights_of_whoever_gives_the_commands():
+    messages = {"SendMessage", "ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "StartMessageMoveTask"}
+    assert {f"sqs:{action}" for action in messages | {"ListMessageMoveTasks"}} <= actions("ApplicationPolicy")
+    (keep,) = [one for one in statements("ApplicationPolicy") if "dynamodb:PutItem" in listed(one["Action"])]
+    assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [BACKFILLS]}}
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)

@@ -1,5 +1,6 @@
 """The packages that leave this repository are the ones that its tests ran with."""
 
+import re
 import tomllib
 from importlib.metadata import requires
 from pathlib import Path
@@ -8,14 +9,13 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-LOCKED = {
-    (package["name"], package.get("version")) for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]
-}
+PACKAGES = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+LOCKED = {(package["name"], package.get("version")) for package in PACKAGES}
 
 
 def pins(path):
     """The pinned packages of a requirements file, by name; bounds that it sets for the sake of others are left out."""
-    lines = (line.split("#")[0].split(";")[0].strip() for line in (ROOT / path).read_text().splitlines())
+    lines = (line.split("#")[0].split(";")[0].strip(" \\") for line in (ROOT / path).read_text().splitlines())
     return dict(line.split("==") for line in lines if "==" in line)
 
 
@@ -31,3 +31,14 @@ def test_the_functions_list_also_what_their_packages_need():
         for requirement in map(Requirement, requires(name) or []):
             if requirement.marker is None or requirement.marker.evaluate({"extra": "tracer"}):
                 assert requirement.name.replace("_", "-") in listed, f"{name} needs {requirement.name}"
+
+
+def test_the_packages_of_the_functions_are_pinned_by_what_they_contain():
+    text = (ROOT / "functions" / "requirements.txt").read_text()
+    listed = {one.split("==")[0].strip(): set(re.findall(r"sha256:\w+", one)) for one in re.split(r"\n(?=\w)", text)}
+    locked = {
+        package["name"]: {file["hash"] for file in [package["sdist"], *package["wheels"]]}
+        for package in PACKAGES
+        if package["name"] in listed
+    }
+    assert listed == locked

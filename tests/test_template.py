@@ -5,9 +5,11 @@ import json
 import pytest
 
 from inventory.checks import BY_DAY, Check
+from inventory.failures import FAILURES_KEPT
 from inventory.inspection import CHECKER_TIMEOUT
 from inventory.tallies import TALLIES
 from inventory.verdict import SEVERITIES
+from local.backfill import RESUMED_WITHIN
 from tests.template import resource, template
 
 FUNCTIONS = ["Checker", "Counter", "Watchdog", "Reporter"]
@@ -22,8 +24,16 @@ def statements(policy_document):
     return policy_document["Statement"]
 
 
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
 def function_statements(name):
-    return [s for policy in resource(name)["Policies"] for s in policy.get("Statement", [])]
+    """What the role of a function allows, which is written out in full."""
+    assert resource(name)["Role"] == {"GetAtt": f"{name}Role.Arn"}
+    role = resource(f"{name}Role")
+    assert "ManagedPolicyArns" not in role
+    return [s for policy in role["Policies"] if "If" not in policy for s in policy["PolicyDocument"]["Statement"]]
 
 
 def test_the_inbox_is_private_encrypted_and_takes_tls_only():
@@ -38,12 +48,66 @@ def test_the_inbox_is_private_encrypted_and_takes_tls_only():
 
 
 def test_only_the_inbox_bucket_of_this_account_may_write_to_the_queue():
-    (statement,) = statements(resource("InboxQueuePolicy")["PolicyDocument"])
-    assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
-    assert statement["Action"] == "sqs:SendMessage"
+    rules = statements(resource("InboxQueuePolicy")["PolicyDocument"])
+    (allowed,) = [rule for rule in rules if rule["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert allowed["Action"] == "sqs:SendMessage"
     bucket_arn = "arn:${AWS::Partition}:s3:::" + resource("InboxBucket")["BucketName"]["Sub"]
-    assert statement["Condition"]["ArnEquals"]["aws:SourceArn"] == {"Sub": bucket_arn}
-    assert "aws:SourceAccount" in statement["Condition"]["StringEquals"]
+    assert allowed["Condition"]["ArnEquals"]["aws:SourceArn"] == {"Sub": bucket_arn}
+    assert "aws:SourceAccount" in allowed["Condition"]["StringEquals"]
+
+
+NO_TLS = {"Bool": {"aws:SecureTransport": "false"}}
+OTHER_ACCOUNT = {
+    "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}},
+    "Bool": {"aws:PrincipalIsAWSService": "false"},
+}
+
+
+@pytest.mark.parametrize(
+    ("policy", "covered", "arns", "allowed"),
+    [
+        (
+            "InboxQueuePolicy",
+            {"Queues": [{"Ref": "InboxQueue"}, {"Ref": "BackfillQueue"}, {"Ref": "InboxDeadLetters"}]},
+            [{"GetAtt": "InboxQueue.Arn"}, {"GetAtt": "BackfillQueue.Arn"}, {"GetAtt": "InboxDeadLetters.Arn"}],
+            [{"Service": "s3.amazonaws.com"}],
+        ),
+        ("MismatchTopicPolicy", {"Topics": [{"Ref": "MismatchTopic"}]}, [{"Ref": "MismatchTopic"}], []),
+        ("DigestTopicPolicy", {"Topics": [{"Ref": "DigestTopic"}]}, [{"Ref": "DigestTopic"}], []),
+        (
+            "OperationsTopicPolicy",
+            {"Topics": [{"Ref": "OperationsTopic"}]},
+            [{"Ref": "OperationsTopic"}],
+            [{"Service": "cloudwatch.amazonaws.com"}],
+        ),
+    ],
+)
+def test_queues_and_topics_refuse_plain_text_and_other_accounts(policy, covered, arns, allowed):
+    assert covered.items() <= resource(policy).items()
+    rules = statements(resource(policy)["PolicyDocument"])
+    assert [rule["Principal"] for rule in rules if rule["Effect"] == "Allow"] == allowed
+    for rule in rules:
+        if rule["Effect"] == "Allow":
+            assert rule["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    denied = {rule["Sid"]: rule for rule in rules if rule["Effect"] == "Deny"}
+    assert {sid: rule["Condition"] for sid, rule in denied.items()} == {
+        "TlsOnly": NO_TLS,
+        "NoOtherAccount": OTHER_ACCOUNT,
+    }
+    for rule in denied.values():
+        assert rule["Principal"] == "*"
+        assert listed(rule["Resource"]) == arns
+
+
+def test_every_queue_and_topic_and_bucket_has_a_policy():
+    covered = {
+        *(ref["Ref"] for policy in of_type("AWS::SQS::QueuePolicy").values() for ref in policy["Queues"]),
+        *(ref["Ref"] for policy in of_type("AWS::SNS::TopicPolicy").values() for ref in policy["Topics"]),
+        *(policy["Bucket"]["Ref"] for policy in of_type("AWS::S3::BucketPolicy").values()),
+    }
+    kinds = ("AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::S3::Bucket")
+    assert covered == {name for kind in kinds for name in of_type(kind)}
 
 
 def test_a_message_never_comes_back_while_it_is_worked_on_and_fails_five_times():
@@ -63,7 +127,35 @@ def test_one_bad_message_does_not_send_back_its_batch_and_concurrency_is_bounded
     assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
 
 
-@pytest.mark.parametrize("queue", ["InboxQueue", "InboxDeadLetters"])
+def test_a_backfill_has_a_queue_and_few_checkers_of_its_own_and_ends_in_the_same_dead_letters():
+    source = resource("Checker")["Events"]["Backfill"]["Properties"]
+    assert source["Queue"] == {"GetAtt": "BackfillQueue.Arn"}
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "BackfillConcurrency"}}
+    assert template()["Parameters"]["BackfillConcurrency"]["Default"] == 2
+    queue, inbox = resource("BackfillQueue"), resource("InboxQueue")
+    assert queue["RedrivePolicy"] == inbox["RedrivePolicy"]
+    assert queue["VisibilityTimeout"] == inbox["VisibilityTimeout"]
+    week_s = RESUMED_WITHIN.total_seconds()
+    assert queue["MessageRetentionPeriod"] == week_s < resource("InboxDeadLetters")["MessageRetentionPeriod"]
+
+
+def test_the_checker_reads_one_other_bucket_only_where_it_is_named():
+    assert template()["Parameters"]["BackfillBucket"]["Default"] == ""
+    reading = [s for s in function_statements("Checker") if str(s["Action"]).startswith("s3:")]
+    for statement in reading:
+        inbox, (condition, other, nothing) = statement["Resource"][0], statement["Resource"][1]["If"]
+        assert "InboxBucket" in str(inbox)
+        assert condition == "HasBackfillBucket"
+        assert ":s3:::${BackfillBucket}" in other["Sub"]
+        assert nothing == {"Ref": "AWS::NoValue"}
+
+
+def test_reasons_outlive_the_dead_letters():
+    assert FAILURES_KEPT.total_seconds() > resource("InboxDeadLetters")["MessageRetentionPeriod"]
+
+
+@pytest.mark.parametrize("queue", ["InboxQueue", "BackfillQueue", "InboxDeadLetters"])
 def test_queues_are_encrypted(queue):
     assert resource(queue)["SqsManagedSseEnabled"] is True
 
@@ -83,19 +175,22 @@ def test_functions_may_do_nothing_everywhere(function):
     for statement in function_statements(function):
         assert statement["Effect"] == "Allow"
         assert "*" not in json.dumps(statement["Action"])
-        assert statement["Resource"] != "*"
+        assert statement["Resource"] != "*" or set(statement["Action"]) == TRACING
+
+
+TRACING = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+"""X-Ray has no resource that a policy could name."""
+BY_LAMBDA = TRACING | {"logs:CreateLogStream", "logs:PutLogEvents"}
+"""What Lambda does for every function under its role."""
 
 
 def test_each_function_may_do_what_it_does_and_no_more():
     actions = {
-        name: sorted(
-            action
-            for s in function_statements(name)
-            for action in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])
-        )
-        for name in FUNCTIONS
+        name: sorted(action for s in function_statements(name) for action in listed(s["Action"])) for name in FUNCTIONS
     }
-    assert actions == {
+    for name in FUNCTIONS:
+        assert set(actions[name]) >= BY_LAMBDA
+    assert {name: [one for one in mine if one not in BY_LAMBDA] for name, mine in actions.items()} == {
         "Checker": [
             "dynamodb:GetItem",
             "dynamodb:PutItem",
@@ -105,6 +200,9 @@ def test_each_function_may_do_what_it_does_and_no_more():
             "s3:ListBucket",
             "sagemaker:InvokeEndpoint",
             "sns:Publish",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
         ],
         "Counter": ["sagemaker:InvokeEndpoint"],
         "Watchdog": ["dynamodb:Query", "dynamodb:UpdateItem", "sns:Publish"],
@@ -112,9 +210,26 @@ def test_each_function_may_do_what_it_does_and_no_more():
     }
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_writes_its_own_log_only_and_lambda_alone_takes_its_role(function):
+    (log,) = [s for s in function_statements(function) if s["Sid"] == "Log"]
+    assert log["Resource"]["Sub"].endswith(f":log-group:/aws/lambda/${{AWS::StackName}}-{function}-*")
+    (trust,) = statements(resource(f"{function}Role")["AssumeRolePolicyDocument"])
+    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
 def test_the_reporter_touches_nothing_in_the_table_but_tallies():
-    (keep,) = [s for s in function_statements("Reporter") if "dynamodb:PutItem" in s["Action"]]
+    (keep,) = [s for s in function_statements("Reporter") if "dynamodb:PutItem" in listed(s["Action"])]
     assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [TALLIES]}}
+
+
+def test_the_reporter_tells_of_days_only_where_a_digest_is_asked_for():
+    ((condition, more, nothing),) = [p["If"] for p in resource("ReporterRole")["Policies"] if "If" in p]
+    assert (condition, nothing) == ("SendsDigests", {"Ref": "AWS::NoValue"})
+    assert {s["Action"]: s["Resource"] for s in statements(more["PolicyDocument"])} == {
+        "dynamodb:Query": {"Sub": "${ChecksTable.Arn}/index/open-by-day"},
+        "sns:Publish": {"Ref": "DigestTopic"},
+    }
 
 
 def test_the_index_by_day_holds_what_a_tally_needs():
@@ -131,6 +246,10 @@ def test_logs_do_not_stay_for_ever(function):
     assert log["RetentionInDays"] <= 90
 
 
+def test_every_function_is_known_here():
+    assert set(FUNCTIONS) == of_type("AWS::Serverless::Function").keys()
+
+
 def test_functions_are_traced():
     assert GLOBALS["Tracing"] == "Active"
 
@@ -144,22 +263,6 @@ def test_the_email_gets_only_what_is_more_likely_wrong_than_right():
     assert subscription["Condition"] == "HasAlertEmail"
     (severity,) = subscription["Properties"]["FilterPolicy"]["severity"]
     assert {name: least for least, name in SEVERITIES}[severity] >= 0.5
-
-
-def test_every_alarm_tells_somebody():
-    alarms = of_type("AWS::CloudWatch::Alarm")
-    watched = {(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms.values()}
-    assert watched >= {
-        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
-        ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
-        ("AWS/Lambda", "Errors"),
-        ("bincheck", "EndpointErrors"),
-        ("bincheck", "DriftedSites"),
-        ("bincheck", "DisagreeingSites"),
-    }
-    for alarm in alarms.values():
-        assert alarm["AlarmActions"] == [{"Ref": "OperationsTopic"}]
-        assert alarm["AlarmDescription"]
 
 
 def test_the_pipeline_is_started_by_nobody_unless_it_is_named():

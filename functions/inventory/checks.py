@@ -2,7 +2,8 @@
 
 The table holds, under the bin's name:
 
-- one item per check, under its identity `<image version>/<metadata version>`;
+- one item per check, under its identity `<image version>/<metadata version>`, and `…/<model>` where another model was
+  asked later about the same;
 - one item `pairing`: the newest upload of either part by `sequencer`, and a `revision` that grows with each. A check is
   put only while the revision is still the one that was looked at, so a late event never undoes a newer check. It also
   names the check that people were `told` of last. While one part is alone this item is also the `waiting` record.
@@ -10,6 +11,8 @@ The table holds, under the bin's name:
 Items that a person or the Watchdog must look at, or that a person has reviewed, carry `open`, the key of the sparse
 index `open-by-day`. Every check carries `checked_on`, the key of the index `by-day`, from which the Reporter tallies a
 day: its date, and the first digit of its `check_id`, so that the checks of a day spread over sixteen partitions.
+
+Apart from bins it holds tallies (see `tallies`), why messages failed (`failures`) and how far backfills came.
 """
 
 import hashlib
@@ -127,6 +130,11 @@ def identity(image_version: str | None, metadata_version: str | None) -> str:
     return f"{image_version or '-'}/{metadata_version or '-'}"
 
 
+def identity_by(model: str, identity: str) -> str:
+    """The identity of a check of the same contents by another model."""
+    return f"{identity}/{model}"
+
+
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds; such strings sort by time."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
@@ -177,6 +185,13 @@ class ChecksTable:
         """The check of that identity, or None."""
         item = self._table.get_item(Key={"bin": bin, "check": check}, ConsistentRead=True).get("Item")
         return _check(item) if item else None
+
+    def find_latest(self, bin: str, check: str) -> Check | None:
+        """The check of that identity, or the latest recheck of the same contents by another model, or None."""
+        condition = Key("bin").eq(bin) & Key("check").begins_with(check)
+        items = self._pages(KeyConditionExpression=condition, ConsistentRead=True)
+        made = [_check(item) for item in items if item["check"] == check or item["check"].startswith(f"{check}/")]
+        return max(made, key=lambda one: one.checked_at, default=None)
 
     def reread(self, check: Check) -> Check:
         """A recorded check as it stands now."""

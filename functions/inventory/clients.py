@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 4
 _STORAGE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
+_NOTES = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+"""A note is worth little time: it is written when there may be little left."""
 _ENDPOINT = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 _REFUSED_FOR_A_MOMENT = {
     "TransactionConflictException",
@@ -41,6 +43,10 @@ def checks_table(name: str) -> "Table":
     events: Any = table.meta.client.meta.events
     events.register("needs-retry.dynamodb", _wait_until_free)
     return table
+
+
+def checks_table_for_notes(name: str) -> "Table":
+    return boto3.resource("dynamodb", config=_NOTES).Table(name)
 
 
 def sagemaker_runtime() -> "SageMakerRuntimeClient":

@@ -60,7 +60,7 @@ def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, picture: byt
         )
         body = answer["Body"].read()
     except ClientError as error:
-        raise _failure(endpoint, error.response) from error
+        raise _failure(endpoint, error.response) from None  # it quotes what the container said
     except BotoCoreError as error:
         raise RetryLater(f"endpoint {endpoint} did not answer: {error}") from error
     return _prediction(endpoint, body)
@@ -82,14 +82,18 @@ def _failure(endpoint: str, response: Any) -> Exception:
     if response.get("OriginalStatusCode") in PICTURE_FAULT_STATUSES:
         return RejectedUpload(f"the picture cannot be counted: {_reason(response.get('OriginalMessage', ''))}")
     error = response["Error"]
-    return RetryLater(f"endpoint {endpoint} failed: {error['Code']}: {error.get('Message', '')[:300]}")
+    if error["Code"] == "ModelError":  # its message quotes the container's, whatever that holds
+        said = f"its container answered {response.get('OriginalStatusCode')}, and its own log says why"
+    else:
+        said = error.get("Message", "")[:300]
+    return RetryLater(f"endpoint {endpoint} failed: {error['Code']}: {said}")
 
 
 def _reason(message: str) -> str:
     try:
         return str(json.loads(message)["reason"])[:500]
     except (ValueError, KeyError, TypeError):
-        return message[:500]
+        return "the endpoint gives no reason"
 
 
 def _prediction(endpoint: str, body: bytes) -> Prediction:
@@ -104,33 +108,36 @@ def _prediction(endpoint: str, body: bytes) -> Prediction:
             volume_in3=_number(answer.get("volume_in3")),
             volume_error=_number(answer.get("volume_error")),
         )
-        _validate(prediction)
+        fault = _fault(prediction)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        fault = type(error).__name__  # not its message, which quotes the answer
+    if fault:
         raise RetryLater(
-            f"endpoint {endpoint} answered no prediction ({type(error).__name__}: {str(error)[:200]}): "
-            "does it serve the model of this project?"
-        ) from error
+            f"endpoint {endpoint} answered no prediction ({fault}): does it serve the model of this project?"
+        )
     return prediction
 
 
-def _validate(prediction: Prediction) -> None:
+def _fault(prediction: Prediction) -> str | None:
+    """What makes a prediction senseless, without quoting it; None when nothing does."""
     expected_labels = [str(number) for number in range(len(prediction.labels))]
     closed_labels = [
         label.removesuffix("+") if label is prediction.labels[-1] else label for label in prediction.labels
     ]
     if not closed_labels or closed_labels != expected_labels:
-        raise ValueError(f"labels {prediction.labels} are not 0, 1, 2, …")
+        return "labels are not 0, 1, 2, …"
     if type(prediction.count) is not int or not 0 <= prediction.count < len(prediction.labels):
-        raise ValueError(f"count {prediction.count!r} is none of the labels")
+        return "count is none of the labels"
     for name, distribution in (("probabilities", prediction.probabilities), ("prior", prediction.prior)):
         if len(distribution) != len(prediction.labels):
-            raise ValueError(f"{len(distribution)} {name} for {len(prediction.labels)} labels")
+            return f"{len(distribution)} {name} for {len(prediction.labels)} labels"
         if not all(0 <= share <= 1 for share in distribution) or not math.isclose(sum(distribution), 1, abs_tol=1e-3):
-            raise ValueError(f"{name} are no distribution")
+            return f"{name} are no distribution"
     if prediction.volume_in3 is not None and not 0 <= prediction.volume_in3 <= VOLUME_LIMIT_IN3:
-        raise ValueError(f"volume_in3 is {prediction.volume_in3}")
+        return f"volume_in3 does not lie between 0 and {VOLUME_LIMIT_IN3:g}"
     if prediction.volume_error is not None and not 0 < prediction.volume_error < math.inf:
-        raise ValueError(f"volume_error is {prediction.volume_error}")
+        return "volume_error is not positive"
+    return None
 
 
 def _number(value: Any) -> float | None:

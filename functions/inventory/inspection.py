@@ -21,7 +21,7 @@ from inventory.bins import (
     locate,
     open_part,
 )
-from inventory.checks import Check, ChecksTable, Pairing, PairingChanged, identity, timestamp
+from inventory.checks import Check, ChecksTable, Pairing, PairingChanged, identity, identity_by, timestamp
 from inventory.counting import Prediction
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.matters import in_view_of
@@ -91,10 +91,14 @@ class Inspector:
                     check = self.table.wait(check, pairing)
                 is_there = image if part == "image" else metadata
                 return check if is_there else self._settle_deleted(upload, bin, part)
-            known = self.table.find(bin.name, check.check)
-            if known:
+            known = self.table.find_latest(bin.name, check.check)
+            if known and (known.reviewed_at or not upload.recheck):
                 return self._look_again(known, pairing)
             check = self._judge(check, image, metadata)
+            if known:
+                check = self._as_recheck(check, known)
+                if made := self.table.find(bin.name, check.check):
+                    return self._look_again(made, pairing)
         finally:
             for opened in (image, metadata):
                 if opened:
@@ -142,6 +146,12 @@ class Inspector:
             predicted_volume_in3=prediction.volume_in3,
             model=prediction.model,
         )
+
+    def _as_recheck(self, check: Check, known: Check) -> Check:
+        """The check by which a recheck speaks: the known one, unless another model has answered now."""
+        if check.model in (None, known.model):
+            return known
+        return replace(check, check=identity_by(check.model, check.check))
 
     def _settle_deleted(self, upload: Upload, bin: Bin, part: Part) -> Check:
         """Settle an upload that the inbox no longer holds: by the check made while it did, else as rejected."""

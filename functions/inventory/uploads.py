@@ -18,13 +18,15 @@ class Upload:
     """One object that was put in the inbox, as its event describes it.
 
     `version` is the VersionId where the bucket has versions and else the ETag. `sequencer` orders uploads of one
-    key: the hexadecimal number of the event, padded so that strings compare as S3 documents it.
+    key: the hexadecimal number of the event, padded so that strings compare as S3 documents it. `recheck` asks for an
+    answer of the model in service now, also where another one has answered.
     """
 
     bucket: str
     key: str
     version: str
     sequencer: str
+    recheck: bool = False
 
 
 def read_message(body: str) -> list[Upload]:
@@ -70,4 +72,5 @@ def _upload(record: Mapping[str, Any]) -> Upload:
         key=unquote_plus(stored["key"]),
         version=stored.get("versionId") or stored["eTag"].strip('"'),
         sequencer=stored.get("sequencer", "").upper().ljust(SEQUENCER_DIGITS, "0"),
+        recheck=record.get("bincheck", {}).get("recheck") is True,
     )

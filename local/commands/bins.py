@@ -1,4 +1,4 @@
-"""`bincheck drop` and `redrive`: bins on their way into a check."""
+"""`bincheck drop`: bins on their way into a check."""
 
 from typing import Annotated
 
@@ -10,7 +10,6 @@ from local.aws import Cloud
 from local.commands.place import StackName, chosen
 from local.exits import FAILED
 from local.progress import track_drop
-from local.queues import redrive as move_dead_letters
 
 FAILURES_SHOWN = 5
 console = Console()
@@ -43,12 +42,3 @@ def drop(
     if failures:
         console.print(f"{len(failures)} files failed. Run the same command again: it goes on where it is.")
         raise typer.Exit(FAILED)
-
-
-def redrive(stack: StackName = None) -> None:
-    """Give uploads that failed five times another chance: move the dead letters back to the inbox queue.
-
-    Mend the cause first (`bincheck status`, the Checker's log), else they come back.
-    """
-    moved = sum(move_dead_letters(chosen(stack)))
-    console.print(f"{moved} dead letters moved back to the inbox queue.")

@@ -91,6 +91,7 @@ def _facts_of(stack: Stack) -> dict[str, object]:
     reviewed = stack.checks.open_since("reviewed", now - REVIEWS_TOLD, now)
     return {
         "waiting_uploads": depth(stack, stack.inbox_queue_url),
+        **({"waiting_backfill": depth(stack, stack.backfill_queue_url)} if "BackfillQueueUrl" in stack.outputs else {}),
         "dead_letters": depth(stack, stack.dead_letters_url),
         "reviewed_alerts": {severity: asdict(each) for severity, each in precision(reviewed).items()},
         "inbox": f"s3://{stack.inbox_bucket}",

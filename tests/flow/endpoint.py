@@ -16,14 +16,19 @@ from local.sagemaker_runtime import Endpoint, create_app
 from model.app import create_app as create_model
 from tests.builders import LABELS, PRIOR, prediction
 
+MODEL = prediction(0).model
+
 
 class ScriptableEndpoint:
-    """Counts the pictures that it was told about as told; all others go to the model. `delay_s` and `failing` break it,
-    `down` and `up` take the whole server off its port and back."""
+    """Counts the pictures that it was told about as told, in the name of `model`; all others go to the model.
+
+    `delay_s` and `failing` break it, `down` and `up` take the whole server off its port and back.
+    """
 
     def __init__(self) -> None:
         self.delay_s = 0.0
         self.failing = False
+        self.model = MODEL
         self.calls = 0
         self._counts: dict[str, int] = {}
         self._port = 0
@@ -68,7 +73,7 @@ class ScriptableEndpoint:
                     "labels": LABELS,
                     "probabilities": said.probabilities,
                     "prior": PRIOR,
-                    "model": said.model,
+                    "model": self.model,
                 }
             )
 

@@ -5,24 +5,10 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from tests.flow.warehouse import wait_until
-
-
-@pytest.fixture
-def bincheck(cloud):
-    def start(*arguments, **options):
-        environment = os.environ | {"BINCHECK_FOLDER": str(cloud.folder), "COLUMNS": "160", "NO_COLOR": "1"}
-        command = [sys.executable, "-m", "local.cli", *map(str, arguments)]
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-        )
-
-    return start
 
 
 def output(process):
@@ -74,15 +60,26 @@ def test_an_unknown_bin_is_said(bincheck):
     assert process.returncode == 1
 
 
-def test_dead_letters_get_another_chance(bincheck, warehouse, endpoint, impatient_queue):
+def test_dead_letters_tell_why_go_back_and_into_a_file(bincheck, warehouse, endpoint, impatient_queue, tmp_path):
     endpoint.failing = True
     warehouse.photograph("7", warehouse.picture(3))
     warehouse.report("7", 3)
     wait_until(lambda: warehouse.dead_letters > 0, "the upload is in the dead letters")
     warehouse.settle()
+    letters = [json.loads(line) for line in output(bincheck("dead-letters", "--json")).splitlines()]
+    assert {bin for letter in letters for bin in letter["bins"]} == {f"{warehouse.site}/7"}
+    assert all("endpoint bincheck-counter failed" in letter["reason"] for letter in letters)
+
     endpoint.failing = False
-    assert "dead letters moved back" in output(bincheck("redrive"))
+    assert "dead letters moved back" in output(bincheck("dead-letters", "--redrive"))
     assert warehouse.check("7").status == "match"
+
+    warehouse.stack.cloud.sqs().send_message(QueueUrl=warehouse.stack.dead_letters_url, MessageBody="no notification")
+    assert "is not JSON" in output(bincheck("dead-letters"))
+    archive = tmp_path / "archive.jsonl"
+    assert "1 dead letters dropped" in output(bincheck("dead-letters", "--drop", "--archive", archive))
+    assert json.loads(archive.read_text())["body"] == "no notification"
+    assert warehouse.dead_letters == 0
 
 
 def test_a_public_bucket_is_read_without_credentials(bincheck, warehouse, bins, monkeypatch):

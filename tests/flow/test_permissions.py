@@ -1,15 +1,28 @@
-"""Permissions are enforced, and the Checker needs those that the template gives it."""
+"""Permissions are enforced: each function uses all that the template allows it, and is refused everything else."""
 
+import base64
 import json
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
+from local.aws import EMBEDDED_REGION
+from tests.builders import metadata, notification, upload
+from tests.flow.acting import Actor, without_notifications
 from tests.flow.warehouse import wait_until
+from tests.functions.test_handlers import Context
+from tests.template import resource
 
 STATEMENTS = ("ReadUploads", "AskTheEndpoint", "RecordChecks")
-"""Not "Alert": a topic's default policy lets its own account publish, whatever the caller's role says."""
+"""Not "Alert": a check that could not be alerted waits a minute for whoever made it. See `attempts` for that."""
+BY_LAMBDA = ("logs:", "sqs:", "xray:")
+"""What Lambda itself does under a function's role; the embedded cloud's does without asking."""
 
 
 @contextmanager
@@ -54,3 +67,186 @@ def was_denied(stack, since_ms):
     group = f"/aws/lambda/{stack.outputs['CheckerFunctionName']}"
     events = logs.filter_log_events(logGroupName=group, startTime=since_ms)["events"]
     return any("not authorized to perform" in event["message"] for event in events)
+
+
+# Each function does its work in this process, under its role
+
+
+def check_a_mismatch(actor, warehouse, monkeypatch):
+    code, stack, contents = actor.code(monkeypatch), warehouse.stack, {}
+    with without_notifications(stack):
+        contents["bin-images/1.jpg"], contents["metadata/1.json"] = warehouse.picture(3), metadata(5)
+        for path, content in contents.items():
+            warehouse.upload(path, content)
+            told = replace(upload(f"{warehouse.site}/{path}", content), bucket=stack.inbox_bucket)
+            code.handler(notification(told), Context())
+        code.handler(notification(told), Context())
+    assert warehouse.alerts(1) == [("1", "mismatch")]
+
+
+def count_a_picture(actor, warehouse, monkeypatch):
+    picture = base64.b64encode(warehouse.picture(3)).decode()
+    assert actor.code(monkeypatch).handler({"image": picture}, Context())["count"] == 3
+
+
+def tell_of_a_lonely_upload(actor, warehouse, monkeypatch):
+    warehouse.report("1", 3)
+    warehouse.settle()
+    actor.code(monkeypatch, WAIT_MINUTES="0").handler({}, Context())
+    assert warehouse.alerts(1) == [("1", "unpaired")]
+
+
+def tally_today(actor, warehouse, monkeypatch):
+    warehouse.photograph("1", warehouse.picture(3))
+    warehouse.report("1", 3)
+    warehouse.settle()
+    said = actor.code(monkeypatch).handler({"day": str(datetime.now(UTC).date())}, Context())
+    assert said["sites"]
+
+
+WORK = {
+    "Checker": check_a_mismatch,
+    "Counter": count_a_picture,
+    "Watchdog": tell_of_a_lonely_upload,
+    "Reporter": tally_today,
+}
+
+
+@pytest.mark.parametrize("function", WORK)
+def test_a_function_uses_all_that_it_may(warehouse, monkeypatch, function):
+    actor = Actor(warehouse.stack, function)
+    WORK[function](actor, warehouse, monkeypatch)
+    policy, *_ = resource(f"{function}Role")["Policies"]
+    actions = [statement["Action"] for statement in policy["PolicyDocument"]["Statement"]]
+    given = {one for named in actions for one in (named if isinstance(named, list) else [named])}
+    assert actor.used == {action for action in given if not action.startswith(BY_LAMBDA)}
+
+
+# Whoever steals its credentials gets no further
+
+
+def attempts(stack, actor):
+    """Calls by what they try. None of them does harm where it is let through."""
+    s3, sns, sqs, db = (actor.client(name) for name in ("s3", "sns", "sqs", "dynamodb"))
+    sagemaker, functions, iam, logs = (actor.client(name) for name in ("sagemaker-runtime", "lambda", "iam", "logs"))
+    inbox = {"Bucket": stack.inbox_bucket}
+    table = {"TableName": stack.outputs["ChecksTableName"]}
+    check = {"bin": {"S": "nobody"}, "check": {"S": "none"}}
+    tally = {"bin": {"S": "tallies"}, "check": {"S": "1970-01-01#nobody"}}
+    impossible = {"ConditionExpression": "attribute_exists(nothing)"}
+    topic, alarms = stack.mismatch_topic_arn, stack.outputs["OperationsTopicArn"]
+    checker, own = stack.outputs["CheckerFunctionName"], actor.deployed["FunctionName"]
+    role = actor.deployed["Role"].rsplit("/", 1)[-1]
+
+    def query(value, key="bin", **index):
+        names, values = {"#key": key}, {":value": {"S": value}}
+        return lambda: db.query(
+            **table,
+            **index,
+            KeyConditionExpression="#key = :value",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
+
+    def ask(endpoint):
+        return lambda: sagemaker.invoke_endpoint(EndpointName=endpoint, Body=b"?", ContentType="image/jpeg")
+
+    def log_to(function):
+        group = {"logGroupName": f"/aws/lambda/{function}", "logStreamName": "nothing"}
+        return lambda: logs.put_log_events(**group, logEvents=[{"timestamp": 0, "message": "forged"}])
+
+    return {
+        "read an upload": lambda: s3.get_object(**inbox, Key="nothing"),
+        "list the inbox": lambda: s3.list_objects_v2(**inbox, MaxKeys=1),
+        "upload": lambda: s3.put_object(**inbox, Key="folder/"),
+        "remove an upload": lambda: s3.delete_object(**inbox, Key="nothing"),
+        "open the inbox": lambda: s3.put_bucket_policy(**inbox, Policy="{"),
+        "read another bucket": lambda: s3.get_object(Bucket="bincheck-deployments", Key="nothing"),
+        "list buckets": lambda: s3.list_buckets(),
+        "get a check": lambda: db.get_item(**table, Key=check),
+        "put a check": lambda: db.put_item(**table, Item=check, **impossible),
+        "put a tally": lambda: db.put_item(**table, Item=tally, **impossible),
+        "change a check": lambda: db.update_item(**table, Key=check, UpdateExpression="REMOVE nothing", **impossible),
+        "query a bin": query("nobody"),
+        "query tallies": query("tallies"),
+        "query what is open": query("none", "open", IndexName="open-by-day"),
+        "query a day": query("none", "checked_on", IndexName="by-day"),
+        "scan all checks": lambda: db.scan(**table, Limit=1),
+        "remove a check": lambda: db.delete_item(**table, Key=check),
+        "export checks": lambda: db.describe_continuous_backups(**table),
+        "alert": lambda: sns.publish(TopicArn=topic, Message="", MessageStructure="json"),
+        "pretend an alarm": lambda: sns.publish(TopicArn=alarms, Message="", MessageStructure="json"),
+        "subscribe": lambda: sns.subscribe(TopicArn=topic, Protocol="nothing"),
+        "open the topic": lambda: sns.set_topic_attributes(TopicArn=topic, AttributeName="Nothing"),
+        "send to the inbox queue": lambda: sqs.send_message(QueueUrl=stack.inbox_queue_url, MessageBody="{}"),
+        "take from the inbox queue": lambda: sqs.receive_message(QueueUrl=stack.inbox_queue_url),
+        "take dead letters": lambda: sqs.receive_message(QueueUrl=stack.dead_letters_url, VisibilityTimeout=0),
+        "ask the endpoint": ask("bincheck-counter"),
+        "ask another endpoint": ask("another"),
+        "invoke a function": lambda: functions.invoke(FunctionName=checker, InvocationType="DryRun"),
+        "change a function": lambda: functions.update_function_code(FunctionName=own, ZipFile=b"", DryRun=True),
+        "write its own log": log_to(own),
+        "write another log": log_to("another"),
+        "read its own log": lambda: logs.filter_log_events(logGroupName=f"/aws/lambda/{own}", limit=1),
+        "widen its role": lambda: iam.put_role_policy(RoleName=role, PolicyName="more", PolicyDocument="{"),
+        "become an administrator": lambda: actor.client("sts").assume_role(
+            RoleArn="arn:aws:iam::000000000000:role/admin", RoleSessionName="test"
+        ),
+        "read secrets": lambda: actor.client("secretsmanager").list_secrets(),
+        "look at the stack": lambda: actor.client("cloudformation").describe_stacks(StackName=stack.name),
+    }
+
+
+ALLOWED = {
+    "Checker": {
+        "read an upload",
+        "list the inbox",
+        "get a check",
+        "put a check",
+        "put a tally",
+        "change a check",
+        "query a bin",
+        "query tallies",
+        "alert",
+        "take from the inbox queue",
+        "ask the endpoint",
+        "write its own log",
+    },
+    "Counter": {"ask the endpoint", "write its own log"},
+    "Watchdog": {"query what is open", "change a check", "alert", "write its own log"},
+    "Reporter": {"query a day", "put a tally", "query tallies", "write its own log"},
+}
+
+
+NOT_SEEN = {"Reporter": {"put a check", "query a bin"}}
+"""The embedded cloud does not know `dynamodb:LeadingKeys`: tests/test_template.py looks at that condition."""
+
+
+@pytest.mark.parametrize("function", ALLOWED)
+def test_a_function_is_refused_everything_else(stack, function):
+    passed = {what for what, attempt in attempts(stack, Actor(stack, function)).items() if is_let_through(attempt)}
+    assert passed - NOT_SEEN.get(function, set()) == ALLOWED[function]
+
+
+def is_let_through(attempt):
+    try:
+        attempt()
+    except ClientError as error:
+        return not any(code in error.response["Error"]["Code"] for code in ("AccessDenied", "AuthorizationError"))
+    return True
+
+
+def test_another_account_gets_at_neither_topics_nor_queues_nor_the_inbox(stack):
+    stranger = boto3.Session("111122223333", "test", region_name=EMBEDDED_REGION)
+    sns, sqs, s3 = (stranger.client(name, endpoint_url=stack.cloud.endpoint_url) for name in ("sns", "sqs", "s3"))
+    topics = stack.mismatch_topic_arn, stack.outputs["OperationsTopicArn"]
+    queues = stack.inbox_queue_url, stack.dead_letters_url
+    tried = [
+        *(partial(sns.publish, TopicArn=topic, Message="forged") for topic in topics),
+        *(partial(sns.subscribe, TopicArn=topic, Protocol="email", Endpoint="a@example.com") for topic in topics),
+        *(partial(sqs.send_message, QueueUrl=queue, MessageBody="{}") for queue in queues),
+        *(partial(sqs.receive_message, QueueUrl=queue, VisibilityTimeout=0) for queue in queues),
+        partial(s3.put_object, Bucket=stack.inbox_bucket, Key="folder/"),
+        partial(s3.list_objects_v2, Bucket=stack.inbox_bucket),
+    ]
+    assert [attempt for attempt in tried if is_let_through(attempt)] == []

@@ -10,6 +10,7 @@ from inventory.checks import MATCHES_KEPT
 from tests.builders import metadata, notification, picture, sqs_event
 from tests.functions.test_handlers import Context, checker, handlers  # noqa: F401  (fixtures)
 from tests.template import resource, template
+from tests.watched import alarms, watched_by
 from training.jobs import check_costs
 from training.jobs.check_costs import quantities
 
@@ -68,8 +69,24 @@ def test_a_bin_takes_as_many_calls_as_are_paid_for(warehouse, calls, differs):
         "UpdateItem": 2 + differs * mismatch["dynamodb_writes"],
         "PutItem": bin["dynamodb_writes"] - 2,
         "TransactWriteItems": bin["dynamodb_transacted_writes"] / 2,
-        "GetItem": bin["dynamodb_reads"] - 1,
-        "Query": 1,
+        "Query": bin["dynamodb_reads"],
+        "index": bin["dynamodb_index_writes"] + differs * mismatch["dynamodb_index_writes"],
+        **({"Publish": mismatch["sns_publish"]} if differs else {}),
+    }
+
+
+@pytest.mark.parametrize("differs", [0, 1], ids=["match", "mismatch"])
+def test_a_bin_that_lies_there_takes_as_many_calls_as_a_backfill_is_told_to_cost(warehouse, calls, differs):
+    warehouse.put("BOS1/metadata/1.json", metadata(3 + differs))
+    image = warehouse.put("BOS1/bin-images/1.jpg", picture(3))
+    calls.clear()
+    warehouse.inspector.inspect(image)
+    bin, mismatch = quantities()["backfill"], quantities()["mismatch"]
+    assert dict(calls) == {
+        "GetObject": bin["s3_get"],
+        "UpdateItem": bin["dynamodb_writes"] + differs * mismatch["dynamodb_writes"],
+        "TransactWriteItems": bin["dynamodb_transacted_writes"] / 2,
+        "Query": bin["dynamodb_reads"],
         "index": bin["dynamodb_index_writes"] + differs * mismatch["dynamodb_index_writes"],
         **({"Publish": mismatch["sns_publish"]} if differs else {}),
     }
@@ -91,5 +108,6 @@ def test_what_the_template_decides_is_reckoned_with():
     assert template()["Globals"]["Function"]["MemorySize"] == quantities()["lambda"]["memory_gb"] * 1024
     assert resource("Reporter")["MemorySize"] == quantities()["lambda"]["reporter_gb"] * 1024
     assert MATCHES_KEPT.days == check_costs.MATCHES_KEPT_DAYS
-    alarms = [body for body in template()["Resources"].values() if body["Type"] == "AWS::CloudWatch::Alarm"]
-    assert sum("Condition" not in alarm for alarm in alarms) == check_costs.ALARMS
+    always = [alarm for name, alarm in alarms().items() if "Condition" not in template()["Resources"][name]]
+    evaluated = sum(3 if "ThresholdMetricId" in alarm else len(watched_by(alarm)) for alarm in always)
+    assert evaluated == check_costs.ALARM_METRICS

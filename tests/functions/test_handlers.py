@@ -69,8 +69,17 @@ def test_one_bad_message_goes_back_and_the_rest_of_its_batch_is_checked(checker,
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
     assert [check.status for check in warehouse.checks("1")] == ["mismatch"]
     output = capsys.readouterr().out
-    assert metrics_in(output) == {"Checks": 2.0, "Mismatches": 2.0, "Returned": 1.0}
+    measured = metrics_in(output)
+    assert 0 < measured.pop("Suspicion") < 2
+    assert measured == {"Checks": 2.0, "Mismatches": 2.0, "Returned": 1.0}
     assert "no notification" not in output
+
+
+def test_a_match_counts_as_no_mismatch_so_that_their_average_is_the_mismatch_rate(checker, warehouse, capsys):
+    image, record = warehouse.put("bin-images/1.jpg", picture(3)), warehouse.put("metadata/1.json", metadata(3))
+    checker.handler(sqs_event(notification(image), notification(record)), Context())
+    measured = metrics_in(capsys.readouterr().out)
+    assert (measured["Checks"], measured["Mismatches"]) == (2, 0)
 
 
 def test_messages_for_which_no_time_is_left_go_back_untouched(checker, warehouse):

@@ -13,9 +13,12 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto.sagemaker.models import FakeEndpointConfig, sagemaker_backends
 
+from tests.watched import alarms as watching
+from tests.watched import widgets
 from training.jobs import job as job_module
 from training.jobs import waiting
 from training.jobs.app import main
+from training.jobs.deployment import VARIANT
 from training.jobs.errors import JobError, JobFailed
 
 from .conftest import ROLE, SETTINGS, requests_of
@@ -108,9 +111,21 @@ def test_endpoint_serves_an_artifact_watched_and_scaled(jobs: Any, sagemaker: An
     (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 4)
     (policy,) = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    (log,) = account.client("logs").describe_log_groups(logGroupNamePrefix="/aws/sagemaker/")["logGroups"]
+    assert (log["logGroupName"], log["retentionInDays"]) == (f"/aws/sagemaker/Endpoints/{ENDPOINT}", 30)
     tracked = policy["TargetTrackingScalingPolicyConfiguration"]
     assert policy["ResourceId"] == target["ResourceId"] == f"endpoint/{ENDPOINT}/variant/{variant['VariantName']}"
     assert tracked["PredefinedMetricSpecification"]["PredefinedMetricType"] == "SageMakerVariantInvocationsPerInstance"
+
+
+def test_the_endpoint_is_watched_under_the_name_that_its_variant_is_deployed_by() -> None:
+    for alarm in watching().values():
+        if alarm.get("Namespace") == "AWS/SageMaker":
+            assert {"Name": "VariantName", "Value": VARIANT} in alarm["Dimensions"]
+    for widget in widgets():
+        for metric in widget["metrics"]:
+            if metric[0] == "AWS/SageMaker":
+                assert metric[2:6] == ["EndpointName", "${EndpointName}", "VariantName", VARIANT]
 
 
 def test_endpoint_is_the_one_that_the_application_asks() -> None:
@@ -212,7 +227,6 @@ def test_update_that_was_rolled_back_fails_with_the_log_and_names_what_is_left(
     jobs("deploy", "--model", archive_in())
     first = sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointConfigName"]
     logs, group = account.client("logs"), f"/aws/sagemaker/Endpoints/{ENDPOINT}"
-    logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName="AllTraffic/i-1")
     events = [{"timestamp": round(time.time() * 1000), "message": "ModuleNotFoundError: onnxruntime"}]
     logs.put_log_events(logGroupName=group, logStreamName="AllTraffic/i-1", logEvents=events)

@@ -15,7 +15,7 @@ from local.commands.watching import filter_policy
 
 COMMANDS = (
     "demo", "up", "status", "down", "drop", "watch", "mismatches", "show", "resolve", "export-labels", "report",
-    "redrive", "endpoint",
+    "backfill", "dead-letters", "endpoint",
 )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_help_teaches_every_command_and_the_exit_codes():
     assert [command for command in COMMANDS if command not in help] == []
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ("down", "redrive")])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ("down",)])
 def test_each_command_shows_an_example(command):
     assert f"$ bincheck {command}" in help_of(command)
 
@@ -61,6 +61,10 @@ def test_each_command_shows_an_example(command):
         (["resolve", "1", "--actual", "3", "--false-alarm"], 2, "one of them"),
         (["watch", "--severity", "severe"], 2, "low, medium, high"),
         (["drop"], 2, "Missing argument"),
+        (["dead-letters"], 3, "start it with `bincheck up`"),
+        (["dead-letters", "--redrive", "--drop"], 2, "choose one"),
+        (["dead-letters", "--archive", "file"], 2, "goes with --drop"),
+        (["backfill", "s3://inbox"], 3, "start it with `bincheck up`"),
     ],
 )
 def test_exit_codes(bincheck, arguments, code, said):

@@ -14,7 +14,8 @@ DAY_S = 86_400
 DAYS_A_MONTH = 30
 MATCHES_KEPT_DAYS = 90
 LONG_POLL_S = 20
-ALARMS = 7
+ALARM_METRICS = 17
+"""Metrics that all alarms together evaluate, by which they are paid; one that learns what is usual counts for three."""
 PEAK = 5
 
 
@@ -73,14 +74,37 @@ def month_usd(load: Load) -> dict[str, float]:
     month["S3 storage"] = load.checks * DAYS_A_MONTH * sizes["picture_kb"] / 1e6 * price["s3_gb_month"]
     polls = quantities()["sqs"]["pollers"] * DAYS_A_MONTH * DAY_S / LONG_POLL_S
     month["SQS"] += polls * price["sqs_million"] / 1e6
-    month["CloudWatch metrics and alarms"] = (
-        quantities()["fixed"]["metrics"] * price["metric_month"] + ALARMS * price["alarm_month"]
+    month["CloudWatch metrics, alarms and dashboard"] = (
+        quantities()["fixed"]["metrics"] * price["metric_month"]
+        + ALARM_METRICS * price["alarm_month"]
+        + price["dashboard_month"]
     )
     hourly = hourly_usd(load.instance_type)
     if hourly is None:
         raise KeyError(load.instance_type)
     month["Endpoint"] = load.instances * hourly * 24 * DAYS_A_MONTH
     return month
+
+
+def backfill_usd(bins: int, mismatches: float) -> float:
+    """USD for checking so many bins that lie in a bucket already, of which such a share mismatches; the endpoint is
+    left out. At most: messages that come together share an invocation."""
+    bin, mismatch, sizes, function = (quantities()[table] for table in ("backfill", "mismatch", "sizes", "lambda"))
+    price = prices()["service"]
+    writes = bin["dynamodb_writes"] + 2 * bin["dynamodb_transacted_writes"] + bin["dynamodb_index_writes"]
+    writes += mismatches * (mismatch["dynamodb_writes"] + mismatch["dynamodb_index_writes"])
+    millionths = (
+        function["memory_gb"] * function["upload_ms"] * 1e3 * price["lambda_gb_second"]
+        + price["lambda_million"]
+        + writes * sizes["item_kb"] * price["dynamodb_write_million"]
+        + bin["dynamodb_reads"] * price["dynamodb_read_million"]
+        + bin["s3_get"] * price["s3_get_thousand"] * 1e3
+        + bin["s3_list"] * price["s3_put_thousand"] * 1e3
+        + bin["sqs_requests"] * price["sqs_million"]
+        + mismatches * mismatch["sns_publish"] * price["sns_million"]
+        + sizes["log_kb"] / 2 * price["logs_gb"]
+    )
+    return bins * float(millionths) / 1e6
 
 
 def pictures_per_second(instance_type: str) -> float:

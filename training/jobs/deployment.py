@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import alarms, objects, scaling
+from . import alarms, endpoint_log, objects, scaling
 from .account import TAGS, Account
 from .endpoints import find
 from .errors import JobError, JobFailed, left_behind
@@ -86,6 +86,7 @@ def deploy(our: Job, container: Container, sleep: Callable[[float], None] = time
         sagemaker.create_endpoint_config(Tags=[*TAGS, *follows], **configuration(account, settings, name))
         made.append(f"aws sagemaker delete-endpoint-config --endpoint-config-name {name}")
         alarms.put(account, settings, VARIANT)
+        endpoint_log.keep_for_a_while(account, settings)
         if before:
             _update(our, before, name)
         else:

@@ -1,0 +1,108 @@
+"""Dead letters: what failed five times, why, and how it is put aside without being lost."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inventory.bins import locate
+from inventory.errors import RejectedUpload
+from inventory.uploads import UnreadableEvent, read_message
+from local.aws import Stack
+from local.queues import delete, release, take
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+UNKNOWN = "not known: the Checker crashed or ran out of time; its log tells more"
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that failed five times.
+
+    `keys` are the objects that it tells of, `bins` their bins. `attempts` is how often it was received when it failed
+    last. `sent_at` and `failed_at` are ISO 8601 in UTC; None where nobody noted it.
+    """
+
+    message_id: str
+    bins: tuple[str, ...]
+    keys: tuple[str, ...]
+    reason: str
+    attempts: int
+    sent_at: datetime
+    failed_at: str | None
+    body: str
+
+    def told(self) -> dict[str, object]:
+        """What a program reads; the body is left to the archive."""
+        return {
+            "message_id": self.message_id,
+            "bins": self.bins,
+            "keys": self.keys,
+            "reason": self.reason,
+            "attempts": self.attempts,
+            "sent_at": self.sent_at.isoformat(timespec="seconds"),
+            "failed_at": self.failed_at,
+        }
+
+
+def look(stack: Stack) -> list[DeadLetter]:
+    """All dead letters, the oldest first. They stay where they are, and are there for others again afterwards."""
+    held: dict[str, MessageTypeDef] = {}
+    try:
+        while messages := take(stack, stack.dead_letters_url):
+            new = messages[0]["MessageId"] not in held
+            held |= {message["MessageId"]: message for message in messages}
+            if not new:  # so many that the first ones are back already
+                break
+    finally:
+        release(stack, stack.dead_letters_url, list(held.values()))
+    return sorted((_read(stack, message) for message in held.values()), key=lambda letter: letter.sent_at)
+
+
+def drop(stack: Stack, archive: Path) -> Iterator[int]:
+    """Put all dead letters at the end of a file, one JSON object with its `body` per line, and delete them.
+
+    They are deleted once the disk has them, so a kill in between can archive some twice, but loses none. Tells how many
+    after each batch.
+    """
+    while messages := take(stack, stack.dead_letters_url):
+        letters = [_read(stack, message) for message in messages]
+        with archive.open("a", encoding="utf-8") as file:
+            file.writelines(f"{json.dumps({**letter.told(), 'body': letter.body})}\n" for letter in letters)
+            file.flush()
+            os.fsync(file.fileno())
+        delete(stack, stack.dead_letters_url, messages)
+        yield len(messages)
+
+
+def _read(stack: Stack, message: "MessageTypeDef") -> DeadLetter:
+    body, attributes = message["Body"], message["Attributes"]
+    unreadable = None
+    keys: tuple[str, ...] = ()
+    try:
+        keys = tuple(upload.key for upload in read_message(body))
+    except UnreadableEvent as error:
+        unreadable = str(error)
+    failure = stack.failures.find(body)
+    return DeadLetter(
+        message_id=message["MessageId"],
+        bins=tuple(_bin(key) for key in keys),
+        keys=keys,
+        reason=failure.reason if failure else unreadable or UNKNOWN,
+        attempts=failure.attempts if failure else int(attributes["ApproximateReceiveCount"]),
+        sent_at=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC),
+        failed_at=failure.failed_at if failure else None,
+        body=body,
+    )
+
+
+def _bin(key: str) -> str:
+    try:
+        return locate(key)[0].name
+    except RejectedUpload:
+        return key

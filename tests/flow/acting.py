@@ -1,0 +1,73 @@
+"""A function's own code and credentials, in the embedded cloud but in the process of the test."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+
+from local.aws import EMBEDDED_REGION, Stack
+
+
+class Actor:
+    """A deployed function: its role's credentials, its environment, and which actions its code was seen to call."""
+
+    def __init__(self, stack: Stack, function: str) -> None:
+        cloud = stack.cloud
+        self.deployed = cloud.functions().get_function_configuration(
+            FunctionName=stack.outputs[f"{function}FunctionName"]
+        )
+        sts = cloud.session.client("sts", endpoint_url=cloud.endpoint_url)
+        self.credentials = sts.assume_role(RoleArn=self.deployed["Role"], RoleSessionName="test")["Credentials"]
+        self.used: set[str] = set()
+        self._url = cloud.endpoint_url or ""
+        self._plain = self._session()
+
+    def client(self, service: str) -> Any:
+        return self._plain.client(service, endpoint_url=self._url)
+
+    def code(self, patch: pytest.MonkeyPatch, **settings: str) -> ModuleType:
+        """The function's module, loaded as its process would load it, with some settings changed."""
+        given = {"AWS_ENDPOINT_URL": self._url, "NO_PROXY": "127.0.0.1", "POWERTOOLS_TRACE_DISABLED": "true"}
+        for name, value in (self.deployed["Environment"]["Variables"] | given | settings).items():
+            patch.setenv(name, value)
+        session = self._session()
+        session.events.register("before-parameter-build", self._note)
+        session.events.register("after-call.s3.GetObject", self._note_missing)
+        patch.setattr(boto3, "DEFAULT_SESSION", session)
+        return importlib.reload(importlib.import_module(self.deployed["Handler"].split(".")[0]))
+
+    def _session(self) -> boto3.Session:
+        return boto3.Session(
+            self.credentials["AccessKeyId"],
+            self.credentials["SecretAccessKey"],
+            self.credentials["SessionToken"],
+            EMBEDDED_REGION,
+        )
+
+    def _note(self, params: Any, model: Any, **_: Any) -> None:
+        service = model.service_model.signing_name
+        if model.name == "TransactWriteItems":  # authorized as the writes in it
+            self.used |= {f"dynamodb:{kind}Item" for write in params["TransactItems"] for kind in write}
+        else:
+            self.used.add(f"{service}:{model.name}")
+
+    def _note_missing(self, parsed: Any, **_: Any) -> None:
+        if parsed.get("Error", {}).get("Code") == "NoSuchKey":  # "forbidden" to whoever may not list the bucket
+            self.used.add("s3:ListBucket")
+
+
+@contextmanager
+def without_notifications(stack: Stack) -> Iterator[None]:
+    """Have nobody told of uploads for a while, so that the deployed Checker leaves them alone."""
+    s3, bucket = stack.cloud.s3(), stack.inbox_bucket
+    before = s3.get_bucket_notification_configuration(Bucket=bucket)
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    try:
+        yield
+    finally:
+        told = {name: value for name, value in before.items() if name != "ResponseMetadata"}
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)  # type: ignore[arg-type]

@@ -1,0 +1,64 @@
+"""Why a message went back is kept where `bincheck dead-letters` finds it."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import ClientError
+
+from inventory.errors import RetryLater
+from inventory.failures import Failures
+from tests.builders import notification, picture, sqs_event, upload
+from tests.functions.test_handlers import Context, checker, handlers  # noqa: F401  (fixtures)
+
+
+def failing(checker, monkeypatch, fault):  # noqa: F811
+    def inspect(inspector, upload):
+        raise fault
+
+    monkeypatch.setattr(type(checker.inspector), "inspect", inspect)
+
+
+def reason_of(warehouse, body):
+    failure = Failures(warehouse.table._table).find(body)
+    return failure and failure.reason
+
+
+def test_the_last_reason_and_the_number_of_attempts_are_kept(checker, warehouse, monkeypatch):  # noqa: F811
+    event = sqs_event(notification(upload("bin-images/1.jpg", picture(3))))
+    body = event["Records"][0]["body"]
+    failing(checker, monkeypatch, RetryLater("endpoint counter failed"))
+    checker.handler(event, Context())
+    failing(checker, monkeypatch, ZeroDivisionError("division by zero"))
+    event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "4"
+    checker.handler(event, Context())
+    failure = Failures(warehouse.table._table).find(body)
+    assert (failure.reason, failure.attempts) == ("ZeroDivisionError: division by zero", 4)
+
+
+def test_what_cannot_be_read_is_kept_with_its_error_and_without_its_content(checker, warehouse):  # noqa: F811
+    checker.handler(sqs_event("a secret", {"hello": "a secret"}), Context())
+    assert reason_of(warehouse, "a secret") == "the message is not JSON: Expecting value: line 1 column 1 (char 0)"
+    assert "Records" in reason_of(warehouse, json.dumps({"hello": "a secret"}))
+    assert "a secret" not in str(warehouse.table._table.scan()["Items"])
+
+
+def test_a_reason_that_cannot_be_kept_hides_no_fault(checker, warehouse, monkeypatch, caplog):  # noqa: F811
+    def throttled(*_):
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
+
+    failing(checker, monkeypatch, RetryLater("endpoint counter failed"))
+    monkeypatch.setattr(checker, "failures", SimpleNamespace(note=throttled))
+    event = sqs_event(notification(upload("bin-images/1.jpg", picture(3))))
+    with pytest.raises(RetryLater, match="endpoint counter failed"):
+        checker.check_message(SQSRecord(event["Records"][0]), Context())
+    assert "the reason was not noted" in [record.message for record in caplog.records]
+
+
+def test_a_long_reason_is_cut(warehouse):
+    failures = Failures(warehouse.table._table)
+    failures.note("body", "x" * 5000, 1, warehouse.clock)
+    item = warehouse.table._table.scan()["Items"][0]
+    assert len(json.dumps(item, default=str)) < 1024
+    assert item["expires_at"] > warehouse.clock.timestamp() + 14 * 86_400
