@@ -194,10 +194,11 @@ def _endangered(stack: Stack, gateway_url: str, settings: Settings) -> Iterator[
     """Lead the Checker's calls through the gateway, and have the queue tell failed messages again sooner."""
     functions, name = stack.cloud.functions(), stack.outputs["CheckerFunctionName"]
     variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
     sqs, url = stack.cloud.sqs(), stack.inbox_queue_url
-    names: Any = ["VisibilityTimeout", "RedrivePolicy"]
+    names: Any = ["VisibilityTimeout", "RedrivePolicy", "QueueArn"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    arn = queue.pop("QueueArn")
+    (mapping,) = functions.list_event_source_mappings(FunctionName=name, EventSourceArn=arn)["EventSourceMappings"]
 
     def change(variables: Mapping[str, str], scaling: Any, queue: Mapping[str, str]) -> None:
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
