@@ -48,7 +48,7 @@ def test_a_picture_replaced_later_is_another_check(warehouse):
     warehouse.photograph("7", warehouse.picture(4))
     warehouse.settle()
     assert [check.status for check in warehouse.checks("7")] == ["mismatch", "match"]
-    assert warehouse.alerts(1) == [("7", "mismatch")]
+    assert warehouse.alerts(2) == [("7", "mismatch"), ("7", "resolved")]
 
 
 def test_metadata_corrected_later_is_another_check(warehouse):
@@ -60,7 +60,7 @@ def test_metadata_corrected_later_is_another_check(warehouse):
     warehouse.report("7", 3)
     warehouse.settle()
     assert [check.expected for check in warehouse.checks("7")] == [5, 4, 3]
-    assert warehouse.alerts(2) == [("7", "mismatch"), ("7", "mismatch")]
+    assert warehouse.alerts(2) == [("7", "mismatch"), ("7", "resolved")]
 
 
 def test_ids_are_strings(warehouse):

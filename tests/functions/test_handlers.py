@@ -38,6 +38,7 @@ def handlers(warehouse, monkeypatch):
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    importlib.import_module("inventory.observability").metrics.clear_metrics()
     return lambda name: importlib.reload(importlib.import_module(name))
 
 
