@@ -265,6 +265,26 @@ def test_an_upload_deleted_after_its_check_is_not_rejected(warehouse):
     assert warehouse.alerts() == []
 
 
+def test_a_waiting_upload_that_is_deleted_waits_no_longer(warehouse):
+    image = warehouse.put(IMAGE, picture(3))
+    warehouse.inspector.inspect(image)
+    warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
+    assert warehouse.inspector.inspect(image).status == "rejected"
+    assert statuses(warehouse) == ["rejected"]
+    assert open_matters(warehouse, "waiting") == []
+
+
+def test_a_pair_that_is_whole_again_waits_no_longer(warehouse):
+    image, record = warehouse.put(IMAGE, picture(3)), warehouse.put(RECORD, metadata(3))
+    warehouse.inspector.inspect(record)
+    warehouse.s3.delete_object(Bucket="inbox", Key=RECORD)
+    assert warehouse.inspector.inspect(image).status == "waiting"
+    warehouse.put(RECORD, metadata(3))
+    assert warehouse.inspector.inspect(image).status == "match"
+    assert statuses(warehouse) == ["match"]
+    assert open_matters(warehouse, "waiting") == []
+
+
 # Faults in the middle
 
 
