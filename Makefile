@@ -10,7 +10,7 @@ TRAIN := .venv-train/bin/python -m training
 RUN := $(UV) run --quiet --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-docker test-containers test-training lint format train
+.PHONY: help setup demo test fuzz test-docker test-containers test-training lint format train
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ lint: $(UV) ## ruff, mypy, sam validate
 
 test: lint ## Lint and test everything
 	$(RUN) pytest --durations=10
+
+fuzz: $(UV) ## Hostile input by the 100,000 for each reader of it (fewer with CASES=5000), and deliveries in any order; half an hour
+	$(RUN) python -m tests.fuzz $(if $(CASES),--cases $(CASES))
+	$(RUN) pytest --hypothesis-profile=soak tests/functions/test_order_machine.py
 
 test-docker: $(UV) ## sam local invoke in a container; installs nothing and says what is missing
 	$(RUN) pytest -rs tests/docker

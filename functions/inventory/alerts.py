@@ -96,5 +96,6 @@ def sentence(check: Check) -> str:
 
 
 def _subject(said: str) -> str:
-    plain = " ".join(f"bincheck: {said}".split()).encode("ascii", "replace").decode()
+    words = " ".join(f"bincheck: {said}".split()).encode("ascii", "replace").decode()
+    plain = "".join(letter if letter.isprintable() else "?" for letter in words)  # SNS refuses control characters
     return plain if len(plain) < SUBJECT_LIMIT else f"{plain[: SUBJECT_LIMIT - 4]}..."

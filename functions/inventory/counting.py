@@ -19,6 +19,10 @@ PICTURE_FAULT_STATUSES = {400, 413, 415, 422}
 VOLUME_LIMIT_IN3 = 1e9
 """No bin is that large; DynamoDB refuses numbers that are larger still."""
 
+REASON_LIMIT = 500
+NAME_LIMIT = 200
+"""Characters of what a model says that are kept."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -87,9 +91,10 @@ def _failure(endpoint: str, response: Any) -> Exception:
 
 def _reason(message: str) -> str:
     try:
-        return str(json.loads(message)["reason"])[:500]
-    except (ValueError, KeyError, TypeError):
-        return message[:500]
+        reason = str(json.loads(message)["reason"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        reason = message
+    return reason[:REASON_LIMIT].encode(errors="replace").decode()
 
 
 def _prediction(endpoint: str, body: bytes) -> Prediction:
@@ -105,7 +110,7 @@ def _prediction(endpoint: str, body: bytes) -> Prediction:
             volume_error=_number(answer.get("volume_error")),
         )
         _validate(prediction)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise RetryLater(
             f"endpoint {endpoint} answered no prediction ({type(error).__name__}: {str(error)[:200]}): "
             "does it serve the model of this project?"
@@ -127,6 +132,8 @@ def _validate(prediction: Prediction) -> None:
             raise ValueError(f"{len(distribution)} {name} for {len(prediction.labels)} labels")
         if not all(0 <= share <= 1 for share in distribution) or not math.isclose(sum(distribution), 1, abs_tol=1e-3):
             raise ValueError(f"{name} are no distribution")
+    if not prediction.model.isprintable() or len(prediction.model) > NAME_LIMIT:
+        raise ValueError(f"model {prediction.model[:NAME_LIMIT]!r} is no name")
     if prediction.volume_in3 is not None and not 0 <= prediction.volume_in3 <= VOLUME_LIMIT_IN3:
         raise ValueError(f"volume_in3 is {prediction.volume_in3}")
     if prediction.volume_error is not None and not 0 < prediction.volume_error < math.inf:

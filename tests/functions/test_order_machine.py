@@ -1,7 +1,7 @@
 """Uploads, deletions, deliveries, replays, deaths and overlaps in any order, held against a plain model of the inbox.
 
-The model knows one rule: a delivery that ran to its end leaves its bin's records as the inbox holds the bin now. moto is
-slow, so a tenth of the profile's examples are run: `make fuzz` runs a soak's worth.
+The model knows one rule: a delivery that ran to its end leaves its bin's records as the inbox holds the bin now. moto
+is slow, so a tenth of the profile's examples are run: `make fuzz` runs a soak's worth.
 """
 
 import itertools
