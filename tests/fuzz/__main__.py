@@ -13,8 +13,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.fuzz.corpus import seeds
 from tests.fuzz.mutation import mutated
+from tests.fuzz.seeds import seeds
 
 TARGETS = ("event", "key", "record", "answer", "picture", "endpoint")
 CASE_LIMIT_S = 10.0

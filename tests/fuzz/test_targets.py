@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from tests.fuzz.__main__ import TARGETS
-from tests.fuzz.corpus import seeds
 from tests.fuzz.mutation import mutated
+from tests.fuzz.seeds import seeds
 from tests.template import ROOT
 
 CASES = 100
