@@ -57,7 +57,7 @@ class Deliveries(RuleBasedStateMachine):
 
     `current`, `waiting` and `alone` are what the model wants on the open list of each bin: the newest check, the upload
     that waits, and the rejections of uploads that were deleted. `unsettled` are bins of which a delivery died or was
-    overtaken, until the next delivery finds both parts.
+    overtaken, until the next delivery finds both parts. `heard` is the answer that people were told last of each bin.
     """
 
     def __init__(self, warehouse, bucket):
@@ -66,7 +66,8 @@ class Deliveries(RuleBasedStateMachine):
         self.contents, self.inbox, self.told = {}, {}, {}
         self.pending, self.delivered = [], []
         self.current, self.waiting, self.alone, self.unsettled = {}, {}, defaultdict(set), set()
-        self.counted, self.published, self.disturbances, self.cut_off = Counter(), Counter(), 0, set()
+        self.counted, self.published, self.disturbances, self.cut_off = Counter(), [], 0, set()
+        self.heard = {}
 
     # What happens
 
@@ -155,12 +156,13 @@ class Deliveries(RuleBasedStateMachine):
         return seen(content)
 
     def publish(self, check):
-        self.published[check.check_id] += 1
+        self.published.append((check.check_id, check.alert_kind))
 
     def _inspect(self, event, taps=None):
         self.warehouse.clock += timedelta(seconds=1)
         self.told[_part(event)] = max(event, self.told.get(_part(event), event), key=lambda told: told.sequencer)
         self.known = {version for check in self._checks(event) for version in check.split("/")}
+        self.news = len(self.published)
         tapped, table = Tapped(self, taps or {}), Tapped(self.warehouse.table, taps or {})
         replace(self.warehouse.inspector, table=table, alerts=tapped, count=tapped.count).inspect(event)
 
@@ -178,12 +180,22 @@ class Deliveries(RuleBasedStateMachine):
         wanted = identity(lying["image"], lying["metadata"])
         if all(lying.values()):
             self.current[bin], self.waiting[bin], self.alone[bin] = wanted, None, set()
+            self._hear(bin, self._checks(event)[wanted])
             self.unsettled.discard(bin)
         else:
             self.waiting[bin] = wanted if any(lying.values()) else None
             if not lying[part] and event.version not in self.known:
                 self.alone[bin].add(identity(event.version, None))
         self._see(event, bin)
+
+    def _hear(self, bin, item):
+        """People are told an answer unless they heard it last; that a bin agrees, if they heard that it did not."""
+        agrees = item["status"] == "match"
+        answer = None if agrees else tuple(item.get(name) for name in ("status", "predicted", "direction", "reason"))
+        kind = "resolved" if agrees else item["status"]
+        news = [(item["check_id"], kind)] if answer != self.heard.get(bin) else []
+        assert bin in self.unsettled or self.published[self.news :] == news
+        self.heard[bin] = answer
 
     def _see(self, event, bin):
         pairing, checks = self._items(event)[PAIRING], self._checks(event)
@@ -192,10 +204,11 @@ class Deliveries(RuleBasedStateMachine):
         for check, item in checks.items():
             assert item["status"] == self._verdict(check)
             assert self.counted[item["check_id"]] <= 1 + self.disturbances
-            assert self.published[item["check_id"]] <= 1 + self.disturbances
             if item["status"] in ("mismatch", "rejected") and "repeats" not in item:
-                told = "alerted_at" in item and self.published[item["check_id"]]
-                assert told or (item["check_id"] in self.cut_off and check != self.current.get(bin))
+                told = (item["check_id"], item["status"]) in self.published
+                assert (told and "alerted_at" in item) or (
+                    item["check_id"] in self.cut_off and check != self.current.get(bin)
+                )
         if bin not in self.unsettled:
             current = self.current.get(bin)
             speaks = {current} if current and checks[current]["status"] != "match" else set()
