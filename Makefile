@@ -31,7 +31,7 @@ lint: $(UV) ## ruff, mypy, sam validate
 test: lint ## Lint and test everything
 	$(RUN) pytest --durations=10
 
-fuzz: $(UV) ## Hostile input by the 100,000 for each reader of it (fewer with CASES=5000), and deliveries in any order; half an hour
+fuzz: $(UV) ## Hostile input, 100,000 cases for each reader of it (fewer with CASES=5000), and deliveries in any order; minutes
 	$(RUN) python -m tests.fuzz $(if $(CASES),--cases $(CASES))
 	$(RUN) pytest --hypothesis-profile=soak tests/functions/test_order_machine.py
 
