@@ -11,7 +11,7 @@ RUN := $(UV) run --quiet --group dev
 CHECKOV := $(UV) tool run --quiet --from checkov==3.3.30 checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak test-docker test-containers test-training lint audit format train
+.PHONY: help setup demo test soak fuzz test-docker test-containers test-training lint audit format train
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ test: lint ## Lint and test everything
 
 soak: $(UV) ## Bins while calls fail and functions are killed, nothing lost; fewer with UPLOADS=1000, real bins with BINS=<folder>; half an hour
 	BINCHECK_BINS="$(BINS)" $(RUN) python -m tests.resilience $(if $(UPLOADS),--uploads $(UPLOADS))
+
+fuzz: $(UV) ## Hostile input, 100,000 cases for each reader of it (fewer with CASES=5000), and deliveries in any order; minutes
+	$(RUN) python -m tests.fuzz $(if $(CASES),--cases $(CASES))
+	$(RUN) pytest --hypothesis-profile=soak tests/functions/test_order_machine.py
 
 test-docker: $(UV) ## sam local invoke in a container; installs nothing and says what is missing
 	$(RUN) pytest -rs tests/docker

@@ -1,7 +1,6 @@
 """Called with a picture, directly or through the function's URL; answers how many objects it shows."""
 
 import base64
-import binascii
 import json
 from dataclasses import asdict
 from typing import Any
@@ -56,7 +55,7 @@ def _decoded(encoded: object) -> bytes:
         raise RejectedUpload('there is no picture: send {"image": "<base64 of a JPEG or PNG>"}')
     try:
         return base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise RejectedUpload(f"the picture is not base64 ({error}): encode the bytes of the file") from error
 
 

@@ -26,6 +26,7 @@ from .predictor import ARTIFACT, Predictor
 CONTENT_TYPES = ("image/jpeg", "image/png")
 ARTIFACT_VARIABLE = "COUNTER_ARTIFACT"
 CONCURRENCY_VARIABLE = "COUNTER_CONCURRENCY"
+MAX_LENGTH_DIGITS = 20  # of a Content-Length; Python reads no number of thousands
 logger = logging.getLogger(__name__)
 
 
@@ -74,14 +75,14 @@ def create_app(artifact: Path | None = None, concurrency: int | None = None) -> 
 def _check_content_type(request: Request) -> None:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in CONTENT_TYPES:
-        raise HTTPException(415, f"Content-Type is {content_type!r}: send {' or '.join(CONTENT_TYPES)}")
+        raise HTTPException(415, f"Content-Type is {content_type[:100]!r}: send {' or '.join(CONTENT_TYPES)}")
 
 
 async def _read_body(request: Request) -> bytes:
     """The request's body; gives up as soon as it is known to be too large."""
     too_large = HTTPException(413, f"the image has more than {MAX_BYTES:,} bytes: upload a smaller one")
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_BYTES:
+    if length.isdecimal() and (len(length) > MAX_LENGTH_DIGITS or int(length) > MAX_BYTES):
         raise too_large
     body = bytearray()
     async for chunk in request.stream():
@@ -97,7 +98,8 @@ def _refusal(status: int, reason: str) -> Response:
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
-    return _refusal(status, f"{request.method} {request.url.path}: there are GET /ping and POST /invocations")
+    called = f"{request.method[:20]} {request.url.path[:100]}"
+    return _refusal(status, f"{called}: there are GET /ping and POST /invocations")
 
 
 def __getattr__(name: str) -> Starlette:

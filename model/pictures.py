@@ -12,6 +12,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_BYTES = 6 * 1024 * 1024  # what a real-time SageMaker endpoint takes
 MAX_PIXELS = 40_000_000
+MAX_SEGMENTS = 500
+"""Of one kind in a JPEG. A photograph has a dozen scans; in 6 MiB of noise, such as a video that a telephone appends,
+any two bytes come some 96 times."""
+COSTLY_SEGMENTS = {b"\xff\xda": "scans", b"\xff\xe1": "EXIF segments"}
+"""Each scan is a pass over all pixels, and Pillow copies what it has of EXIF for each segment more."""
 FORMATS = ("JPEG", "PNG")
 Pixels = npt.NDArray[np.uint8]
 
@@ -37,6 +42,9 @@ def decode(data: bytes) -> Image.Image:
     if len(data) > MAX_BYTES:
         reason = f"the image has {len(data):,} bytes, more than {MAX_BYTES:,}: upload a smaller or more compressed one"
         raise RejectedImage(reason, too_large=True)
+    for marker, name in COSTLY_SEGMENTS.items():
+        if data.startswith(b"\xff\xd8") and data.count(marker) > MAX_SEGMENTS:
+            raise RejectedImage(f"the image has more than {MAX_SEGMENTS} {name}: save it anew")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
@@ -46,7 +54,8 @@ def decode(data: bytes) -> Image.Image:
         if getattr(image, "n_frames", 1) > 1 and image.format == "PNG":
             raise RejectedImage("the image is animated: upload a single frame")
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image)
     except (RejectedImage, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -62,9 +71,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8), "L").convert("RGB")
     if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(rgba, mask=rgba)
+        return white
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def squash(image: Image.Image, size: int) -> Pixels:

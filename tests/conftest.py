@@ -1,9 +1,12 @@
 """One embedded cloud, with permissions enforced, for all tests that need a deployed stack."""
 
 import pytest
+from hypothesis import settings
 
 from local.cloud import EmbeddedCloud
 from tests.flow.endpoint import ScriptableEndpoint
+
+settings.register_profile("soak", max_examples=3_000)
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ class Alerts:
         said = sentence(check)
         self._sns.publish(
             TopicArn=self._topic_arn,
-            Subject=_subject(said),
+            Subject=subject(said),
             MessageStructure="json",
             Message=json.dumps({"default": json.dumps(body(check)), "email": said}),
             MessageAttributes=attributes(check),
@@ -95,6 +95,8 @@ def sentence(check: Check) -> str:
     )
 
 
-def _subject(said: str) -> str:
-    plain = " ".join(f"bincheck: {said}".split()).encode("ascii", "replace").decode()
+def subject(said: str) -> str:
+    """The subject of a message as SNS takes it: printable ASCII, shorter than SUBJECT_LIMIT."""
+    words = " ".join(f"bincheck: {said}".split()).encode("ascii", "replace").decode()
+    plain = "".join(letter if letter.isprintable() else "?" for letter in words)  # SNS refuses control characters
     return plain if len(plain) < SUBJECT_LIMIT else f"{plain[: SUBJECT_LIMIT - 4]}..."

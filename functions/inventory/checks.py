@@ -181,6 +181,19 @@ class ChecksTable:
             raise PairingChanged from error
         return check
 
+    def stop_waiting(self, pairing: Pairing) -> None:
+        """End the waiting of a bin, if it waits: the inbox holds nothing of it any more.
+
+        Raises:
+            PairingChanged: another upload came meanwhile.
+        """
+        if not pairing.waiting:
+            return
+        try:
+            self._table.put_item(**_if_unchanged(pairing, _pairing_item(pairing)))
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
+            raise PairingChanged from error
+
     def find(self, bin: str, check: str) -> Check | None:
         """The check of that identity, or None."""
         item = self._table.get_item(Key={"bin": bin, "check": check}, ConsistentRead=True).get("Item")

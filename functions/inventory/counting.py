@@ -19,6 +19,10 @@ PICTURE_FAULT_STATUSES = {400, 413, 415, 422}
 VOLUME_LIMIT_IN3 = 1e9
 """No bin is that large; DynamoDB refuses numbers that are larger still."""
 
+REASON_LIMIT = 500
+NAME_LIMIT = 200
+"""Characters of what a model says that are kept."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -91,9 +95,10 @@ def _failure(endpoint: str, response: Any) -> Exception:
 
 def _reason(message: str) -> str:
     try:
-        return str(json.loads(message)["reason"])[:500]
-    except (ValueError, KeyError, TypeError):
+        reason = str(json.loads(message)["reason"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "the endpoint gives no reason"
+    return reason[:REASON_LIMIT].encode(errors="replace").decode()
 
 
 def _prediction(endpoint: str, body: bytes) -> Prediction:
@@ -109,7 +114,7 @@ def _prediction(endpoint: str, body: bytes) -> Prediction:
             volume_error=_number(answer.get("volume_error")),
         )
         fault = _fault(prediction)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         fault = type(error).__name__  # not its message, which quotes the answer
     if fault:
         raise RetryLater(
@@ -133,6 +138,8 @@ def _fault(prediction: Prediction) -> str | None:
             return f"{len(distribution)} {name} for {len(prediction.labels)} labels"
         if not all(0 <= share <= 1 for share in distribution) or not math.isclose(sum(distribution), 1, abs_tol=1e-3):
             return f"{name} are no distribution"
+    if not prediction.model.isprintable() or len(prediction.model) > NAME_LIMIT:
+        return "model is no name"
     if prediction.volume_in3 is not None and not 0 <= prediction.volume_in3 <= VOLUME_LIMIT_IN3:
         return f"volume_in3 does not lie between 0 and {VOLUME_LIMIT_IN3:g}"
     if prediction.volume_error is not None and not 0 < prediction.volume_error < math.inf:

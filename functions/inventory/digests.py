@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from inventory.alerts import subject
 from inventory.checks import Check
 from inventory.tallies import Tally
 
@@ -40,7 +41,7 @@ class Digests:
         """Send the digest of a site's day: JSON for programs, text for email, `site` to filter on."""
         self._sns.publish(
             TopicArn=self._topic_arn,
-            Subject=f"bincheck: {_ascii(tally.site)[:60] or 'all bins'}, {tally.day}",
+            Subject=subject(f"{tally.day}, {tally.site or 'bins without a site'}"),
             MessageStructure="json",
             Message=json.dumps({"default": json.dumps(body(tally, worst)), "email": text(tally, worst)}),
             MessageAttributes={
@@ -83,7 +84,3 @@ def text(tally: Tally, worst: list[Check]) -> str:
 
 def _rank(entry: tuple[float, str, Check]) -> tuple[float, str]:
     return entry[:2]
-
-
-def _ascii(text: str) -> str:
-    return " ".join(text.split()).encode("ascii", "replace").decode()

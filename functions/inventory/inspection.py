@@ -89,6 +89,8 @@ class Inspector:
             if image is None or metadata is None:
                 if image or metadata:
                     check = self.table.wait(check, pairing)
+                else:
+                    self.table.stop_waiting(pairing)
                 is_there = image if part == "image" else metadata
                 return check if is_there else self._settle_deleted(upload, bin, part)
             known = self.table.find_latest(bin.name, check.check)

@@ -1,12 +1,17 @@
 """S3 event notifications, bare or inside SQS messages, become uploads."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
 SEQUENCER_DIGITS = 64
+KEY_LIMIT_BYTES = 1024
+"""Longest key that S3 takes."""
+VERSION_LIMIT_BYTES = 511
+"""Two versions and a slash are a sort key of DynamoDB, which takes 1,024 bytes; S3 makes them of 32."""
 
 
 class UnreadableEvent(Exception):
@@ -56,8 +61,10 @@ def read_notification(event: Any) -> list[Upload]:
     if event.get("Event") == "s3:TestEvent":
         return []
     try:
+        if not isinstance(event["Records"], list):
+            raise TypeError("Records is no list")
         uploads = [_upload(record) for record in event["Records"]]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UnreadableEvent(
             f"expected an S3 notification with Records[].s3.object.key and eTag: {type(error).__name__} {error}"
         ) from error
@@ -67,10 +74,22 @@ def read_notification(event: Any) -> list[Upload]:
 def _upload(record: Mapping[str, Any]) -> Upload:
     s3 = record["s3"]
     stored = s3["object"]
+    bucket, sequencer = s3["bucket"]["name"], stored.get("sequencer", "")
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", bucket):
+        raise ValueError(f"{bucket[:80]!r} is no bucket's name")
+    if not re.fullmatch(rf"[0-9A-Fa-f]{{0,{SEQUENCER_DIGITS}}}", sequencer):
+        raise ValueError(f"{sequencer[:80]!r} is no sequencer")
     return Upload(
-        bucket=s3["bucket"]["name"],
-        key=unquote_plus(stored["key"]),
-        version=stored.get("versionId") or stored["eTag"].strip('"'),
-        sequencer=stored.get("sequencer", "").upper().ljust(SEQUENCER_DIGITS, "0"),
+        bucket=bucket,
+        key=_within(KEY_LIMIT_BYTES, unquote_plus(stored["key"])),
+        version=_within(VERSION_LIMIT_BYTES, stored.get("versionId") or stored["eTag"].strip('"')),
+        sequencer=sequencer.upper().ljust(SEQUENCER_DIGITS, "0"),
         recheck=record.get("bincheck", {}).get("recheck") is True,
     )
+
+
+def _within(limit_bytes: int, text: str) -> str:
+    """The text, if S3 can have said it: UTF-8 (JSON can also tell half a character), not empty, and not too long."""
+    if not 0 < len(text.encode()) <= limit_bytes:
+        raise ValueError(f"{text[:80]!r} has {len(text):,} characters: 1 to {limit_bytes:,} bytes are possible")
+    return text

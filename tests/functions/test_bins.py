@@ -13,6 +13,12 @@ from inventory.errors import RejectedUpload
         ("BOS1/bin-images/a b+c.png", Bin("BOS1", "a b+c"), "image"),
         ("eu/köln/metadata/1.2.json", Bin("eu/köln", "1.2"), "metadata"),
         ("metadata/metadata/7.json", Bin("metadata", "7"), "metadata"),
+        ("../bin-images/...jpg", Bin("..", ".."), "image"),
+        ("bin-images/%2e%2e%2f1.jpg", Bin("", "%2e%2e%2f1"), "image"),
+        ("bin-images/1\0\n.jpg", Bin("", "1\0\n"), "image"),
+        ("\n/metadata/ 1 .json", Bin("\n", " 1 "), "metadata"),
+        ("bin-images/\u202e漢.jpg", Bin("", "\u202e漢"), "image"),
+        (f"bin-images/{'x' * 1009}.jpg", Bin("", "x" * 1009), "image"),
     ],
 )
 def test_a_key_names_its_bin_and_part(key, bin, part):
@@ -22,7 +28,17 @@ def test_a_key_names_its_bin_and_part(key, bin, part):
 
 @pytest.mark.parametrize(
     "key",
-    ["523.jpg", "bin-images/523.gif", "bin-images/.jpg", "metadata/523.jpg", "Bin-Images/1.jpg", "bin-images/a/1.jpg"],
+    [
+        *(
+            "523.jpg",
+            "bin-images/523.gif",
+            "bin-images/.jpg",
+            "metadata/523.jpg",
+            "Bin-Images/1.jpg",
+            "bin-images/a/1.jpg",
+        ),
+        *("bin-images/../1.jpg", "bin-images/1.jpg ", "bin-images/1.jpg\n", "bin-images/1.jpg\0", "bin-images%2F1.jpg"),
+    ],
 )
 def test_a_key_without_a_place_is_rejected_with_the_layout(key):
     with pytest.raises(RejectedUpload, match=r"bin-images/<id>.jpg"):

@@ -74,6 +74,22 @@ def test_a_picture_that_the_model_refuses_is_rejected_with_its_reason(runtime):
 
 
 @pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("[" * 100_000, r"counted: \[{500}$"),
+        ('{"reason": "half a character: \\ud83d"}', r"half a character: \?$"),
+        ('{"reason": 7}', "counted: 7$"),
+    ],
+    ids=["deeply-nested", "half-a-character", "number"],
+)
+def test_a_reason_of_any_form_can_be_kept(runtime, message, reason):
+    fields = {"OriginalStatusCode": 400, "OriginalMessage": message}
+    runtime.stubber.add_client_error("invoke_endpoint", "ModelError", http_status_code=424, modeled_fields=fields)
+    with pytest.raises(RejectedUpload, match=reason):
+        ask(runtime)
+
+
+@pytest.mark.parametrize(
     ("code", "fields"),
     [
         ("ModelError", {"OriginalStatusCode": 500}),
@@ -105,7 +121,12 @@ def test_a_timeout_is_worth_a_retry(runtime, monkeypatch):
         b"",
         b"<html>",
         b"[]",
+        b"[" * 100_000,
         {},
+        ANSWER | {"probabilities": [10**400, *[0] * 6]},
+        ANSWER | {"volume_in3": 10**400},
+        ANSWER | {"model": "\ud800"},
+        ANSWER | {"model": "m" * 201},
         ANSWER | {"count": 7},
         ANSWER | {"count": True},
         ANSWER | {"labels": ["1", "2"]},
@@ -119,7 +140,7 @@ def test_a_timeout_is_worth_a_retry(runtime, monkeypatch):
         ANSWER | {"volume_error": "large"},
         ANSWER | {"prior": None},
     ],
-    ids=str,
+    ids=lambda garbage: str(garbage)[-60:],
 )
 def test_an_answer_that_is_no_prediction_is_worth_a_retry(runtime, garbage):
     answers(runtime, garbage)

@@ -155,10 +155,11 @@ def test_a_picture_sent_to_the_url_is_counted(counter):
         ({}, "there is no picture"),
         ({"image": 3}, "there is no picture"),
         ({"image": "%%%"}, "not base64"),
+        ({"image": "\u00e9\ud800"}, "not base64"),
         ({"image": base64.b64encode(b"hello").decode()}, "neither JPEG nor PNG"),
         ({"image": base64.b64encode(b"x" * 6_291_457).decode()}, "6,291,457 bytes"),
     ],
-    ids=["none", "number", "no-base64", "text", "too-large"],
+    ids=["none", "number", "no-base64", "no-ascii", "text", "too-large"],
 )
 def test_what_is_no_picture_is_refused_by_name(counter, event, reason):
     with pytest.raises(RejectedUpload, match=reason):

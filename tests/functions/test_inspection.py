@@ -240,6 +240,14 @@ def test_a_key_without_a_place_is_rejected_under_its_own_name(warehouse):
     assert len(warehouse.alerts()) == 1
 
 
+def test_a_name_of_control_characters_is_alerted_under_a_subject_that_sns_takes(warehouse, monkeypatch):
+    published = []
+    monkeypatch.setattr(warehouse.inspector.alerts._sns, "publish", lambda **message: published.append(message))
+    warehouse.drop("\x1b[31m/bin-images/\0\x07.jpg\n", b"")
+    assert published[0]["Subject"].startswith("bincheck: Bin ?[31m/bin-images/??.jpg could not be checked")
+    assert published[0]["Subject"].isprintable()
+
+
 def test_an_upload_deleted_before_its_check_is_rejected_and_its_partner_waits(warehouse):
     warehouse.drop(RECORD, metadata(3))
     image = warehouse.put(IMAGE, picture(3))
@@ -263,6 +271,26 @@ def test_an_upload_deleted_after_its_check_is_not_rejected(warehouse):
     warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
     assert warehouse.inspector.inspect(image).status == "match"
     assert warehouse.alerts() == []
+
+
+def test_a_waiting_upload_that_is_deleted_waits_no_longer(warehouse):
+    image = warehouse.put(IMAGE, picture(3))
+    warehouse.inspector.inspect(image)
+    warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
+    assert warehouse.inspector.inspect(image).status == "rejected"
+    assert statuses(warehouse) == ["rejected"]
+    assert open_matters(warehouse, "waiting") == []
+
+
+def test_a_pair_that_is_whole_again_waits_no_longer(warehouse):
+    image, record = warehouse.put(IMAGE, picture(3)), warehouse.put(RECORD, metadata(3))
+    warehouse.inspector.inspect(record)
+    warehouse.s3.delete_object(Bucket="inbox", Key=RECORD)
+    assert warehouse.inspector.inspect(image).status == "waiting"
+    warehouse.put(RECORD, metadata(3))
+    assert warehouse.inspector.inspect(image).status == "match"
+    assert statuses(warehouse) == ["match"]
+    assert open_matters(warehouse, "waiting") == []
 
 
 # Faults in the middle

@@ -26,6 +26,8 @@ def test_the_quantity_is_read(quantity):
         (metadata(2.5), "2.5, not a whole number"),
         (metadata(None), "null, not a whole number"),
         (b'{"EXPECTED_QUANTITY": NaN}', "NaN, not a whole number"),
+        (b'{"EXPECTED_QUANTITY": -1e999}', "-Infinity, not a whole number"),
+        (b'{"EXPECTED_QUANTITY": ' + b"[" * 900 + b"]" * 900 + b"}", "not a whole number"),
         (metadata(-1), "must lie between 0 and 100,000"),
         (metadata(10**30), "must lie between 0 and 100,000"),
         (b'{"EXPECTED_QUANTITY": 1' + b"0" * 5000 + b"}", "is not JSON"),

@@ -37,8 +37,44 @@ def test_the_test_event_and_folder_markers_report_no_upload():
 
 @pytest.mark.parametrize(
     "body",
-    ["", "not json", "[]", "3", '{"Records": 3}', '{"Records": [{"s3": {}}]}', '{"Records": [null]}', "[" * 100_000],
+    [
+        *("", "not json", "[]", "3", "9" * 4301, "[" * 100_000, "NaN"),
+        *('{"Records": 3}', '{"Records": {}}', '{"Records": [{"s3": {}}]}', '{"Records": [null]}'),
+    ],
+    ids=lambda body: body[:40],
 )
 def test_what_is_no_notification_is_refused_with_one_error(body):
     with pytest.raises(UnreadableEvent):
         read_message(body)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"key": ""},
+        {"key": 7},
+        {"key": "bin-images/\ud800.jpg"},
+        {"key": "x" * 1025},
+        {"versionId": ["v7"]},
+        {"versionId": "v" * 512},
+        {"eTag": '""'},
+        {"eTag": 1e999},
+        {"sequencer": "none"},
+        {"sequencer": "0" * 65},
+        {"sequencer": 10**400},
+    ],
+    ids=lambda told: f"{told}"[:40],
+)
+def test_what_s3_cannot_have_said_of_an_object_is_refused(told):
+    event = notification(upload("bin-images/1.jpg", b"x"))
+    event["Records"][0]["s3"]["object"] |= told
+    with pytest.raises(UnreadableEvent):
+        read_message(json.dumps(event))
+
+
+@pytest.mark.parametrize("bucket", ["", "a/../b", "arn:aws:s3:us-east-1:1:accesspoint/p", None, "b" * 256])
+def test_what_is_no_name_of_a_bucket_is_refused(bucket):
+    event = notification(upload("bin-images/1.jpg", b"x"))
+    event["Records"][0]["s3"]["bucket"]["name"] = bucket
+    with pytest.raises(UnreadableEvent):
+        read_message(json.dumps(event))

@@ -52,8 +52,9 @@ def test_picture_is_answered_with_a_count_distribution(client: TestClient, name:
         (b"\xff" * (MAX_BYTES + 1), JPEG, 413, "bytes"),
         (b"{}", {"Content-Type": "application/json"}, 415, "image/jpeg or image/png"),
         (b"{}", {}, 415, "image/jpeg or image/png"),
+        (b"{}", JPEG | {"Content-Length": "9" * 5000}, 413, "bytes"),
     ],
-    ids=["empty", "text", "cut short", "too large", "json", "no type"],
+    ids=["empty", "text", "cut short", "too large", "json", "no type", "said to be endless"],
 )
 def test_fault_of_the_caller_is_a_4xx_with_a_reason(
     client: TestClient, content: bytes, headers: dict[str, str], status: int, reason: str
@@ -61,6 +62,17 @@ def test_fault_of_the_caller_is_a_4xx_with_a_reason(
     reply = client.post("/invocations", content=content, headers=headers)
     assert reply.status_code == status
     assert reason in reply.json()["reason"]
+
+
+def test_picture_of_exactly_the_limit_is_answered(client: TestClient) -> None:
+    picture = (BIN_IMAGES / "r003.jpg").read_bytes()
+    reply = client.post("/invocations", content=picture.ljust(MAX_BYTES, b"\0"), headers=JPEG)
+    assert reply.status_code == 200
+
+
+def test_what_the_caller_says_is_not_repeated_at_length(client: TestClient) -> None:
+    for reply in (client.get("/" + "x" * 9999), client.post("/invocations", headers={"Content-Type": "x" * 9999})):
+        assert len(reply.json()["reason"]) < 300
 
 
 def test_body_of_unknown_length_is_cut_off_at_the_limit(client: TestClient) -> None:

@@ -1,0 +1,135 @@
+"""The kept corpus: what each target is fed first, and mutated from. Run as a program it writes the seeds that we make.
+
+Other files of the corpus are inputs that once broke something; they stay.
+"""
+
+import io
+import json
+import struct
+import zlib
+from pathlib import Path
+
+from PIL import Image, PngImagePlugin
+
+from tests.builders import LABELS, PRIOR, item, metadata, metadata_of, notification, prediction, upload
+
+CORPUS = Path(__file__).parent / "corpus"
+KEYS = {
+    "image": "BOS1/bin-images/523.jpg",
+    "metadata": "metadata/00523.json",
+    "plus": "a+b%2Bc/bin-images/50%2525+%C3%A9.PNG",
+    "dots": "bin-images/../metadata/..json",
+    "encoded-dots": "bin-images/%2e%2e%2f%2e%2e%2fmetadata/1.json",
+    "twice-encoded": "bin-images%252F1.jpg",
+    "nul": "bin-images/1%00.jpg",
+    "newline": "bin-images/1%0A.jpg",
+    "controls": "%1b%5b31m/%07/bin-images/1.jpg",
+    "unicode": "K\u00f6ln/\u6f22/bin-images/\U0001f4e6\u202e.jpg",
+    "no-utf-8": "bin-images/%ff%c3%28.jpg",
+    "no-id": "bin-images/.jpg",
+    "spaces": "bin-images/ 1 .jpg ",
+    "longest": "bin-images/" + "x" * 1009 + ".jpg",
+    "longer": "bin-images/" + "x" * 1010 + ".jpg",
+    "stray": "notes/read me.txt",
+    "folder": "bin-images/",
+}
+
+
+def seeds(target: str) -> list[bytes]:
+    """The corpus of a target, in the order of its names."""
+    return [path.read_bytes() for path in sorted((CORPUS / target).iterdir())]
+
+
+def _answer(count: int, **more: object) -> bytes:
+    shares = prediction(count).probabilities
+    answer = {"count": count, "labels": LABELS, "probabilities": shares, "prior": PRIOR, "model": "test@0"}
+    return json.dumps(answer | more).encode()
+
+
+def _saved(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _pictures() -> dict[str, bytes]:
+    small = Image.radial_gradient("L").resize((24, 16)).convert("RGB")
+    grey, other = small.convert("L"), small.transpose(Image.Transpose.ROTATE_180)
+    exif = small.getexif()
+    exif[0x0112], exif[0x010E] = 6, "a bin"
+    told = PngImagePlugin.PngInfo()
+    told.add_text("Comment", "a bin " * 20, zip=True)
+    told.add_itxt("Title", "a bin", "en", "Title", zip=True)
+    clear = small.quantize(8)
+    clear.info["transparency"] = 3
+    return {
+        "baseline.jpg": _saved(small, "JPEG", quality=60),
+        "progressive.jpg": _saved(small, "JPEG", progressive=True, quality=60),
+        "grey.jpg": _saved(grey, "JPEG", restart_marker_blocks=1),
+        "cmyk.jpg": _saved(small.convert("CMYK"), "JPEG"),
+        "rotated.jpg": _saved(small, "JPEG", exif=exif, icc_profile=b"no profile" * 9, comment=b"a bin"),
+        "two.jpg": _saved(small, "MPO", save_all=True, append_images=[other]),
+        "plain.png": _saved(small, "PNG"),
+        "grey-16.png": _saved(grey.convert("I;16"), "PNG"),
+        "bilevel.png": _saved(grey.convert("1"), "PNG"),
+        "palette.png": _saved(clear, "PNG"),
+        "transparent.png": _saved(
+            small.convert("RGBA"), "PNG", pnginfo=told, exif=exif, icc_profile=b"none" * 9, dpi=(72, 72)
+        ),
+        "animated.png": _saved(small, "PNG", save_all=True, append_images=[other]),
+        "animated-gif.png": _saved(small, "GIF", save_all=True, append_images=[other]),
+        "animated-webp.png": _saved(small, "WEBP", save_all=True, append_images=[other]),
+        "no-width.png": b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 9, 8, 2, 0, 0, 0))
+        + chunk(b"IEND", b""),
+    }
+
+
+def _made() -> dict[str, dict[str, bytes]]:
+    pictures = _pictures()
+    event = notification(upload("BOS1/bin-images/523.jpg", b"x", 7), upload("BOS1/metadata/523.json", b"y", 8))
+    event["Records"][1]["s3"]["object"]["versionId"] = "3HL4kqtJlcpXroDTDmJ"
+    call = b"POST /invocations\nhost: localhost:8080\ncontent-type: image/%s\ncontent-length: %d\n\n%s"
+    return {
+        "event": {
+            "uploads.json": json.dumps(event).encode(),
+            "test.json": b'{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inbox"}',
+        },
+        "key": {name: key.encode() for name, key in KEYS.items()},
+        "record": {
+            "plain.json": metadata(3),
+            "sizes.json": metadata_of(3, item(2, 1, 2, 3.5), item(1, 2.54, 2.54, 25.4, unit="CM")),
+            "marked.json": b"\xef\xbb\xbf" + metadata(0),
+        },
+        "answer": {
+            "plain.json": _answer(2),
+            "volume.json": _answer(6, volume_in3=321.5, volume_error=0.5),
+            "refusal.json": b'{"reason": "the JPEG ends too early"}',
+        },
+        "picture": pictures,
+        "endpoint": {
+            "ping": b"GET /ping\nhost: localhost:8080\n\n",
+            "hang-up": b"POST /invocations\ncontent-type: image/png\nhang-up: yes\n\n" + pictures["plain.png"],
+            **{
+                name: call % (name[-3:].encode().replace(b"jpg", b"jpeg"), len(data), data)
+                for name, data in pictures.items()
+            },
+        },
+    }
+
+
+def main() -> None:
+    for target, made in _made().items():
+        folder = CORPUS / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in made.items():
+            (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What reads input from outside, one module each."""
