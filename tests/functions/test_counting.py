@@ -76,7 +76,7 @@ def test_a_picture_that_the_model_refuses_is_rejected_with_its_reason(runtime):
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        ("[" * 100_000, r"counted: \[{500}$"),
+        ("[" * 100_000, "the endpoint gives no reason$"),
         ('{"reason": "half a character: \\ud83d"}', r"half a character: \?$"),
         ('{"reason": 7}', "counted: 7$"),
     ],
