@@ -1,9 +1,12 @@
 """deploy/permissions.yaml: enough for what the commands and the template do, and no more."""
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
+from inventory.checks import Check, ChecksTable
 from local.backfill import BACKFILLS
 from tests.template import template
 
@@ -109,6 +112,15 @@ def test_dead_letters_and_backfills_are_within_the_rights_of_whoever_gives_the_c
     assert {f"sqs:{action}" for action in messages | {"ListMessageMoveTasks"}} <= actions("ApplicationPolicy")
     (keep,) = [one for one in statements("ApplicationPolicy") if "dynamodb:PutItem" in listed(one["Action"])]
     assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [BACKFILLS]}}
+
+
+def test_who_records_a_finding_may_change_that_of_a_check_and_nothing_else():
+    update = {}
+    table = ChecksTable(SimpleNamespace(update_item=update.update))
+    table.review(Check("523", "", "a/b", "mismatch", "2026-03-01T12:00:00.000+00:00"), 3, datetime.now(UTC))
+    touched = {*update["Key"], *update["ExpressionAttributeNames"].values(), update["ConditionExpression"].split()[0]}
+    (record,) = [one for one in statements("ApplicationPolicy") if "dynamodb:UpdateItem" in listed(one["Action"])]
+    assert set(record["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]) == touched
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)
