@@ -123,7 +123,8 @@ class Inspector:
         if known.reviewed_at or told is None or told.check == known.check:
             return self._settle_known(known, pairing)
         anew = in_view_of(told, replace(known, alerted_at=None))
-        if anew == known or (known.alerted_at and not anew.alert_kind):
+        was_cut_off = known.alert_kind and not known.alerted_at and self._interrupted(known)
+        if (anew == known and not was_cut_off) or (known.alerted_at and not anew.alert_kind):
             return self._settle_known(known, pairing)
         self.table.tell_anew(anew, pairing)
         return self._settle(anew, replace(pairing, told=anew.check))

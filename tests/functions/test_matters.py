@@ -135,6 +135,20 @@ def test_a_check_that_speaks_once_more_is_told_even_if_its_checker_is_killed(war
     assert told(warehouse) == [("mismatch", 5, 3), ("resolved", 3, 3), ("mismatch", 5, 3)]
 
 
+def test_a_check_that_was_cut_off_and_speaks_again_is_told_once_and_closed(warehouse, monkeypatch):
+    def fail(*_):
+        raise ConnectionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(warehouse.table), "mark_alerted", fail)
+        with pytest.raises(ConnectionError):
+            see(warehouse, 3, expected=5)
+    for expected in (3, 5, 5, 3):
+        warehouse.clock += 2 * CHECKER_TIMEOUT
+        warehouse.drop(RECORD, metadata(expected))
+    assert told(warehouse) == [("mismatch", 5, 3), ("resolved", 3, 3), ("mismatch", 5, 3), ("resolved", 3, 3)]
+
+
 @pytest.mark.parametrize(
     ("actual", "expected", "news"),
     [(5, 5, 0), (3, 5, 1), (5, 6, 1)],
