@@ -34,7 +34,7 @@ audit: $(UV) ## checkov over the templates, and known weaknesses of all locked p
 	@$(UV) audit --preview-features audit-command || { status=$$?; test $$status -ne 2 || echo "api.osv.dev could not be asked: no package was audited"; exit $$status; }
 
 test: lint ## Lint and test everything
-	$(RUN) pytest --durations=10
+	$(RUN) pytest --numprocesses 2 --dist loadgroup --durations 10
 
 soak: $(UV) ## Bins while calls fail and functions are killed, nothing lost; fewer with UPLOADS=1000, real bins with BINS=<folder>; half an hour
 	BINCHECK_BINS="$(BINS)" $(RUN) python -m tests.resilience $(if $(UPLOADS),--uploads $(UPLOADS))

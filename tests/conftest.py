@@ -1,4 +1,7 @@
-"""One embedded cloud, with permissions enforced, for all tests that need a deployed stack."""
+"""One embedded cloud, with permissions enforced, for all tests that need a deployed stack.
+
+`make test` runs tests in two processes. Those that build and deploy stay together in one of them.
+"""
 
 import pytest
 from hypothesis import settings
@@ -7,6 +10,14 @@ from local.cloud import EmbeddedCloud
 from tests.flow.endpoint import ScriptableEndpoint
 
 settings.register_profile("soak", max_examples=3_000)
+DEPLOYING = ("docker", "emulator", "flow", "resilience")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.parent.name in DEPLOYING:
+            item.add_marker(pytest.mark.xdist_group("deploying"))
 
 
 @pytest.fixture(scope="session")
