@@ -46,7 +46,7 @@ fuzz: $(UV) ## Hostile input, 100,000 cases for each reader of it (fewer with CA
 test-docker: $(UV) ## sam local invoke in a container; installs nothing and says what is missing
 	$(RUN) pytest -rs tests/docker
 
-test-containers: $(UV) ## model.tar.gz under Ray Serve itself, as AWS's container runs it; real bins with BINS=<folder>; minutes
+test-containers: $(UV) ## model.tar.gz under Ray Serve itself, as AWS's container runs it, with Python 3.13; real bins with BINS=<folder>; minutes
 	BINCHECK_CONTAINERS=1 BINCHECK_BINS="$(BINS)" $(RUN) pytest -rs tests/contracts
 
 test-training: export UV_PROJECT_ENVIRONMENT := .venv-train

@@ -53,11 +53,10 @@ def ray_container(archive: Path, ray_version: str, folder: Path) -> Iterator[str
     with tarfile.open(archive) as tar:
         tar.extractall(model, filter="data")
     environment = folder / "environment"
-    for command in (
-        ("venv", "--python", PYTHON, str(environment)),
-        ("pip", "install", "--python", str(environment / "bin" / "python"), f"ray[serve]=={ray_version}"),
-    ):
-        subprocess.run(["uv", *command, "--quiet"], check=True)
+    made = subprocess.run(["uv", "venv", "--quiet", "--python", PYTHON, str(environment)], check=False)
+    assert made.returncode == 0, f"Python {PYTHON}, the container's, is missing: install it and put it on PATH"
+    install = ("--python", str(environment / "bin" / "python"), f"ray[serve]=={ray_version}")
+    subprocess.run(["uv", "pip", "install", "--quiet", *install], check=True)
     ports, log = (free_port(), free_port()), folder / "container.log"
     with tempfile.TemporaryDirectory(prefix="ray-") as sockets, log.open("wb") as output:  # paths of sockets are short
         started = subprocess.Popen(
