@@ -173,12 +173,7 @@ class ChecksTable:
         """
         if pairing.waiting and pairing.waiting.check == check.check:
             check = pairing.waiting
-        try:
-            self._table.put_item(
-                **_if_unchanged(pairing, {**_item(check), **_pairing_item(pairing), "waits": check.check})
-            )
-        except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
-            raise PairingChanged from error
+        self._put_pairing(pairing, {**_item(check), **_pairing_item(pairing), "waits": check.check})
         return check
 
     def stop_waiting(self, pairing: Pairing) -> None:
@@ -187,12 +182,8 @@ class ChecksTable:
         Raises:
             PairingChanged: another upload came meanwhile.
         """
-        if not pairing.waiting:
-            return
-        try:
-            self._table.put_item(**_if_unchanged(pairing, _pairing_item(pairing)))
-        except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
-            raise PairingChanged from error
+        if pairing.waiting:
+            self._put_pairing(pairing, _pairing_item(pairing))
 
     def find(self, bin: str, check: str) -> Check | None:
         """The check of that identity, or None."""
@@ -320,6 +311,12 @@ class ChecksTable:
         for shard in SHARDS:
             condition = Key("checked_on").eq(f"{day}#{shard}")
             yield from map(_check, self._pages(IndexName=BY_DAY, KeyConditionExpression=condition))
+
+    def _put_pairing(self, pairing: Pairing, item: dict[str, Any]) -> None:
+        try:
+            self._table.put_item(**_if_unchanged(pairing, item))
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
+            raise PairingChanged from error
 
     def _of_bin(self, name: str) -> Iterator[Mapping[str, Any]]:
         return self._pages(KeyConditionExpression=Key("bin").eq(name), ConsistentRead=True)
