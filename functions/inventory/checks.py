@@ -16,7 +16,8 @@ Apart from bins it holds tallies (see `tallies`), why messages failed (`failures
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -233,18 +234,9 @@ class ChecksTable:
 
     def mark_alerted(self, check: Check, moment: datetime) -> None:
         """Remember that the alert of a check went out. A waiting record that has changed since is left as it is."""
-        alerted = _item(replace(check, alerted_at=timestamp(moment)))
         names = ("alerted_at", "open") if check.status == "waiting" else ("alerted_at",)
-        try:
-            self._table.update_item(
-                Key={"bin": check.bin, "check": PAIRING if check.status == "waiting" else check.check},
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in names),
-                ConditionExpression="check_id = :check_id",
-                ExpressionAttributeNames={f"#{name}": name for name in names},
-                ExpressionAttributeValues={":check_id": check.check_id} | {f":{name}": alerted[name] for name in names},
-            )
-        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
-            return
+        with suppress(self._table.meta.client.exceptions.ConditionalCheckFailedException):
+            self._set(names, replace(check, alerted_at=timestamp(moment)))
 
     def make_current(self, check: Check, pairing: Pairing) -> None:
         """Let this check alone speak for its bin: older ones leave the open list, and it is on it if it has to be.
@@ -274,15 +266,7 @@ class ChecksTable:
     def review(self, check: Check, actual: int, moment: datetime) -> Check:
         """Keep how many objects a person found, which ends the matter; a later review replaces an earlier one."""
         reviewed = replace(check, actual=actual, reviewed_at=timestamp(moment))
-        names = ("actual", "reviewed_at", "open")
-        self._table.update_item(
-            Key={"bin": check.bin, "check": check.check},
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in names),
-            ConditionExpression="check_id = :check_id",
-            ExpressionAttributeNames={f"#{name}": name for name in names},
-            ExpressionAttributeValues={":check_id": check.check_id}
-            | {f":{name}": _item(reviewed)[name] for name in names},
-        )
+        self._set(("actual", "reviewed_at", "open"), reviewed)
         return reviewed
 
     def speaking_for(self, name: str) -> Check | None:
@@ -311,6 +295,17 @@ class ChecksTable:
         for shard in SHARDS:
             condition = Key("checked_on").eq(f"{day}#{shard}")
             yield from map(_check, self._pages(IndexName=BY_DAY, KeyConditionExpression=condition))
+
+    def _set(self, names: Sequence[str], check: Check) -> None:
+        """Bring some attributes of a recorded check up to date, if it is still there."""
+        item = _item(check)
+        self._table.update_item(
+            Key={"bin": check.bin, "check": PAIRING if check.status == "waiting" else check.check},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in names),
+            ConditionExpression="check_id = :check_id",
+            ExpressionAttributeNames={f"#{name}": name for name in names},
+            ExpressionAttributeValues={":check_id": check.check_id} | {f":{name}": item[name] for name in names},
+        )
 
     def _put_pairing(self, pairing: Pairing, item: dict[str, Any]) -> None:
         try:

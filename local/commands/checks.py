@@ -63,11 +63,11 @@ def mismatches(
     checks = sorted(found, key=lambda check: check.suspicion or 0, reverse=True)
     if as_json:
         for check in checks:
-            typer.echo(json.dumps(_values(check)))
+            typer.echo(json.dumps(values(check)))
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(map(_values, checks))
+        writer.writerows(map(values, checks))
     elif checks:
         console.print(checks_table(checks))
     else:
@@ -90,7 +90,7 @@ def show(
         raise typer.Exit(FAILED)
     if as_json:
         for check in checks:
-            typer.echo(json.dumps(_values(check)))
+            typer.echo(json.dumps(values(check)))
         return
     console.print(checks_table(checks))
     last = checks[-1]
@@ -103,5 +103,6 @@ def show(
             console.print(f"{check.checked_at}: {check.reason}", highlight=False)
 
 
-def _values(check: Check) -> dict[str, object]:
+def values(check: Check) -> dict[str, object]:
+    """A check as commands print it in JSON."""
     return {**asdict(check), "check_id": check.check_id}

@@ -1,7 +1,6 @@
 """`bincheck resolve` and `export-labels`: what people found, and what a model can learn from it."""
 
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -11,7 +10,7 @@ from rich.console import Console
 
 from inventory.checks import Check
 from inventory.records import EXPECTED_QUANTITY_LIMIT
-from local.commands.checks import Since
+from local.commands.checks import Since, values
 from local.commands.place import StackName, chosen
 from local.exits import FAILED
 from local.reviews import export
@@ -49,7 +48,7 @@ def resolve(
     found = check.expected if actual is None else actual
     reviewed = table.review(check, found or 0, datetime.now(UTC))
     if as_json:
-        typer.echo(json.dumps({**asdict(reviewed), "check_id": reviewed.check_id}))
+        typer.echo(json.dumps(values(reviewed)))
     else:
         console.print(f"Bin {bin}: {_told(reviewed)}.", highlight=False)
 
