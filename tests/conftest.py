@@ -3,11 +3,17 @@
 `make test` runs tests in two processes. Those that build and deploy stay together in one of them.
 """
 
+import os
+
 import pytest
 from hypothesis import settings
 
 from local.cloud import EmbeddedCloud
 from tests.flow.endpoint import ScriptableEndpoint
+
+# The tests neither see the account nor the terminal's width of whoever runs them.
+for name in [name for name in os.environ if name == "COLUMNS" or name.startswith("AWS_")]:
+    del os.environ[name]
 
 settings.register_profile("soak", max_examples=3_000)
 DEPLOYING = ("docker", "emulator", "flow", "resilience")

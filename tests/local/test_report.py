@@ -18,8 +18,6 @@ from local.commands import report
 from tests.builders import LABELS, PRIOR, prediction
 from tests.template import table_properties
 
-TODAY = datetime.now(UTC)
-
 
 @pytest.fixture
 def account(monkeypatch):
@@ -56,7 +54,7 @@ def put_checks(stack, number, count, status="match"):
             site="BOS1",
             check=f"{count}/{id}",
             status=status,
-            checked_at=timestamp(TODAY),
+            checked_at=timestamp(datetime.now(UTC)),
             predicted=count,
             probabilities=dict(zip(LABELS, seen.probabilities, strict=True)),
             suspicion=0.25,
@@ -67,7 +65,7 @@ def put_checks(stack, number, count, status="match"):
 
 def test_today_is_reported_beside_the_weeks_that_were_tallied(stack):
     for ago in range(1, 29):
-        day = (TODAY - timedelta(days=ago)).date().isoformat()
+        day = (datetime.now(UTC) - timedelta(days=ago)).date().isoformat()
         stack.tallies.keep(Tally("BOS1", day, 10, 0, 10, 1, 9.4, 1.0, {"2": 10}, {"m@1": 10}))
     put_checks(stack, 150, 2)
     put_checks(stack, 60, 5, "mismatch")
@@ -132,7 +130,7 @@ def capture_file(account):
     s3.create_bucket(Bucket="captured")
 
     def put(lines, ago=0, hour=7):
-        at = TODAY - timedelta(days=ago)
+        at = datetime.now(UTC) - timedelta(days=ago)
         key = f"data/counter/AllTraffic/{at:%Y/%m/%d}/{hour:02d}/file.jsonl"
         s3.put_object(Bucket="captured", Key=key, Body="\n".join(lines).encode())
 
@@ -151,7 +149,7 @@ def test_captured_data_are_reported_like_checks(capture_file):
 
 def test_what_is_no_captured_prediction_is_named(capture_file):
     capture_file([capture({"hello": "world"})])
-    s3, today = boto3.client("s3"), TODAY.date()
+    s3, today = boto3.client("s3"), datetime.now(UTC).date()
     with pytest.raises(NoCapture, match=r"file.jsonl holds a line that is no captured prediction"):
         list(captured_answers(s3, "s3://captured/data/counter/AllTraffic", today))
     with pytest.raises(NoCapture, match="name s3://<bucket>"):
