@@ -34,7 +34,7 @@ from tqdm import tqdm
 
 from model.calibration import folded, sharpened
 
-from . import checkpoints
+from . import checkpoints, cpu
 from .augment import plain, vary
 from .data import FACTS, LABELS, LabelledBin, counts_of, digest, read_bins, training_label
 from .distributed import Processes, processes
@@ -210,6 +210,9 @@ def prepare(options: argparse.Namespace, ours: Processes) -> Training:
     )
     network.load(options.weights)
     network.to(ours.device, memory_format=torch.channels_last)
+    if ours.device.type == "cpu":
+        cpu.keep_freed_memory()
+        cpu.slow_convolutions_in_float32(network)
     digests = {"train": digest(bins), "val": digest(validation)}
     teachers = [Teacher(path, options.labels, ours.device) for path in options.teacher]
     digests |= {f"teacher-{number}": teacher.digest for number, teacher in enumerate(teachers, start=1)}
