@@ -213,10 +213,13 @@ def prepare(options: argparse.Namespace, ours: Processes) -> Training:
     if ours.device.type == "cpu":
         cpu.keep_freed_memory()
         cpu.slow_convolutions_in_float32(network)
+    scale = fact_scale(bins)
+    if not options.fact_weight or not scale.targets(bins).isfinite().any():
+        network.fact_head.requires_grad_(False)
     digests = {"train": digest(bins), "val": digest(validation)}
     teachers = [Teacher(path, options.labels, ours.device) for path in options.teacher]
     digests |= {f"teacher-{number}": teacher.digest for number, teacher in enumerate(teachers, start=1)}
-    return Training(options, ours, bins, validation, left_out, mix, fact_scale(bins), digests, network, teachers)
+    return Training(options, ours, bins, validation, left_out, mix, scale, digests, network, teachers)
 
 
 @torch.inference_mode()

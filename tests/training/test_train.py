@@ -190,6 +190,11 @@ def test_folder_of_another_run_is_neither_overwritten_nor_resumed(bins: Path, tm
         train(bins, tmp_path, "--epochs", "1", "--lr", "0.5", "--resume")
 
 
+def test_a_head_that_is_not_trained_is_not_called_ill(bins: Path, tmp_path: Path) -> None:
+    train(bins, tmp_path, "--fact-weight", "0")
+    assert "fact_head" not in (tmp_path / "health.json").read_text()
+
+
 def test_picture_that_cannot_be_read_is_named(bins: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(bins, tmp_path / "set")
     (broken / "bin-images" / "00000.png").write_bytes(b"no picture")
