@@ -42,6 +42,7 @@ FRACTIONS = ("suspicion", "expected_volume_in3", "predicted_volume_in3")
 Status = Literal["match", "mismatch", "waiting", "rejected"]
 Kind = Literal["mismatch", "rejected", "unpaired", "resolved"]
 OpenList = Literal["mismatch", "rejected", "waiting", "unpaired", "reviewed"]
+_Write = tuple[Literal["Put", "Update"], dict[str, Any]]
 
 
 class PairingChanged(Exception):
@@ -208,8 +209,7 @@ class ChecksTable:
         Raises:
             PairingChanged: the bin changed meanwhile, or this very check is there already.
         """
-        puts = [_if_unchanged(pairing, _pairing_item(pairing)), _if_absent(_item(check))]
-        self._transact([{"Put": {"TableName": self._table.name, **put}} for put in puts])
+        self._transact([("Put", _if_unchanged(pairing, _pairing_item(pairing))), ("Put", _if_absent(_item(check)))])
 
     def tell_anew(self, check: Check, pairing: Pairing) -> None:
         """Let a recorded check speak once more, as the one that people are told of next.
@@ -221,8 +221,7 @@ class ChecksTable:
         if pairing.told:
             claim["ConditionExpression"] += " AND told = :told"
             claim["ExpressionAttributeValues"][":told"] = pairing.told
-        puts = [claim, {"Item": _item(check)}]
-        self._transact([{"Put": {"TableName": self._table.name, **put}} for put in puts])
+        self._transact([("Put", claim), ("Put", {"Item": _item(check)})])
 
     def record_lone(self, check: Check) -> bool:
         """Put the check of an upload by itself. False when it was there already."""
@@ -247,18 +246,17 @@ class ChecksTable:
         Raises:
             PairingChanged: another transaction on the bin was faster.
         """
-        changes: Any = []
+        changes: list[_Write] = []
         for item in self._of_bin(check.bin):
             wanted = _item(check).get("open") if item["check"] == check.check else None
             listed = item["check"] != PAIRING and not item.get("reviewed_at")
             if listed and item.get("open") != wanted:
                 key = {"bin": item["bin"], "check": item["check"]}
-                changes.append({"Update": {"TableName": self._table.name, "Key": key, **_open_as(wanted)}})
+                changes.append(("Update", {"Key": key, **_open_as(wanted)}))
         if not changes and not pairing.waiting:
             return
-        still_newest: Any = {"Put": {"TableName": self._table.name, **_if_unchanged(pairing, _pairing_item(pairing))}}
         try:
-            self._transact([still_newest, *changes])
+            self._transact([("Put", _if_unchanged(pairing, _pairing_item(pairing))), *changes])
         except PairingChanged as change:
             if "ConditionalCheckFailed" not in _reasons(change.__cause__):
                 raise
@@ -316,7 +314,8 @@ class ChecksTable:
     def _of_bin(self, name: str) -> Iterator[Mapping[str, Any]]:
         return self._pages(KeyConditionExpression=Key("bin").eq(name), ConsistentRead=True)
 
-    def _transact(self, items: Any) -> None:
+    def _transact(self, writes: Sequence[_Write]) -> None:
+        items: Any = [{kind: {"TableName": self._table.name, **request}} for kind, request in writes]
         try:
             self._table.meta.client.transact_write_items(TransactItems=items)
         except self._table.meta.client.exceptions.TransactionCanceledException as error:
