@@ -123,6 +123,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     for name in ("data", "out"):
         if getattr(options, name) is None:
             parser.error(f"--{name} is missing")
+    if (channel := sagemaker("SM_CHANNEL_TEACHER")) and not options.teacher:
+        options.teacher = sorted(Path(channel).rglob("best.pt")) or parser.error(f"no best.pt lies in {channel}")
     options.model, options.checkpoints = options.model or options.out, options.checkpoints or options.out
     return options
 

@@ -43,6 +43,7 @@ def test_warm_pool_and_several_instances(jobs: Any) -> None:
     [train]
     data = "s3://our-bucket/d"
     extra = "s3://our-bucket/e"
+    teacher = "s3://our-bucket/t/best.pt"
     instances = 2
     instance_type = "ml.g4dn.12xlarge"
     spot = false
@@ -59,7 +60,7 @@ def test_warm_pool_and_several_instances(jobs: Any) -> None:
     assert request["EnableManagedSpotTraining"] is False
     assert request["EnableInterContainerTrafficEncryption"] is True
     assert "MaxWaitTimeInSeconds" not in request["StoppingCondition"]
-    assert "extra" in {one["ChannelName"] for one in request["InputDataConfig"]}
+    assert {"data", "extra", "teacher"} < {one["ChannelName"] for one in request["InputDataConfig"]}
 
 
 def test_metrics_are_found_in_the_line_that_training_prints() -> None:

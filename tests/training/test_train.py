@@ -154,7 +154,7 @@ def test_what_cannot_be_trained_says_why(bins: Path, tmp_path: Path, arguments: 
         train(bins, tmp_path, *arguments)
 
 
-def test_student_is_taught_by_the_runs_named(bins: Path, tmp_path: Path) -> None:
+def test_student_is_taught_by_the_runs_named(bins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(bins, tmp_path / "teacher", "--epochs", "1")
     train(bins, tmp_path / "other", "--epochs", "1", "--seed", "1")
     train(bins, tmp_path / "alone")
@@ -162,6 +162,12 @@ def test_student_is_taught_by_the_runs_named(bins: Path, tmp_path: Path) -> None
     assert metrics(tmp_path / "taught")[0]["train_loss"] != metrics(tmp_path / "alone")[0]["train_loss"]
     with pytest.raises(SystemExit, match="belongs to another run"):
         train(bins, tmp_path / "taught", "--teacher", str(tmp_path / "other" / "best.pt"), "--resume")
+    monkeypatch.setenv("SM_CHANNEL_TEACHER", str(tmp_path / "other"))
+    train(bins, tmp_path / "job", "--epochs", "1")
+    assert "other/best.pt" in (tmp_path / "job" / "options.json").read_text()
+    monkeypatch.setenv("SM_CHANNEL_TEACHER", str(bins))
+    with pytest.raises(SystemExit):
+        train(bins, tmp_path / "untaught")
 
 
 def test_teacher_says_what_its_run_would(bins: Path, tmp_path: Path) -> None:

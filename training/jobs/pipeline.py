@@ -161,9 +161,8 @@ def _tune(
 
 
 def _channels(settings: Settings, prepared: PipelineVariable) -> list[InputData]:
-    extra = settings.train.extra
-    more = [InputData(channel_name="extra", data_source=extra)] if extra else []
-    return [InputData(channel_name="data", data_source=_below(prepared, "")), *more]
+    data = InputData(channel_name="data", data_source=_below(prepared, ""))
+    return [data, *training_job.further_channels(settings.train)]
 
 
 def _model(account: Account, request: dict[str, Any]) -> _ModelStepArguments:

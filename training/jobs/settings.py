@@ -58,6 +58,7 @@ class Train(Section):
 
     data: S3Uri
     extra: S3Uri
+    teacher: S3Uri
     image: str
     instance_type: InstanceType
     instances: Annotated[int, Field(ge=1)]

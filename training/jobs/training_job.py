@@ -89,7 +89,12 @@ def channels(settings: Train) -> list[InputData]:
     """The data that the job reads, by the names that `training.train` finds in its environment."""
     if not settings.data:
         raise JobError("train.data is missing: name the s3:// of a set that `prepare` made")
-    named = {"data": settings.data, "extra": settings.extra}
+    return [InputData(channel_name="data", data_source=settings.data), *further_channels(settings)]
+
+
+def further_channels(settings: Train) -> list[InputData]:
+    """Those that a training may go without."""
+    named = {"extra": settings.extra, "teacher": settings.teacher}
     return [InputData(channel_name=name, data_source=uri) for name, uri in named.items() if uri]
 
 
