@@ -11,8 +11,9 @@ from hypothesis import settings
 from local.cloud import EmbeddedCloud
 from tests.flow.endpoint import ScriptableEndpoint
 
-# The tests neither see the account nor the terminal's width of whoever runs them.
-for name in [name for name in os.environ if name == "COLUMNS" or name.startswith("AWS_")]:
+# The tests see neither the account nor the terminal of whoever runs them, nor that GitHub does (typer colours then).
+OUTSIDE = ("AWS_", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS")
+for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
     del os.environ[name]
 
 settings.register_profile("soak", max_examples=3_000)
