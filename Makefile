@@ -59,7 +59,7 @@ format: $(UV) ## Put the code in order
 	$(RUN) ruff format
 
 train: export UV_PROJECT_ENVIRONMENT := .venv-train
-train: $(UV) ## Train a model and put it in place of the shipped one, from DATA=<folder or s3://bucket> [LABELS=<index.csv>]; 4.6 GB of packages, an evening on 2 cores
+train: $(UV) ## Train a model and put it in place of the shipped one, from DATA=<folder or s3://bucket> [LABELS=<index.csv>]; 4.6 GB of packages, hours on 2 cores
 	@test -n "$(DATA)" || { echo "Name the bins with DATA=<folder or s3://bucket>: docs/training.md says how they are laid out"; exit 2; }
 	$(UV) sync --quiet --group train --group dev
 	$(TRAIN).prepare --source "$(DATA)" $(if $(LABELS),--labels "$(LABELS)" --split given) --out "$(RUN_FOLDER)/bins"
