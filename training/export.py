@@ -25,6 +25,7 @@ from model.predictor import ARTIFACT, Predictor
 from .augment import plain
 from .calibrate import fit, served_logits, write_description
 from .data import FACTS, LABELS, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
+from .fixed_padding import with_fixed_padding
 from .loading import FactScale
 from .losses import label_logits
 from .metrics import all_figures
@@ -71,12 +72,12 @@ def load_best(run: Path) -> tuple[dict[str, Any], Served]:
 
 def write_onnx(network: Served, size: int, path: Path) -> None:
     """Export for any batch size, by tracing: the batch norms are folded into the convolutions."""
-    example = torch.zeros(2, 3, size, size)
+    fixed, example = with_fixed_padding(network, size), torch.zeros(2, 3, size, size)
     outputs = ["logits", "log_volume"]
     batch = {name: {0: "batch"} for name in ("pictures", *outputs)}
     with warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
-            network, (example,), path, input_names=["pictures"], output_names=outputs, dynamic_axes=batch,
+            fixed, (example,), path, input_names=["pictures"], output_names=outputs, dynamic_axes=batch,
             opset_version=17, dynamo=False,
         )  # fmt: skip
 
