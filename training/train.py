@@ -60,7 +60,7 @@ OUTSIDE_OPTIONS = {
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line; its defaults suit a first training, `make train` has those of the last (docs/experiments.md)."""
+    """The command line; its defaults suit a first training, `make train` names those of the last."""
     parser = argparse.ArgumentParser(
         description="Train the counter.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
