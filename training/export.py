@@ -72,13 +72,13 @@ def load_best(run: Path) -> tuple[dict[str, Any], Served]:
 
 def write_onnx(network: Served, size: int, path: Path) -> None:
     """Export for any batch size, by tracing: the batch norms are folded into the convolutions."""
-    fixed, example = with_fixed_padding(network, size), torch.zeros(2, 3, size, size)
+    example = torch.zeros(2, 3, size, size)
     outputs = ["logits", "log_volume"]
     batch = {name: {0: "batch"} for name in ("pictures", *outputs)}
     with warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
-            fixed, (example,), path, input_names=["pictures"], output_names=outputs, dynamic_axes=batch,
-            opset_version=17, dynamo=False,
+            with_fixed_padding(network), (example,), path, input_names=["pictures"], output_names=outputs,
+            dynamic_axes=batch, opset_version=17, dynamo=False,
         )  # fmt: skip
 
 

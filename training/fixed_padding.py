@@ -4,7 +4,6 @@ timm's "same" padding depends on the picture's size, and in ONNX stays a dozen s
 convolution. Fixed, it is part of the convolution.
 """
 
-from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -31,34 +30,19 @@ class _Convolution(torch.autograd.Function):
         return g.op("Conv", *inputs, pads_i=pads, strides_i=stride, dilations_i=dilation, group_i=groups)
 
 
-class _Fixed(nn.Module):
-    """A convolution with "same" padding, for inputs of (height, width) `size`."""
-
-    def __init__(self, convolution: Conv2dSame, size: Sequence[int]) -> None:
-        super().__init__()
-        self.convolution = convolution
-        totals = [*map(get_same_padding, size, convolution.kernel_size, convolution.stride, convolution.dilation)]
-        self.pads = [total // 2 for total in totals] + [total - total // 2 for total in totals]
-
+class _FixedPadding(Conv2dSame):
     def forward(self, features: Tensor) -> Any:
-        one = self.convolution
-        weights = [one.weight] if one.bias is None else [one.weight, one.bias]
-        return _Convolution.apply(self.pads, [*one.stride], [*one.dilation], one.groups, features, *weights)
+        size = map(int, features.shape[-2:])  # of the example when traced, for good
+        totals = [*map(get_same_padding, size, self.kernel_size, self.stride, self.dilation)]
+        pads = [total // 2 for total in totals] + [total - total // 2 for total in totals]
+        weights = [self.weight] if self.bias is None else [self.weight, self.bias]
+        return _Convolution.apply(pads, [*self.stride], [*self.dilation], self.groups, features, *weights)
 
 
-def with_fixed_padding(network: nn.Module, size: int) -> nn.Module:
-    """A copy of the network that answers the same for pictures (n, 3, size, size), and only for those."""
+def with_fixed_padding(network: nn.Module) -> nn.Module:
+    """A copy of the network that answers the same, and once traced only for pictures of the example's size."""
     fixed = deepcopy(network)
-    convolutions = {name: module for name, module in fixed.named_modules() if isinstance(module, Conv2dSame)}
-    seen: dict[nn.Module, Sequence[int]] = {}
-    hooks = [
-        module.register_forward_pre_hook(lambda module, inputs: seen.update({module: inputs[0].shape[-2:]}))
-        for module in convolutions.values()
-    ]
-    with torch.no_grad():
-        fixed(torch.zeros(1, 3, size, size))
-    for hook in hooks:
-        hook.remove()
-    for name, module in convolutions.items():
-        fixed.set_submodule(name, _Fixed(module, seen[module]))
+    for module in fixed.modules():
+        if isinstance(module, Conv2dSame):
+            module.__class__ = _FixedPadding
     return fixed

@@ -17,7 +17,7 @@ from training.fixed_padding import with_fixed_padding  # noqa: E402
 def test_fixed_padding_is_the_same_and_part_of_the_convolutions(tmp_path: Path, size: int) -> None:
     torch.manual_seed(0)
     network = timm.create_model("tf_efficientnet_lite0", num_classes=3).eval()
-    fixed, pictures = with_fixed_padding(network, size), torch.randn(2, 3, size, size)
+    fixed, pictures = with_fixed_padding(network), torch.randn(2, 3, size, size)
     with torch.inference_mode():
         expected = network(pictures)
         assert torch.allclose(fixed(pictures), expected, atol=1e-5)
