@@ -13,10 +13,11 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from inventory.counting import Prediction
+from inventory.records import Record
 from inventory.verdict import SLIPS, judge
 
 from .metrics import Band, gap, reliability
-from .slips import mean_volume_in3
+from .slips import claimed_products
 
 Array = npt.NDArray[np.float64]
 MISMATCH_RATE = 0.02
@@ -73,8 +74,8 @@ def check_all(
         for slip, weight in records.items():
             draws = DRAWS if slip and held is not None else 1
             for _ in range(draws):
-                size = None if held is None else mean_volume_in3(held, slip, catalogue, rng)
-                verdict = judge(prediction, true - slip, mismatch_rate, size)
+                products = () if held is None else claimed_products(held, slip, catalogue, rng)
+                verdict = judge(prediction, Record(true - slip, products), mismatch_rate)
                 rows.append((index, true, slip, weight / draws, verdict.suspicion, float(verdict.status == "mismatch")))
     bins, trues, slips, *figures = zip(*rows, strict=True)
     return Checks(np.array(bins), np.array(trues), np.array(slips), *map(np.array, figures))

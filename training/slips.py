@@ -5,20 +5,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from inventory.records import Product
+
 SAME_SHARE = 0.5
 """Of objects claimed too many, how many are one more of what lies there; the others are any that are sold."""
 
 
-def mean_volume_in3(
+def claimed_products(
     volumes: Sequence[float], slip: int, catalogue: Sequence[float], rng: np.random.Generator
-) -> float | None:
-    """The mean volume of an object in a record that says `slip` fewer objects (negative: more) than the bin holds.
+) -> tuple[Product, ...]:
+    """What a record lists that says `slip` fewer objects (negative: more) than the bin holds.
 
     `volumes` are those of the objects that the bin truly holds, `catalogue` those of any objects, in cubic inches.
-    None where a size is not known, or the record says that the bin is empty.
+    Nothing where a size is not known, as `inventory.records` has it.
     """
     if slip > len(volumes):  # a metadata file that lists fewer objects than it expects
-        return None
+        return ()
     claimed = list(volumes)
     for _ in range(abs(slip)):
         if slip > 0:
@@ -27,5 +29,4 @@ def mean_volume_in3(
             claimed.append(claimed[rng.integers(len(claimed))])
         else:
             claimed.append(catalogue[rng.integers(len(catalogue))] if catalogue else math.nan)
-    mean = float(np.mean(claimed)) if claimed else math.nan
-    return mean if np.isfinite(mean) else None
+    return tuple(Product(1, volume) for volume in claimed) if np.isfinite(claimed).all() else ()

@@ -136,7 +136,7 @@ class Inspector:
             prediction = self.count(image.read(IMAGE_LIMIT_BYTES), check.check_id)
         except RejectedUpload as rejection:
             return replace(check, status="rejected", reason=str(rejection))
-        judged = verdict.judge(prediction, record.expected, self.mismatch_rate, record.object_volume_in3)
+        judged = verdict.judge(prediction, record, self.mismatch_rate)
         return replace(
             check,
             status=judged.status,

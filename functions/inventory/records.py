@@ -24,19 +24,44 @@ INCHES = {
 
 
 @dataclass(frozen=True)
-class Record:
-    """What the warehouse believes: `expected` objects, the mean volume of one of which is `object_volume_in3`.
+class Product:
+    """What is recorded of one product: `quantity` objects of it, from 1, each of `volume_in3` cubic inches."""
 
-    The volume, in cubic inches, is None where the bin is recorded as empty or a size is not known.
+    quantity: int
+    volume_in3: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the warehouse believes: `expected` objects, and which.
+
+    `products` are empty where none is recorded or the size of one is not known. Their quantities should add up to
+    `expected`; `expected` holds where they do not.
     """
 
     expected: int
-    object_volume_in3: float | None = None
+    products: tuple[Product, ...] = ()
 
     @property
     def volume_in3(self) -> float | None:
         """The volume of all the objects together, in cubic inches; None where it is not known."""
-        return None if self.object_volume_in3 is None else self.expected * self.object_volume_in3
+        return self.volumes_in3(self.expected)[0][1] if self.products else None
+
+    def volumes_in3(self, count: int) -> list[tuple[float, float]]:
+        """What the bin's objects measure together if there are `count` of them, in cubic inches: chances, adding up to
+        1, and volumes. Needs products.
+
+        An object that the record lacks is like those that it has. One that is not there may be any of them, so a bin
+        that should hold a box and a pen, and holds one object, holds a box or a pen, and nothing in between.
+        """
+        objects = sum(product.quantity for product in self.products)
+        volume = math.fsum(product.quantity * product.volume_in3 for product in self.products)
+        if count >= self.expected or objects == 1:
+            return [(1.0, count * volume / objects)]
+        return [
+            (product.quantity / objects, count * (volume - product.volume_in3) / (objects - 1))
+            for product in self.products
+        ]
 
 
 def read_record(metadata: bytes, key: str) -> Record:
@@ -64,21 +89,23 @@ def read_record(metadata: bytes, key: str) -> Record:
             f"{key}: EXPECTED_QUANTITY is {_shortened(quantity)}: it must lie between 0 and "
             f"{EXPECTED_QUANTITY_LIMIT:,}; correct the record"
         )
-    return Record(quantity, _object_volume_in3(record.get("BIN_FCSKU_DATA")))
+    return Record(quantity, _products(record.get("BIN_FCSKU_DATA")))
 
 
-def _object_volume_in3(items: Any) -> float | None:
+def _products(items: Any) -> tuple[Product, ...]:
     if not isinstance(items, dict):
-        return None
-    volume, objects = 0.0, 0
+        return ()
+    products = []
     for item in items.values():
         quantity = item.get("quantity") if isinstance(item, dict) else None
         if not isinstance(quantity, int) or isinstance(quantity, bool) or not 0 <= quantity <= EXPECTED_QUANTITY_LIMIT:
-            return None
+            return ()
         if quantity:
-            volume += quantity * math.prod(measure(item, side, INCHES) for side in ("length", "width", "height"))
-            objects += quantity
-    return volume / objects if 0 < volume <= OBJECT_VOLUME_LIMIT_IN3 * objects else None
+            volume = math.prod(measure(item, side, INCHES) for side in ("length", "width", "height"))
+            if not 0 < volume <= OBJECT_VOLUME_LIMIT_IN3:
+                return ()
+            products.append(Product(quantity, volume))
+    return tuple(products)
 
 
 def measure(item: Mapping[str, Any], name: str, scale: Mapping[str, float]) -> float:

@@ -6,14 +6,15 @@ share r of records that are wrong, and the chance q(e|k) that a wrong record of 
     suspicion = r·Σ_{k≠e} q(e|k)·p_k / (r·Σ_{k≠e} q(e|k)·p_k + (1-r)·p_e)
 
 Where the record says how large its objects are, and the model how large a volume it sees, each p_k is first multiplied
-by how well k such objects fill that volume.
+by how well k such objects fill that volume (`Record.volumes_in3`).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from inventory.counting import Prediction
+from inventory.records import Record
 
 Status = Literal["match", "mismatch"]
 Severity = Literal["low", "medium", "high"]
@@ -51,18 +52,16 @@ class Verdict:
     severity: Severity
 
 
-def judge(
-    prediction: Prediction, expected: int, mismatch_rate: float, object_volume_in3: float | None = None
-) -> Verdict:
-    """Compare a prediction with the recorded count.
+def judge(prediction: Prediction, record: Record, mismatch_rate: float) -> Verdict:
+    """Compare a prediction with the record.
 
-    `mismatch_rate` is the share of records that are wrong before looking, between 0 and 1 exclusive;
-    `object_volume_in3` is the mean volume of a recorded object, in cubic inches, if it is known. An open label ("6+")
-    agrees with every record that it covers.
+    `mismatch_rate` is the share of records that are wrong before looking, between 0 and 1 exclusive. An open label
+    ("6+") agrees with every record that it covers.
     """
+    expected = record.expected
     covers = is_open(prediction) and prediction.count == len(prediction.labels) - 1 and expected >= prediction.count
     difference = 0 if covers else prediction.count - expected
-    suspicion = suspect(prediction, expected, mismatch_rate, object_volume_in3)
+    suspicion = suspect(prediction, record, mismatch_rate)
     return Verdict(
         status="mismatch" if difference else "match",
         difference=difference,
@@ -72,15 +71,14 @@ def judge(
     )
 
 
-def suspect(
-    prediction: Prediction, expected: int, mismatch_rate: float, object_volume_in3: float | None = None
-) -> float:
+def suspect(prediction: Prediction, record: Record, mismatch_rate: float) -> float:
     """The probability, from 0 to 1, that the record is wrong, given the picture; arguments are those of `judge`."""
-    recorded = min(expected, len(prediction.labels) + FLAT_TAIL)
+    recorded = min(record.expected, len(prediction.labels) + FLAT_TAIL)
+    record = replace(record, expected=recorded)
     opens = is_open(prediction)
 
     def likely(count: int) -> float:
-        return _mass(prediction.probabilities, opens, count) * _volume_fit(prediction, count, object_volume_in3)
+        return _mass(prediction.probabilities, opens, count) * _volume_fit(prediction, record, count)
 
     slipped = sum(
         _slip_chance(recorded, recorded + slip) * likely(recorded + slip) for slip in SLIPS if recorded + slip >= 0
@@ -91,13 +89,17 @@ def suspect(
     return wrong / (wrong + right) if wrong + right > 0 else 1.0
 
 
-def _volume_fit(prediction: Prediction, count: int, object_volume_in3: float | None) -> float:
-    """How well so many objects of the recorded size fill the volume that the model sees: 1 just so, towards 0 not."""
-    if prediction.volume_in3 is None or prediction.volume_error is None or object_volume_in3 is None:
+def _volume_fit(prediction: Prediction, record: Record, count: int) -> float:
+    """How well so many of the recorded objects fill the volume that the model sees: 1 just so, towards 0 not."""
+    if prediction.volume_in3 is None or prediction.volume_error is None or not record.products:
         return 1.0
-    seen, recorded = math.log1p(prediction.volume_in3), math.log1p(count * object_volume_in3)
-    distance = (seen - recorded) / prediction.volume_error
-    return float((1 + distance**2 / VOLUME_FREEDOM) ** (-(VOLUME_FREEDOM + 1) / 2))
+    seen, error = math.log1p(prediction.volume_in3), prediction.volume_error
+
+    def fit(volume_in3: float) -> float:
+        distance = (seen - math.log1p(volume_in3)) / error
+        return float((1 + distance**2 / VOLUME_FREEDOM) ** (-(VOLUME_FREEDOM + 1) / 2))
+
+    return sum(chance * fit(volume_in3) for chance, volume_in3 in record.volumes_in3(count))
 
 
 def is_open(prediction: Prediction) -> bool:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from inventory.errors import RejectedUpload
-from inventory.records import Record, read_record
+from inventory.records import Product, Record, read_record
 from tests.builders import item, metadata, metadata_of
 
 
@@ -42,9 +42,20 @@ def test_a_bad_record_is_rejected_by_name_and_cure(content, reason):
     assert len(str(rejection.value)) < 300
 
 
-def test_the_mean_volume_of_an_object_is_read_in_cubic_inches():
+def test_what_is_recorded_of_products_is_read_in_cubic_inches():
     centimetres = item(1, 2.54, 2.54, 25.4, unit="CM")
-    assert read_record(metadata_of(3, item(2, 1, 2, 3.5), centimetres), "k").object_volume_in3 == pytest.approx(24 / 3)
+    record = read_record(metadata_of(3, item(2, 1, 2, 3.5), item(0, 1, 1, 1), centimetres), "k")
+    assert record.products == (Product(2, 7), Product(1, pytest.approx(10)))
+    assert record.volume_in3 == pytest.approx(24)
+
+
+def test_objects_recorded_too_many_may_be_any_of_those_recorded():
+    record = Record(3, (Product(2, 7), Product(1, 10)))
+    assert record.volumes_in3(2) == [(2 / 3, 17), (1 / 3, 14)]
+    assert record.volumes_in3(1) == [(2 / 3, 8.5), (1 / 3, 7)]
+    assert record.volumes_in3(3) == [(1, 24)]
+    assert record.volumes_in3(4) == [(1, 32)]
+    assert Record(1, (Product(1, 7),)).volumes_in3(0) == [(1, 0)]
 
 
 @pytest.mark.parametrize(
@@ -64,10 +75,10 @@ def test_the_mean_volume_of_an_object_is_read_in_cubic_inches():
     ],
 )
 def test_sizes_that_are_not_known_are_no_fault_of_the_file(items):
-    assert read_record(metadata_of(2, *items), "k") == Record(2, None)
+    assert read_record(metadata_of(2, *items), "k") == Record(2)
 
 
 @pytest.mark.parametrize("items", [[], "text", None, 7])
 def test_items_of_another_form_are_no_fault_either(items):
     content = json.dumps({"EXPECTED_QUANTITY": 2, "BIN_FCSKU_DATA": items}).encode()
-    assert read_record(content, "k") == Record(2, None)
+    assert read_record(content, "k") == Record(2)

@@ -6,8 +6,9 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --group train")
 
 from inventory.counting import Prediction
+from inventory.records import Product
 from training.alert_quality import alert_quality, check_all, figures_of
-from training.slips import mean_volume_in3
+from training.slips import claimed_products
 
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
 EVEN = (1 / 7,) * 7
@@ -67,5 +68,5 @@ def test_subset_without_bins_is_left_out() -> None:
 
 
 def test_record_that_lists_fewer_objects_than_it_expects_tells_no_volume() -> None:
-    assert mean_volume_in3([], 1, [4.0], np.random.default_rng(0)) is None
-    assert mean_volume_in3([4.0, 6.0], 1, [4.0], np.random.default_rng(0)) in (4.0, 6.0)
+    assert claimed_products([], 1, [4.0], np.random.default_rng(0)) == ()
+    assert claimed_products([4.0, 6.0], 1, [4.0], np.random.default_rng(0)) in ((Product(1, 4),), (Product(1, 6),))

@@ -10,6 +10,7 @@ from inventory import verdict
 from inventory.checks import Check
 from inventory.counting import count_objects
 from inventory.errors import RejectedUpload, RetryLater
+from inventory.records import Product, Record
 from tests.builders import JPEG
 from tests.fuzz.leaving import leave
 
@@ -58,7 +59,7 @@ def feed(data: bytes) -> str:
         return "RetryLater"
     assert math.isclose(sum(seen.probabilities), 1, abs_tol=1e-3)
     for expected in (0, seen.count, 100_000):
-        judged = verdict.judge(seen, expected, 0.02, 1e6)
+        judged = verdict.judge(seen, Record(expected, (Product(1, 1e6), Product(100_000, 1e-6))), 0.02)
         assert 0 <= judged.suspicion <= 1
         shares = dict(zip(seen.labels, seen.probabilities, strict=True))
         known = {"predicted": seen.count, "probabilities": shares, "suspicion": judged.suspicion, "model": seen.model}

@@ -37,7 +37,7 @@ def feed(data: bytes) -> str:
         return "RejectedUpload"
     assert 0 <= record.expected <= EXPECTED_QUANTITY_LIMIT
     for seen in (prediction(3), replace(prediction(0), volume_in3=1e9, volume_error=1e-3)):
-        judged = verdict.judge(seen, record.expected, 0.02, record.object_volume_in3)
+        judged = verdict.judge(seen, record, 0.02)
         assert 0 <= judged.suspicion <= 1
         known = {"expected": record.expected, "expected_volume_in3": record.volume_in3, "suspicion": judged.suspicion}
         leave(replace(check, status=judged.status, predicted=seen.count, **known))
