@@ -47,18 +47,20 @@ NORMAL_MAD = 1.4826
 
 
 class Served(nn.Module):
-    """What of a trained network is served: pixels (n, 3, size, size) to label logits (n, labels) and to
-    log(1 + cubic inches) of all that lies in the bin (n, 1)."""
+    """What of a trained network is served: pixels (n, 3, size, size) to label logits (n, labels) and, if `scale` says
+    that it was trained to tell facts, to log(1 + cubic inches) of all that lies in the bin (n, 1)."""
 
-    def __init__(self, trained: Counter, loss: str, scale: FactScale) -> None:
+    def __init__(self, trained: Counter, loss: str, scale: FactScale | None) -> None:
         super().__init__()
-        self.trained, self.loss = trained, loss
-        place = FACTS.index("volume_in3")
-        self.place, self.mean, self.std = place, scale.mean[place], scale.std[place]
+        self.trained, self.loss, self.scale = trained, loss, scale
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         counts, facts = self.trained(pixels)
-        return label_logits(counts, self.loss), facts[:, self.place, None] * self.std + self.mean
+        logits = label_logits(counts, self.loss)
+        if self.scale is None:
+            return (logits,)
+        place = FACTS.index("volume_in3")
+        return logits, self.scale.logs(facts)[:, place, None]
 
 
 def load_best(run: Path) -> tuple[dict[str, Any], Served]:
@@ -67,13 +69,14 @@ def load_best(run: Path) -> tuple[dict[str, Any], Served]:
     if not path.exists():
         raise ValueError(f"{path} does not exist: train first with `python -m training.train --out {run}`")
     best: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return best, Served(Counter.trained(best), best["loss"], FactScale(**best["facts"])).eval()
+    scale = FactScale(**best["facts"]) if best["facts"] else None
+    return best, Served(Counter.trained(best), best["loss"], scale).eval()
 
 
 def write_onnx(network: Served, size: int, path: Path) -> None:
     """Export for any batch size, by tracing: the batch norms are folded into the convolutions."""
     example = torch.zeros(2, 3, size, size)
-    outputs = ["logits", "log_volume"]
+    outputs = ["logits", "log_volume"] if network.scale else ["logits"]
     batch = {name: {0: "batch"} for name in ("pictures", *outputs)}
     with warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
@@ -120,6 +123,8 @@ def export(run: Path, data: Path, out: Path, mix: str = "natural", *, limit: int
         "prior": prior.round(6).tolist(),
         "backbone": best["backbone"],
         "epoch": best["epoch"],
+        "loss": best["loss"],
+        "facts": best["facts"],
     }
     write_description(out, about)
     predictor = Predictor(out, threads=2)
@@ -127,7 +132,7 @@ def export(run: Path, data: Path, out: Path, mix: str = "natural", *, limit: int
     logits, weights = served_logits(predictor, validation), weights_for(labels, prior)
     calibration = fit(logits, counts, best["soft_width"], weights, prior / trained_prior)
     about["temperature"] = calibration.temperature
-    if error := volume_error(predictor, validation):
+    if network.scale and (error := volume_error(predictor, validation)):
         about["volume_error"] = error
     figures = all_figures(calibration.after.probabilities, counts)
     about["metrics"] = {

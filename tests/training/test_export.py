@@ -38,6 +38,19 @@ def test_trained_network_is_exported_as_it_is_served(
     assert prediction.volume_error == about["volume_error"] > 0
 
 
+def test_network_that_was_not_trained_to_tell_facts_serves_no_volume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "LEAST_VOLUMES", 5)
+    bins = write_set(tmp_path / "set", 70, labels=7)
+    training.main(
+        [*SMALL.split(), "--labels", "7", "--fact-weight", "0", "--data", str(bins), "--out", str(tmp_path / "run")]
+    )
+    assert "volume_error" not in exporting.export(tmp_path / "run", bins, tmp_path / "artifact")
+    prediction = Predictor(tmp_path / "artifact").predict(read_bins(bins, "test")[0].picture.read_bytes())
+    assert prediction.volume_in3 is None
+
+
 def test_artifact_that_does_not_agree_with_torch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bins = write_set(tmp_path / "set", 70, labels=7)
     training.main(
