@@ -2,7 +2,8 @@
 
     rule                  Debugger's                  fires when
     loss_not_finite       ExplodingTensor             the loss of a step is NaN or infinite
-    loss_not_decreasing   LossNotDecreasing           the training loss has hardly fallen for some epochs
+    loss_not_decreasing   LossNotDecreasing           the training loss has hardly fallen for some epochs, nor has that
+                                                      on val: what teachers say leaves little of the former to fall
     overfitting           Overfit                     val loss rises while training loss falls, or is far above it
     overtraining          Overtraining                val loss has not improved for some epochs
     vanishing_gradient    VanishingGradient           a layer's gradient is nothing beside its weights, in every look
@@ -50,7 +51,7 @@ class Thresholds:
     """All looked at."""
     stalled_epochs: int = 3
     min_fall: float = 0.005
-    """loss_not_decreasing: the training loss fell by a smaller share in `stalled_epochs`."""
+    """loss_not_decreasing: the losses fell by a smaller share in `stalled_epochs`."""
     overfit_rise: float = 0.03
     overfit_gap: float = 0.25
     """overfitting: val loss less its lowest, training loss having fallen since; or less training loss, which is below
@@ -119,13 +120,14 @@ def _loss_not_finite(seen: _Seen, _: Thresholds) -> Symptom | None:
 
 
 def _loss_not_decreasing(seen: _Seen, limits: Thresholds) -> Symptom | None:
-    before, recent = seen.train_losses[: -limits.stalled_epochs], seen.train_losses[-limits.stalled_epochs :]
-    if not before or not all(map(math.isfinite, seen.train_losses)):
+    train, val, epochs = seen.train_losses, seen.val_losses, limits.stalled_epochs
+    if len(train) <= epochs or not all(map(math.isfinite, train + val)):
         return None
-    fall = 1 - min(recent) / max(min(before), TINY)
-    if fall >= limits.min_fall:
+    (before, after), on_val = ((min(losses[:-epochs]), min(losses[-epochs:])) for losses in (train, val))
+    fall, fall_on_val = (1 - low / max(high, TINY) for high, low in ((before, after), on_val))
+    if max(fall, fall_on_val) >= limits.min_fall:
         return None
-    message = f"the training loss went from {min(before):.4f} to {min(recent):.4f} in {limits.stalled_epochs} epochs:"
+    message = f"the training loss went from {before:.4f} to {after:.4f} in {epochs} epochs, and val loss fell as little:"
     message += " change the learning rate by 3 or 10 times or unfreeze layers; stop if that is as low as it can get"
     return fall, limits.min_fall, message
 

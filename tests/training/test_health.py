@@ -182,6 +182,10 @@ def test_loss_that_stays_is_told_once_until_it_falls_again() -> None:
     ]
 
 
+def test_training_loss_that_stays_while_val_loss_falls_is_left_to_its_teachers() -> None:
+    assert not any(judge(Health(multilayer(), LABELS), *[(1.3, 1.2 - 0.01 * epoch) for epoch in range(6)]))
+
+
 def test_val_loss_that_rises_while_training_loss_falls_is_overfitting() -> None:
     health = Health(multilayer(), LABELS)
     *before, last = judge(health, (1.2, 1.2), (1.1, 1.15), (1.0, 1.16), (0.9, 1.25))
