@@ -127,7 +127,7 @@ def _loss_not_decreasing(seen: _Seen, limits: Thresholds) -> Symptom | None:
     fall, fall_on_val = (1 - low / max(high, TINY) for high, low in ((before, after), on_val))
     if max(fall, fall_on_val) >= limits.min_fall:
         return None
-    message = f"the training loss went from {before:.4f} to {after:.4f} in {epochs} epochs, and val loss fell as little:"
+    message = f"the training loss went from {before:.4f} to {after:.4f} in {epochs} epochs, and on val no more:"
     message += " change the learning rate by 3 or 10 times or unfreeze layers; stop if that is as low as it can get"
     return fall, limits.min_fall, message
 

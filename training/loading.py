@@ -1,6 +1,5 @@
 """Pictures on their way into a network: decoded as serving does, varied, in batches."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -81,11 +80,6 @@ class FactScale:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    @classmethod
-    def untold(cls) -> "FactScale":
-        """The scale of a network that tells no facts: all are NaN on it."""
-        return cls((math.nan,) * len(FACTS), (math.nan,) * len(FACTS))
-
     def targets(self, bins: Sequence[LabelledBin]) -> Tensor:
         """(n, facts), NaN where a fact is unknown."""
         logs = np.log1p(np.array([one.facts for one in bins], np.float64).reshape(-1, len(FACTS)))
@@ -94,10 +88,6 @@ class FactScale:
     def logs(self, told: Tensor) -> Tensor:
         """log(1 + fact) of what is told (n, facts) on this scale."""
         return told * told.new_tensor(self.std) + told.new_tensor(self.mean)
-
-    def of_logs(self, logs: Tensor) -> Tensor:
-        """What log(1 + fact) (n, facts) is on this scale."""
-        return (logs - logs.new_tensor(self.mean)) / logs.new_tensor(self.std)
 
 
 def fact_scale(bins: Sequence[LabelledBin]) -> FactScale:

@@ -54,7 +54,8 @@ def restore(artifact: Path, data: Path, out: Path, weights: str = "imagenet") ->
     graph = onnx.load(artifact / "counter.onnx").graph
     tensors = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
     try:
-        heads = {name: tensors[f"trained.{name}"] for name in _HEADS}
+        told = ("count_head", "fact_head") if about["facts"] else ("count_head",)
+        heads = {name: tensors[f"trained.{name}"] for head in told for name in (f"{head}.weight", f"{head}.bias")}
         folded = [[tensors[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
     except KeyError as error:
         raise ValueError(f"{artifact} was not made by training.export ({error} is missing)") from error
@@ -79,9 +80,6 @@ def restore(artifact: Path, data: Path, out: Path, weights: str = "imagenet") ->
     kept |= {"labels": network.count_head.out_features, "mix": about["trained_prior"], "run": predictor.name}
     checkpoints.save(path, kept | {"val": about["metrics"]["val"], "network": network.state_dict()})
     return path
-
-
-_HEADS = tuple(f"{head}.{part}" for head in ("count_head", "fact_head") for part in ("weight", "bias"))
 
 
 def _layers(network: Counter) -> list[Layer]:
@@ -128,8 +126,10 @@ def _moments(
 
 @torch.no_grad()
 def _rescale(conv: nn.Conv2d, norm: _BatchNorm, scale: Tensor, mean: Tensor, variance: Tensor) -> None:
-    """Bring each filter to the norm `scale`, and let the normalisation make up for that and for its own statistics."""
-    ratio = scale / conv.weight.flatten(1).norm(dim=1).clamp(min=1e-12)
+    """Bring each filter to the norm `scale`, and let the normalisation make up for that and for its own statistics;
+    a filter that is nothing, or was, stays as it is."""
+    ratio = scale / conv.weight.flatten(1).norm(dim=1)
+    ratio = torch.where(ratio.isfinite() & (ratio > 0), ratio, 1)
     conv.weight.mul_(ratio.view(-1, 1, 1, 1))
     norm.running_mean.copy_(ratio * mean)
     norm.running_var.copy_(ratio**2 * variance)

@@ -224,7 +224,7 @@ def prepare(options: argparse.Namespace, ours: Processes) -> Training:
     if not options.fact_weight or not scale.targets(bins).isfinite().any():
         network.fact_head.requires_grad_(False)
     digests = {"train": digest(bins), "val": digest(validation)}
-    teachers = [Teacher(path, options.labels, scale, ours.device) for path in options.teacher]
+    teachers = [Teacher(path, options.labels, ours.device) for path in options.teacher]
     digests |= {f"teacher-{number}": teacher.digest for number, teacher in enumerate(teachers, start=1)}
     return Training(options, ours, bins, validation, left_out, mix, scale, digests, network, teachers)
 
@@ -309,7 +309,7 @@ class Criterion:
         self.targets = targets_by_label(options.labels, options.soft_width, options.label_smoothing)[labels].to(device)
         self.facts = training.scale.targets(training.bins).to(device)
         self.weights = (rarity / (rarity[labels].mean()))[labels].to(device) if options.class_weights else None
-        self.fact_weight, self.mixup = options.fact_weight if training.tells_facts else 0.0, options.mixup
+        self.fact_weight, self.mixup = options.fact_weight, options.mixup
         self.normalise = training.network.normalise
         self.teachers, self.teacher_share = training.teachers, options.teacher_share
 
@@ -324,7 +324,8 @@ class Criterion:
             weights = None
         targets, facts = goals.split((self.targets.shape[1], len(FACTS)), 1)
         if self.teachers:
-            targets, facts = self.taught(pictures, targets, facts)
+            said = torch.stack([teacher.shares(pictures) for teacher in self.teachers]).mean(0)
+            targets = (1 - self.teacher_share) * targets + self.teacher_share * said
         counts, told = network(self.normalise(pictures))
         losses = self.loss(counts.float(), targets)
         loss = losses.mean() if weights is None else (losses * weights).mean()
@@ -333,16 +334,6 @@ class Criterion:
             1, int(known.sum())
         )
         return loss + self.fact_weight * told_wrong, loss.detach()
-
-    def taught(self, pictures: Tensor, targets: Tensor, facts: Tensor) -> tuple[Tensor, Tensor]:
-        """The targets (n, labels) and facts (n, facts) when the teachers have had their say; a fact that only records
-        or only teachers tell is as they say."""
-        answers = zip(*(teacher.answer(pictures) for teacher in self.teachers), strict=True)
-        shares, told = (torch.stack(one).nanmean(0) for one in answers)
-        share = self.teacher_share
-        both = (1 - share) * facts + share * told
-        alone = torch.where(facts.isfinite(), facts, told)
-        return (1 - share) * targets + share * shares, torch.where(both.isfinite(), both, alone)
 
 
 def run(training: Training, on_epoch: Callable[[int, dict[str, float]], None] = lambda *_: None) -> dict[str, float]:

@@ -50,6 +50,13 @@ def test_training_goes_on_from_an_artifact_and_is_taught_by_it(bins: Path, run: 
     assert figures["log_loss"] == pytest.approx(load_best(run)[0]["val"]["log_loss"], abs=0.05)
 
 
+def test_network_that_tells_no_facts_is_restored_too(bins: Path, tmp_path: Path) -> None:
+    training.main([*SMALL.split(), "--fact-weight", "0", "--data", str(bins), "--out", str(tmp_path)])
+    export(tmp_path, bins, tmp_path / "artifact")
+    restore(tmp_path / "artifact", bins, tmp_path / "served", "none")
+    assert load_best(tmp_path / "served")[0]["facts"] is None
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -15,10 +15,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
 from training import train as training  # noqa: E402
-from training.distributed import processes  # noqa: E402
 from training.epoch_line import figure_regex  # noqa: E402
 from training.jobs.training_job import METRICS  # noqa: E402
-from training.loading import FactScale  # noqa: E402
 from training.search_space import OBJECTIVE, SPACE  # noqa: E402
 from training.teacher import Teacher  # noqa: E402
 
@@ -172,37 +170,13 @@ def test_student_is_taught_by_the_runs_named(bins: Path, tmp_path: Path, monkeyp
         train(bins, tmp_path / "untaught")
 
 
-def test_teacher_says_what_its_run_would_on_the_scale_of_the_student(bins: Path, tmp_path: Path) -> None:
+def test_teacher_says_what_its_run_would(bins: Path, tmp_path: Path) -> None:
     train(bins, tmp_path)
-    scale = FactScale((1.0, 2.0, 3.0), (0.5, 2.0, 1.0))
-    teacher = Teacher(tmp_path / "best.pt", 7, scale, torch.device("cpu"))
+    teacher = Teacher(tmp_path / "best.pt", 7, torch.device("cpu"))
     pictures = torch.rand(3, 3, 32, 32)
     with torch.no_grad():
-        logits, facts = teacher.network(teacher.network.normalise(pictures))
-    own = FactScale(**torch.load(tmp_path / "best.pt")["facts"])
-    shares, told = teacher.answer(pictures)
-    assert torch.allclose(shares, logits.softmax(1))
-    assert torch.allclose(scale.logs(told), own.logs(facts), atol=1e-5)
-
-
-def test_teachers_tell_the_facts_that_records_lack_and_records_those_that_teachers_lack(
-    bins: Path, tmp_path: Path
-) -> None:
-    train(bins, tmp_path / "all", "--epochs", "1")
-    train(bins, tmp_path / "counts", "--epochs", "1", "--fact-weight", "0")
-    taught = ["--teacher-share", "0.25", "--epochs", "1", "--teacher"]
-    recorded = torch.tensor([[1.0, 2.0, torch.nan]]).repeat(3, 1)
-    pictures = torch.rand(3, 3, 32, 32)
-    for teachers in (["all"], ["counts"], ["all", "counts"]):
-        files = [str(tmp_path / name / "best.pt") for name in teachers]
-        options = [*SMALL.split(), "--data", str(bins), "--out", str(tmp_path / "student"), *taught, *files]
-        with processes() as ours:
-            criterion = training.Criterion(training.prepare(training.parse_options(options), ours))
-        _, facts = criterion.taught(pictures, torch.full((3, 7), 1 / 7), recorded)
-        _, told = criterion.teachers[0].answer(pictures)
-        expected = recorded if teachers == ["counts"] else 0.75 * recorded + 0.25 * told
-        assert torch.allclose(facts[:, :2], expected[:, :2])
-        assert torch.allclose(facts[:, 2], expected[:, 2] if teachers == ["counts"] else told[:, 2], equal_nan=True)
+        logits, _ = teacher.network(teacher.network.normalise(pictures))
+    assert torch.allclose(teacher.shares(pictures), logits.softmax(1))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +185,7 @@ def test_teachers_tell_the_facts_that_records_lack_and_records_those_that_teache
 def test_what_cannot_teach_says_why(bins: Path, tmp_path: Path, labels: int, name: str, message: str) -> None:
     train(bins, tmp_path, "--epochs", "1")
     with pytest.raises(ValueError, match=message):
-        Teacher(tmp_path / name, labels, FactScale.untold(), torch.device("cpu"))
+        Teacher(tmp_path / name, labels, torch.device("cpu"))
 
 
 def test_folder_of_another_run_is_neither_overwritten_nor_resumed(bins: Path, tmp_path: Path) -> None:
