@@ -25,6 +25,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from training.jobs.archives import unpack
+
 SCRIPT = Path(__file__).with_name("ray_container.sh")
 IN_NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 PYTHON = "3.13"
@@ -51,7 +53,7 @@ def ray_container(archive: Path, ray_version: str, folder: Path) -> Iterator[str
     model = folder / "opt" / "ml" / "model"
     model.mkdir(parents=True)
     with tarfile.open(archive) as tar:
-        tar.extractall(model, filter="data")
+        unpack(tar, model)
     environment = folder / "environment"
     made = subprocess.run(["uv", "venv", "--quiet", "--python", PYTHON, str(environment)], check=False)
     assert made.returncode == 0, f"Python {PYTHON}, the container's, is missing: install it and put it on PATH"

@@ -17,6 +17,7 @@ from urllib.parse import urlparse
 import boto3
 
 from model.app import create_app
+from training.jobs.archives import unpack
 
 from ..contracts.batch_transform import batch_transform
 from ..contracts.ray_container import serving
@@ -151,7 +152,7 @@ class LocalExecution:
         served = self._sagemaker.describe_model(ModelName=given["ModelName"])["PrimaryContainer"]["ModelDataUrl"]
         machine.fetch(served, machine.opt)
         with tarfile.open(machine.opt / "model.tar.gz") as tar:
-            tar.extractall(machine.ml / "model", filter="data")
+            unpack(tar, machine.ml / "model")
         machine.fetch(given["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"], machine.ml / "input")
         (answers := machine.ml / "output").mkdir()
         with serving(create_app(machine.ml / "model" / "artifact")) as url:

@@ -18,6 +18,7 @@ from tests.watched import widgets
 from training.jobs import job as job_module
 from training.jobs import waiting
 from training.jobs.app import main
+from training.jobs.archives import unpack
 from training.jobs.deployment import VARIANT
 from training.jobs.errors import JobError, JobFailed
 
@@ -156,7 +157,7 @@ def test_artifact_is_packed_for_the_gpu_that_it_is_deployed_to(jobs: Any, accoun
     (stored,) = account.client("s3").list_objects_v2(Bucket="our-bucket", Prefix="bincheck/models/")["Contents"]
     body = account.client("s3").get_object(Bucket="our-bucket", Key=stored["Key"])["Body"]
     with tarfile.open(fileobj=body, mode="r|gz") as tar:
-        tar.extractall(tmp_path / "model", filter="data")
+        unpack(tar, tmp_path / "model")
     assert "\nonnxruntime-gpu==" in (tmp_path / "model" / "code" / "requirements.txt").read_text()
     (application,) = yaml.safe_load((tmp_path / "model" / "config.yaml").read_text())["applications"]
     assert application["deployments"][0]["ray_actor_options"] == {"num_gpus": 1}

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from .archives import unpack
 from .endpoints import find
 from .errors import JobError
 from .serving import ARCHIVE, ARTIFACT
@@ -42,7 +43,7 @@ def artifact(s3: Any, uri: str) -> Iterator[Path]:
     with TemporaryDirectory(prefix="bincheck-champion-") as folder:
         s3.download_file(bucket, key, str(packed := Path(folder) / ARCHIVE))
         with tarfile.open(packed) as tar:
-            tar.extractall(folder, filter="data")
+            unpack(tar, Path(folder))
         if not (found := Path(folder) / ARTIFACT).is_dir():
             raise JobError(f"{uri} holds no {ARTIFACT}: `package` makes an archive of a counter")
         yield found

@@ -25,6 +25,7 @@ from sagemaker.train.distributed import Torchrun
 
 from ..epoch_line import figure_regex
 from .account import PROJECT_TAG, Account
+from .archives import unpack
 from .errors import JobError
 from .images import training_image
 from .settings import Train
@@ -133,5 +134,4 @@ def fetch_output(account: Account, told: Mapping[str, Any], out: Path, *, only: 
         account.client("s3").download_fileobj(bucket, key, archive)
         archive.seek(0)
         with tarfile.open(fileobj=archive) as tar:
-            wanted = [one for one in tar if not only or only in PurePosixPath(one.name).parts]
-            tar.extractall(out, wanted, filter="data")
+            unpack(tar, out, lambda name: not only or only in PurePosixPath(name).parts)
