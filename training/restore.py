@@ -34,6 +34,8 @@ from .export import PARITY_BINS, Served, check_parity
 from .loading import FactScale, Pictures, load
 from .networks import Counter
 
+KEPT = ("backbone", "loss", "soft_width", "size", "epoch", "facts", "data")
+"""Of counter.json, under the same names in best.pt."""
 PICTURES, BATCH = 256, 32
 SEED = 0
 Layer = tuple[nn.Conv2d, _BatchNorm]
@@ -49,7 +51,7 @@ def restore(artifact: Path, data: Path, out: Path, weights: str = "imagenet") ->
     """
     predictor = Predictor(artifact)
     about: dict[str, Any] = json.loads((artifact / "counter.json").read_text())
-    if missing := {"backbone", "epoch", "facts", "loss"} - set(about):
+    if missing := {*KEPT, "metrics"} - set(about):
         raise ValueError(f"{artifact / 'counter.json'} lacks {', '.join(sorted(missing))}: export its run again")
     graph = onnx.load(artifact / "counter.onnx").graph
     tensors = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
@@ -76,7 +78,7 @@ def restore(artifact: Path, data: Path, out: Path, weights: str = "imagenet") ->
     check_parity(Served(network, about["loss"], scale).eval(), predictor, bins[:PARITY_BINS])
     path = out / "best.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = {name: about[name] for name in ("backbone", "loss", "soft_width", "size", "epoch", "facts", "data")}
+    kept = {name: about[name] for name in KEPT}
     kept |= {"labels": network.count_head.out_features, "mix": about["trained_prior"], "run": predictor.name}
     checkpoints.save(path, kept | {"val": about["metrics"]["val"], "network": network.state_dict()})
     return path
