@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,13 @@ def load_best(run: Path) -> tuple[dict[str, Any], Served]:
     if not path.exists():
         raise ValueError(f"{path} does not exist: train first with `python -m training.train --out {run}`")
     best: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return best, served(best)
+
+
+def served(best: Mapping[str, Any]) -> Served:
+    """The network, in eval mode, of what best.pt says."""
     scale = FactScale(**best["facts"]) if best["facts"] else None
-    return best, Served(Counter.trained(best), best["loss"], scale).eval()
+    return Served(Counter.trained(best), best["loss"], scale).eval()
 
 
 def write_onnx(network: Served, size: int, path: Path) -> None:

@@ -30,8 +30,8 @@ from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 from . import checkpoints
 from .augment import vary
 from .data import LabelledBin, read_bins
-from .export import PARITY_BINS, Served, check_parity
-from .loading import FactScale, Pictures, load
+from .export import PARITY_BINS, check_parity, served
+from .loading import Pictures, load
 from .networks import Counter
 
 KEPT = ("backbone", "loss", "soft_width", "size", "epoch", "facts", "data")
@@ -74,13 +74,11 @@ def restore(artifact: Path, data: Path, out: Path, weights: str = "imagenet") ->
     moments = _moments(network.eval(), layers, bins, predictor.size)
     for (conv, norm), scale, moment in zip(layers, scales, moments, strict=True):
         _rescale(conv, norm, scale, *moment)
-    scale = FactScale(**about["facts"]) if about["facts"] else None
-    check_parity(Served(network, about["loss"], scale).eval(), predictor, bins[:PARITY_BINS])
+    best = {name: about[name] for name in KEPT} | {"val": about["metrics"]["val"], "mix": about["trained_prior"]}
+    best |= {"labels": network.count_head.out_features, "run": predictor.name, "network": network.state_dict()}
+    check_parity(served(best), predictor, bins[:PARITY_BINS])
     path = out / "best.pt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = {name: about[name] for name in KEPT}
-    kept |= {"labels": network.count_head.out_features, "mix": about["trained_prior"], "run": predictor.name}
-    checkpoints.save(path, kept | {"val": about["metrics"]["val"], "network": network.state_dict()})
+    checkpoints.save(path, best)
     return path
 
 

@@ -45,7 +45,10 @@ class Record:
     @property
     def volume_in3(self) -> float | None:
         """The volume of all the objects together, in cubic inches; None where it is not known."""
-        return self.volumes_in3(self.expected)[0][1] if self.products else None
+        if not self.products:
+            return None
+        ((_, volume),) = self.volumes_in3(self.expected)
+        return volume
 
     def volumes_in3(self, count: int) -> list[tuple[float, float]]:
         """What the bin's objects measure together if there are `count` of them, in cubic inches: chances, adding up to

@@ -1,6 +1,8 @@
 """Archives that no job of ours makes."""
 
 import io
+import os
+import stat
 import tarfile
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 from training.jobs.archives import unpack
 from training.jobs.errors import JobError
 
+STRANGER = 12345
+
 
 def archive(*members: tuple[str, bytes | None]) -> tarfile.TarFile:
     """An archive of these names: files of some content, or symbolic links to /etc."""
@@ -16,6 +20,7 @@ def archive(*members: tuple[str, bytes | None]) -> tarfile.TarFile:
     with tarfile.open(fileobj=body, mode="w:gz") as tar:
         for name, content in members:
             info = tarfile.TarInfo(name)
+            info.uid, info.mode = STRANGER, 0o4755
             info.size = len(content or b"")
             if content is None:
                 info.type, info.linkname = tarfile.SYMTYPE, "/etc"
@@ -28,6 +33,12 @@ def test_only_what_is_wanted_is_unpacked(tmp_path: Path) -> None:
     unpack(archive(("profile/summary.html", b"page"), ("other.txt", b"more")), tmp_path, lambda name: "profile" in name)
     assert (tmp_path / "profile" / "summary.html").read_bytes() == b"page"
     assert not (tmp_path / "other.txt").exists()
+
+
+def test_what_is_unpacked_is_ours_and_runs_as_nobody_else(tmp_path: Path) -> None:
+    unpack(archive(("file", b"x")), tmp_path)
+    told = (tmp_path / "file").stat()
+    assert (told.st_uid, told.st_mode & stat.S_ISUID) == (os.getuid(), 0)
 
 
 @pytest.mark.parametrize(("name", "content"), [("../escaped", b"x"), ("/escaped", b"x"), ("link", None)])

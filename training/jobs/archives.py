@@ -11,7 +11,7 @@ from .errors import JobError
 
 
 def unpack(tar: tarfile.TarFile, folder: Path, wanted: Callable[[str], bool] = lambda _: True) -> None:
-    """Unpack the files and folders of `tar` whose names are `wanted`, as ours, into `folder`.
+    """Unpack the files and folders of `tar` whose names are `wanted` into `folder`, owner and mode being our own.
 
     Raises JobError, with what came before it unpacked, at one that is something else or would lie outside the folder.
     """
@@ -20,7 +20,10 @@ def unpack(tar: tarfile.TarFile, folder: Path, wanted: Callable[[str], bool] = l
     for member in tar:
         if not wanted(member.name):
             continue
-        inside = (root / member.name).resolve().is_relative_to(root)
-        if not inside or not (member.isfile() or member.isdir()):
+        path = root / member.name
+        if not path.resolve().is_relative_to(root) or not (member.isfile() or member.isdir()):
             raise JobError(f"the archive holds {member.name!r}, which is no file or folder of its own: make it again")
-        tar.extract(member, root)
+        if member.isdir():
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            tar.extract(member, root, set_attrs=False)
