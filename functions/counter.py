@@ -8,9 +8,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from inventory import clients, settings
-from inventory.bins import IMAGE_LIMIT_BYTES
 from inventory.counting import count_objects
 from inventory.errors import RejectedUpload, RetryLater
+from inventory.inbox import IMAGE_LIMIT_BYTES
 from inventory.observability import logger, measured_endpoint_call, metrics, tracer
 
 config = settings.from_environment()

@@ -12,7 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from inventory import clients, settings
-from inventory.checks import ChecksTable
+from inventory.check_store import CheckStore
 from inventory.digests import Digests, most_suspicious
 from inventory.drift import REFERENCE, compare
 from inventory.observability import logger, metrics, tracer
@@ -20,7 +20,7 @@ from inventory.tallies import Tallies, Tally, answer_of, tally
 
 config = settings.from_environment()
 table = clients.checks_table(config.checks_table)
-checks, tallies = ChecksTable(table), Tallies(table)
+checks, tallies = CheckStore(table), Tallies(table)
 digests = Digests(clients.sns(), config.digest_topic_arn) if config.digest_topic_arn else None
 
 
@@ -30,7 +30,7 @@ digests = Digests(clients.sns(), config.digest_topic_arn) if config.digest_topic
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     day = date.fromisoformat(event["day"]) if "day" in event else yesterday
-    made = tally(map(answer_of, checks.of_day(day)))
+    made = tally(map(answer_of, checks.list_by_day(day)))
     for each in made:
         tallies.keep(each)
     comparisons = compare(made, tallies.between(day - REFERENCE, day - timedelta(days=1)))
@@ -49,6 +49,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
 
 def tell(digests: Digests, day: date, made: list[Tally]) -> None:
     start = datetime.combine(day, time(), UTC)
-    worst = most_suspicious(checks.open_since("mismatch", start, start + timedelta(days=1, milliseconds=-1)))
+    worst = most_suspicious(checks.list_open("mismatch", start, start + timedelta(days=1, milliseconds=-1)))
     for each in made:
         digests.publish(each, worst.get(each.site, []))

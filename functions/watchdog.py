@@ -8,18 +8,18 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
 from inventory import clients, settings
-from inventory.alerts import Alerts
-from inventory.checks import ChecksTable
+from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
 from inventory.observability import logger, metrics, tracer
+from inventory.workflow import tell_overdue
 
 LOOKBACK = timedelta(days=14)
 """How old an upload may be and still be told of: as long as a queue keeps messages."""
-TIME_FOR_ONE_MS = 5_000
+MIN_REMAINING_TIME_MS = 5_000
 
 config = settings.from_environment()
-table = ChecksTable(clients.checks_table(config.checks_table))
-alerts = Alerts(clients.sns(), config.mismatch_topic_arn)
+store = CheckStore(clients.checks_table(config.checks_table))
+s3 = clients.s3()
 
 
 @logger.inject_lambda_context
@@ -28,19 +28,19 @@ alerts = Alerts(clients.sns(), config.mismatch_topic_arn)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
     now = datetime.now(UTC)
     alerted = failed = 0
-    for check in table.open_since("waiting", now - LOOKBACK, now - config.patience):
-        if context.get_remaining_time_in_millis() < TIME_FOR_ONE_MS:
+    for waiting in store.list_open("waiting", now - LOOKBACK, now - config.pairing_timeout):
+        if context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
             logger.warning("out of time; the next run tells of the rest")
             break
         try:
-            alerts.publish(check)
-            table.mark_alerted(check, now)
-        except ClientError:
-            logger.exception("not alerted; the next run tries again", bin=check.bin, check_id=check.check_id)
+            told = tell_overdue(s3, store, waiting, config.pairing_timeout, now)
+        except (ClientError, RetryLater):
+            logger.exception("not alerted; the next run tries again", bin=waiting.bin, check_id=waiting.check_id)
             failed += 1
             continue
-        logger.info("unpaired", bin=check.bin, check_id=check.check_id, waiting_since=check.checked_at)
-        alerted += 1
+        if told:
+            logger.info("unpaired", bin=told.bin, check_id=told.check_id, waiting_since=told.checked_at)
+            alerted += 1
     metrics.add_metric("Unpaired", MetricUnit.Count, alerted)
     if failed:
         raise RetryLater(f"{failed} uploads without a partner could not be told of")

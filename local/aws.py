@@ -12,7 +12,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from inventory.checks import ChecksTable
+from inventory.check_store import CheckStore
 from inventory.failures import Failures
 from inventory.tallies import Tallies
 
@@ -84,8 +84,8 @@ class Cloud:
     def sagemaker_runtime(self) -> "SageMakerRuntimeClient":
         return self.session.client("sagemaker-runtime", **self._options())
 
-    def checks(self, table_name: str) -> ChecksTable:
-        return ChecksTable(self.table(table_name))
+    def checks(self, table_name: str) -> CheckStore:
+        return CheckStore(self.table(table_name))
 
     def tallies(self, table_name: str) -> Tallies:
         return Tallies(self.table(table_name))
@@ -145,7 +145,7 @@ class Stack:
         return Failures(self.table)
 
     @cached_property
-    def checks(self) -> ChecksTable:
+    def checks(self) -> CheckStore:
         return self.cloud.checks(self.outputs["ChecksTableName"])
 
     @cached_property

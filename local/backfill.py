@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_plus, urlsplit
 
 from inventory.bins import locate
+from inventory.check_items import BACKFILLS
 from inventory.errors import RejectedUpload
 from inventory.uploads import SEQUENCER_DIGITS, Upload
 from local.aws import Stack
@@ -22,7 +23,6 @@ from local.queues import BATCH, depth, send
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-BACKFILLS = "backfills"
 RESUMED_WITHIN = timedelta(days=7)
 """As long as the queue keeps messages: what was enqueued earlier may be gone."""
 SENDERS = 8

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from inventory.checks import Check
+from inventory.check import Check
 
 STYLES = {"match": "green", "mismatch": "red", "waiting": "yellow", "rejected": "magenta"}
 BAR_WIDTH = 40

@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inventory.bins import locate
+from inventory.check_items import read_alert
 from inventory.errors import RejectedUpload
 from inventory.uploads import UnreadableEvent, read_message
 from local.aws import Stack
@@ -22,9 +24,9 @@ UNKNOWN = "not known: the Checker crashed or ran out of time; its log tells more
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message that failed five times.
+    """A message that failed five times: uploads that could not be checked, or an alert that could not be sent.
 
-    `keys` are the objects that it tells of, `bins` their bins. `attempts` is how often it was received when it failed
+    `keys` are the objects that it tells of, `bins` the bins. `attempts` is how often it was received when it failed
     last. `sent_at` and `failed_at` are ISO 8601 in UTC; None where nobody noted it.
     """
 
@@ -82,16 +84,11 @@ def drop(stack: Stack, archive: Path) -> Iterator[int]:
 
 def _read(stack: Stack, message: "MessageTypeDef") -> DeadLetter:
     body, attributes = message["Body"], message["Attributes"]
-    unreadable = None
-    keys: tuple[str, ...] = ()
-    try:
-        keys = tuple(upload.key for upload in read_message(body))
-    except UnreadableEvent as error:
-        unreadable = str(error)
+    bins, keys, unreadable = _named_in(body)
     failure = stack.failures.find(body)
     return DeadLetter(
         message_id=message["MessageId"],
-        bins=tuple(_bin(key) for key in keys),
+        bins=bins,
         keys=keys,
         reason=failure.reason if failure else unreadable or UNKNOWN,
         attempts=failure.attempts if failure else int(attributes["ApproximateReceiveCount"]),
@@ -99,6 +96,17 @@ def _read(stack: Stack, message: "MessageTypeDef") -> DeadLetter:
         failed_at=failure.failed_at if failure else None,
         body=body,
     )
+
+
+def _named_in(body: str) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """The bins and keys that a message tells of, by its alert or its uploads; else why it cannot be read."""
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
+        return (read_alert(body).check.bin,), (), None
+    try:
+        keys = tuple(upload.key for upload in read_message(body))
+    except UnreadableEvent as error:
+        return (), (), str(error)
+    return tuple(map(_bin, keys)), keys, None
 
 
 def _bin(key: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from inventory.bins import Bin, Part, locate
-from inventory.checks import Check
+from inventory.check import Check
 from local.aws import Stack
 from local.dropping import Dropped
 from local.queues import depth
@@ -81,11 +81,6 @@ class Findings:
             yield f"{doubled} alerts came twice"
 
 
-def newest(checks: Sequence[Check]) -> Check | None:
-    """The newest of a bin's checks, which come the oldest first."""
-    return checks[-1] if checks else None
-
-
 def settle(stack: Stack, bins: Bins, stalled_s: float = STALLED_S) -> Iterator[int]:
     """Wait until every bin has its check and the queue is empty, telling after each look how many more bins have it.
 
@@ -120,7 +115,7 @@ def collect(subscription: Subscription, expected: int, patience_s: float = ALERT
 
 def examine(stack: Stack, bins: Bins, subscription: Subscription) -> Findings:
     """What a run that has settled shows."""
-    checks = {bin: newest(stack.checks.of_bin(bin.name)) for bin in bins.parts}
+    checks = {bin: stack.checks.latest_check(bin) for bin in bins.parts}
     expected = sum(1 for check in checks.values() if check and check.status in ALERTING)
     return Findings(
         checks,
@@ -141,7 +136,7 @@ def most_suspicious(checks: Iterable[Check | None], limit: int) -> list[Check]:
 def _unsettled(stack: Stack, bins: Bins, pending: Sequence[Bin], *, look_at_all: bool) -> list[Bin]:
     unsettled = []
     for position, bin in enumerate(pending):
-        if bins.is_settled(bin, newest(stack.checks.of_bin(bin.name))):
+        if bins.is_settled(bin, stack.checks.latest_check(bin)):
             continue
         unsettled.append(bin)
         if not look_at_all:

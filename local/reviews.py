@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from inventory.checks import Check
+from inventory.check import Check
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

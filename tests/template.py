@@ -39,4 +39,6 @@ def resource(name: str) -> dict[str, Any]:
 def table_properties() -> dict[str, Any]:
     """What CreateTable takes of the ChecksTable, so that tests in moto use the table that is deployed."""
     wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    return {name: resource("ChecksTable")[name] for name in wanted}
+    table = resource("ChecksTable")
+    stream = {"StreamEnabled": True, **table["StreamSpecification"]}
+    return {"StreamSpecification": stream, **{name: table[name] for name in wanted}}

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from inventory.checks import Check
+from inventory.check import Alert
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -28,6 +28,8 @@ BODY = (
     "checked_at",
     "reason",
     "resolves",
+    "alert_id",
+    "revision",
 )
 
 
@@ -38,51 +40,52 @@ class Alerts:
         self._sns = sns
         self._topic_arn = topic_arn
 
-    def publish(self, check: Check) -> None:
-        """Send the alert of a check. Sending it again is harmless: subscribers see the same `check_id`."""
-        said = sentence(check)
+    def publish(self, alert: Alert) -> None:
+        """Send an alert. Sending it again is harmless: subscribers see the same `alert_id`."""
+        said = sentence(alert)
         self._sns.publish(
             TopicArn=self._topic_arn,
             Subject=subject(said),
             MessageStructure="json",
-            Message=json.dumps({"default": json.dumps(body(check)), "email": said}),
-            MessageAttributes=attributes(check),
+            Message=json.dumps({"default": json.dumps(body(alert)), "email": said}),
+            MessageAttributes=attributes(alert),
         )
 
 
-def body(check: Check) -> dict[str, Any]:
+def body(alert: Alert) -> dict[str, Any]:
     """What a program reads; fields that the kind of alert does not know are null."""
-    values = {name: getattr(check, name, None) for name in BODY}
-    return {**values, "kind": check.alert_kind}
+    values = {name: getattr(alert.check, name, None) for name in BODY}
+    return {**values, "kind": alert.kind, "alert_id": alert.alert_id, "revision": alert.revision}
 
 
-def attributes(check: Check) -> dict[str, Any]:
+def attributes(alert: Alert) -> dict[str, Any]:
     """What a subscriber can filter on; attributes that do not apply (and an empty site) are absent.
 
-    Those of a resolved matter are the ones that it was alerted with, so that it reaches the same subscribers.
+    Those of a `resolved` alert are the ones of the alert that it closes, so that it reaches the same subscribers.
     """
-    told = check.resolves or asdict(check)
-    texts = {"kind": check.alert_kind, "site": check.site} | {
-        name: told.get(name) for name in ("severity", "direction")
+    closed = alert.check.resolves or asdict(alert.check)
+    texts = {"kind": alert.kind, "site": alert.check.site} | {
+        name: closed.get(name) for name in ("severity", "direction")
     }
-    numbers = {name: told.get(name) for name in ("difference", "suspicion")}
+    numbers = {name: closed.get(name) for name in ("difference", "suspicion")}
     return {
         **{name: {"DataType": "String", "StringValue": text} for name, text in texts.items() if text},
         **{name: {"DataType": "Number", "StringValue": f"{n:.6g}"} for name, n in numbers.items() if n is not None},
     }
 
 
-def sentence(check: Check) -> str:
+def sentence(alert: Alert) -> str:
     """What a person reads in an email."""
-    if check.status == "rejected":
+    check = alert.check
+    if alert.kind == "rejected":
         return f"Bin {check.bin} could not be checked: {check.reason}"
-    if check.status == "waiting":
+    if alert.kind == "unpaired":
         came, missing = ("picture", "metadata") if check.image else ("metadata", "picture")
         return (
             f"Bin {check.bin}: its {came} came at {check.checked_at} and its {missing} never did. "
             f"Upload the {missing}, or remove {check.image or check.metadata}."
         )
-    if check.status == "match":
+    if alert.kind == "resolved":
         return (
             f"Bin {check.bin} is in order again: the picture shows {check.predicted} and the record says "
             f"{check.expected}. Picture: {check.image}"

@@ -11,17 +11,19 @@ import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
 
 ATTEMPTS = 4
 _STORAGE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
-_NOTES = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
+_BEST_EFFORT = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 """A note is worth little time: it is written when there may be little left."""
 _ENDPOINT = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-_REFUSED_FOR_A_MOMENT = {
+_RETRYABLE_CODES = {
     "TransactionConflictException",
     "TransactionConflict",
     "ThrottlingError",
@@ -38,25 +40,33 @@ def sns() -> "SNSClient":
     return boto3.client("sns", config=_STORAGE)
 
 
+def sqs() -> "SQSClient":
+    return boto3.client("sqs", config=_STORAGE)
+
+
+def dynamodb() -> "DynamoDBClient":
+    return boto3.client("dynamodb", config=_STORAGE)
+
+
 def checks_table(name: str) -> "Table":
     table = boto3.resource("dynamodb", config=_STORAGE).Table(name)
     events: Any = table.meta.client.meta.events
-    events.register("needs-retry.dynamodb", _wait_until_free)
+    events.register("needs-retry.dynamodb", _retry_delay_s)
     return table
 
 
-def checks_table_for_notes(name: str) -> "Table":
-    return boto3.resource("dynamodb", config=_NOTES).Table(name)
+def checks_table_best_effort(name: str) -> "Table":
+    return boto3.resource("dynamodb", config=_BEST_EFFORT).Table(name)
 
 
 def sagemaker_runtime() -> "SageMakerRuntimeClient":
     return boto3.client("sagemaker-runtime", config=_ENDPOINT)
 
 
-def _wait_until_free(response: Any, attempts: int, **_: Any) -> float | None:
+def _retry_delay_s(response: Any, attempts: int, **_: Any) -> float | None:
     """botocore's question whether to try once more: the seconds to wait before, or None."""
     if response is None or attempts >= ATTEMPTS:
         return None
     reasons = {reason["Code"] for reason in response[1].get("CancellationReasons", ())} - {"None"}
     codes = reasons or {response[1].get("Error", {}).get("Code")}
-    return random.uniform(0, 0.1 * 2**attempts) if codes <= _REFUSED_FOR_A_MOMENT else None  # noqa: S311
+    return random.uniform(0, 0.1 * 2**attempts) if codes <= _RETRYABLE_CODES else None  # noqa: S311

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from inventory.alerts import subject
-from inventory.checks import Check
+from inventory.check import Check
 from inventory.tallies import Tally
 
 if TYPE_CHECKING:

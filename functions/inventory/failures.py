@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from inventory.checks import timestamp
+from inventory.check import timestamp
+from inventory.check_items import FAILURES
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-FAILURES = "failures"
 FAILURES_KEPT = timedelta(days=15)
 """A day longer than a message lies in the dead letters."""
 REASON_LIMIT = 700

@@ -11,15 +11,18 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """`mismatch_rate` is the share of records that are wrong (between 0 and 1), `patience` how long an upload waits
-    for its partner before people are told. `digest_topic_arn` is None where nobody wants a daily digest."""
+    """`mismatch_rate` is the share of records that are wrong (between 0 and 1), `pairing_timeout` how long an upload
+    waits for its partner before people are told. `digest_topic_arn` is None where nobody wants a daily digest.
+    `alerts_queue_url` and `sent_alerts_table` are the Alerter's, and None elsewhere."""
 
     endpoint: str
     checks_table: str
     mismatch_topic_arn: str
     mismatch_rate: float
-    patience: timedelta
+    pairing_timeout: timedelta
     digest_topic_arn: str | None
+    alerts_queue_url: str | None
+    sent_alerts_table: str | None
 
 
 def from_environment() -> Settings:
@@ -33,8 +36,10 @@ def from_environment() -> Settings:
         checks_table=_text("CHECKS_TABLE"),
         mismatch_topic_arn=_text("MISMATCH_TOPIC_ARN"),
         mismatch_rate=_number("MISMATCH_RATE", least=0.0001, most=0.5),
-        patience=timedelta(minutes=_number("WAIT_MINUTES", least=0, most=7 * 24 * 60)),
+        pairing_timeout=timedelta(minutes=_number("WAIT_MINUTES", least=0, most=7 * 24 * 60)),
         digest_topic_arn=os.environ.get("DIGEST_TOPIC_ARN") or None,
+        alerts_queue_url=os.environ.get("ALERTS_QUEUE_URL") or None,
+        sent_alerts_table=os.environ.get("SENT_ALERTS_TABLE") or None,
     )
 
 

@@ -7,17 +7,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Key
 
-from inventory.checks import Check
+from inventory.check import Check
+from inventory.check_items import TALLIES, stored
+from inventory.legacy_items import LEGACY_TALLIES
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-TALLIES = "tallies"
 TALLIES_KEPT = timedelta(days=400)
 """A year and a month, so that a season can be held against the last one."""
 
@@ -143,25 +143,23 @@ class Tallies:
     def keep(self, tally: Tally) -> None:
         """Put a tally, in place of an earlier one of its day and site."""
         expires_at = datetime.fromisoformat(f"{tally.day}T00:00:00+00:00") + TALLIES_KEPT
-        values = {name: _stored(value) for name, value in asdict(tally).items()}
+        values = {name: stored(value) for name, value in asdict(tally).items()}
         key = {"bin": TALLIES, "check": f"{tally.day}#{tally.site}"}
         self._table.put_item(Item={**values, **key, "expires_at": int(expires_at.timestamp())})
 
     def between(self, first: date, last: date) -> list[Tally]:
         """All tallies from one day to another, both included; the oldest first."""
-        condition = Key("bin").eq(TALLIES) & Key("check").between(f"{first}#", f"{last + timedelta(days=1)}")
-        query: dict[str, Any] = {"KeyConditionExpression": condition}
-        found: list[Tally] = []
-        while True:
-            page = self._table.query(**query)
-            found += [_tally(item) for item in page["Items"] if "answers" in item]
-            if "LastEvaluatedKey" not in page:
-                return found
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-def _stored(value: Any) -> Any:
-    return Decimal(str(round(value, 6))) if isinstance(value, float) else value
+        found: dict[str, Tally] = {}
+        for partition in (LEGACY_TALLIES, TALLIES):
+            condition = Key("bin").eq(partition) & Key("check").between(f"{first}#", f"{last + timedelta(days=1)}")
+            query: dict[str, Any] = {"KeyConditionExpression": condition}
+            while True:
+                page = self._table.query(**query)
+                found |= {str(item["check"]): _tally(item) for item in page["Items"] if "answers" in item}
+                if "LastEvaluatedKey" not in page:
+                    break
+                query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return [found[name] for name in sorted(found)]
 
 
 def _tally(item: Mapping[str, Any]) -> Tally:

@@ -10,6 +10,8 @@ from urllib.parse import unquote_plus
 SEQUENCER_DIGITS = 64
 KEY_LIMIT_BYTES = 1024
 """Longest key that S3 takes."""
+NO_VERSION = "null"
+"""What S3 calls the version of an object that was put while its bucket kept none."""
 VERSION_LIMIT_BYTES = 511
 """Two versions and a slash are a sort key of DynamoDB, which takes 1,024 bytes; S3 makes them of 32."""
 
@@ -22,9 +24,9 @@ class UnreadableEvent(Exception):
 class Upload:
     """One object that was put in the inbox, as its event describes it.
 
-    `version` is the VersionId where the bucket has versions and else the ETag. `sequencer` orders uploads of one
-    key: the hexadecimal number of the event, padded so that strings compare as S3 documents it. `recheck` asks for an
-    answer of the model in service now, also where another one has answered.
+    `version` is what `version_of` says. `sequencer` orders uploads of one key: the hexadecimal number of the event,
+    padded so that strings compare as S3 documents it. `recheck` asks for an answer of the model in service now, also
+    where another one has answered.
     """
 
     bucket: str
@@ -32,6 +34,11 @@ class Upload:
     version: str
     sequencer: str
     recheck: bool = False
+
+
+def version_of(version_id: str | None, etag: str) -> str:
+    """Names the content of an object: its VersionId where the bucket keeps versions, else its ETag."""
+    return version_id if version_id and version_id != NO_VERSION else etag.strip('"')
 
 
 def read_message(body: str) -> list[Upload]:
@@ -79,10 +86,13 @@ def _upload(record: Mapping[str, Any]) -> Upload:
         raise ValueError(f"{bucket[:80]!r} is no bucket's name")
     if not re.fullmatch(rf"[0-9A-Fa-f]{{0,{SEQUENCER_DIGITS}}}", sequencer):
         raise ValueError(f"{sequencer[:80]!r} is no sequencer")
+    version = version_of(stored.get("versionId"), stored["eTag"])
+    if "/" in version:  # the checks table names a check by two versions and a slash
+        raise ValueError(f"{version[:80]!r} is no version")
     return Upload(
         bucket=bucket,
         key=_within(KEY_LIMIT_BYTES, unquote_plus(stored["key"])),
-        version=_within(VERSION_LIMIT_BYTES, stored.get("versionId") or stored["eTag"].strip('"')),
+        version=_within(VERSION_LIMIT_BYTES, version),
         sequencer=sequencer.upper().ljust(SEQUENCER_DIGITS, "0"),
         recheck=record.get("bincheck", {}).get("recheck") is True,
     )

@@ -11,7 +11,7 @@ from typing import Annotated, get_args
 import typer
 from rich.console import Console
 
-from inventory.checks import Check, OpenList
+from inventory.check import Check, OpenList
 from local.checks_table import checks_table, probabilities_chart, volumes_told
 from local.commands.place import StackName, chosen
 from local.exits import FAILED
@@ -59,7 +59,7 @@ def mismatches(
         raise typer.BadParameter("--json and --csv: choose one")
     if kind not in get_args(OpenList):
         raise typer.BadParameter(f"--kind {kind}: one of {', '.join(get_args(OpenList))}")
-    found = chosen(stack).checks.open_since(kind, since, datetime.now(UTC))  # type: ignore[arg-type]
+    found = chosen(stack).checks.list_open(kind, since, datetime.now(UTC))  # type: ignore[arg-type]
     checks = sorted(found, key=lambda check: check.suspicion or 0, reverse=True)
     if as_json:
         for check in checks:
@@ -84,7 +84,7 @@ def show(
     [dim]$[/] bincheck show 523
     [dim]$[/] bincheck show warehouse-7/523 --json
     """
-    checks = chosen(stack).checks.of_bin(bin)
+    checks = chosen(stack).checks.list_by_name(bin)
     if not checks:
         Console(stderr=True).print(f"There is no check of bin {bin!r}. Ids are strings: 523 is not 00523.")
         raise typer.Exit(FAILED)

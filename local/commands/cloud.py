@@ -88,7 +88,7 @@ def _embedded_facts(now: Status) -> dict[str, object]:
 
 def _facts_of(stack: Stack) -> dict[str, object]:
     now = datetime.now(UTC)
-    reviewed = stack.checks.open_since("reviewed", now - REVIEWS_TOLD, now)
+    reviewed = stack.checks.list_open("reviewed", now - REVIEWS_TOLD, now)
     return {
         "waiting_uploads": depth(stack, stack.inbox_queue_url),
         **({"waiting_backfill": depth(stack, stack.backfill_queue_url)} if "BackfillQueueUrl" in stack.outputs else {}),

@@ -65,7 +65,7 @@ def _checked(stack: str | None, first: date, last: date) -> Iterator[Tally]:
     yield from kept
     known = {each.day for each in kept}
     missing = (day for day in _days(first, last) if day.isoformat() not in known)
-    yield from _tallied(missing, lambda day: map(answer_of, there.checks.of_day(day)))
+    yield from _tallied(missing, lambda day: map(answer_of, there.checks.list_by_day(day)))
 
 
 def _captured(uri: str, first: date, last: date) -> Iterator[Tally]:

@@ -8,8 +8,9 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from inventory.checks import Check
+from inventory.check import Check
 from inventory.records import EXPECTED_QUANTITY_LIMIT
+from inventory.workflow import review
 from local.commands.checks import Since, values
 from local.commands.place import StackName, chosen
 from local.exits import FAILED
@@ -39,14 +40,14 @@ def resolve(
     """
     if (actual is None) != false_alarm:
         raise typer.BadParameter("say what was found: --actual N or --false-alarm, one of them")
-    table = chosen(stack).checks
-    check = table.speaking_for(bin)
+    store = chosen(stack).checks
+    check = store.current_check(store.load(store.find_subject(bin)))
     if check is None:
         _fail(f"There is no check of bin {bin!r}. Ids are strings: 523 is not 00523.")
     if false_alarm and (check.status == "match" or check.expected is None):
         _fail(f"The last check of bin {bin} is a {check.status}, no alarm about a number: say --actual N.")
     found = check.expected if actual is None else actual
-    reviewed = table.review(check, found or 0, datetime.now(UTC))
+    reviewed = review(store, check, found or 0, datetime.now(UTC))
     if as_json:
         typer.echo(json.dumps(values(reviewed)))
     else:
@@ -67,7 +68,7 @@ def export_labels(
     [dim]$[/] bincheck export-labels reviewed --stack bincheck
     """
     deployed = chosen(stack)
-    reviewed = deployed.checks.open_since("reviewed", since, datetime.now(UTC))
+    reviewed = deployed.checks.list_open("reviewed", since, datetime.now(UTC))
     exported = 0
     for each in export(reviewed, deployed.cloud.s3(), folder):
         exported += each.outcome == "exported"

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from inventory.checks import Kind
+from inventory.check import Kind
 from local.commands.place import StackName, chosen
 from local.subscription import Alert, FilterPolicy, subscribed
 

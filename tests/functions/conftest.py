@@ -9,14 +9,18 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from inventory import workflow
 from inventory.alerts import Alerts
-from inventory.checks import ChecksTable
-from inventory.inspection import Inspector
+from inventory.bins import Bin
+from inventory.check_items import read_alert
+from inventory.check_store import CheckStore
 from inventory.uploads import Upload
+from inventory.workflow import CheckWorkflow
 from tests.builders import BUCKET, seen, upload
-from tests.template import table_properties
+from tests.template import resource, table_properties
 
 REGION = "us-east-1"
+TIMEOUT = timedelta(minutes=15)
 
 
 @dataclass
@@ -24,24 +28,44 @@ class Warehouse:
     """The stack, as a test drives it: drop files, deliver their events, read what came of it."""
 
     s3: Any
-    table: ChecksTable
-    inspector: Inspector
+    store: CheckStore
+    workflow: CheckWorkflow
+    outbox: "Outbox"
     received: Any
     topic_arn: str
     clock: datetime = field(default_factory=lambda: datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+    @property
+    def table(self):
+        """The table of the store, as boto3 has it."""
+        return self.store._table
 
     def put(self, key: str, content: bytes) -> Upload:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
         return upload(key, content)
 
     def drop(self, key: str, content: bytes):
-        return self.inspector.inspect(self.put(key, content))
+        return self.workflow.process(self.put(key, content))
 
     def checks(self, bin: str):
-        return self.table.of_bin(bin)
+        return self.store.list_by_name(bin)
+
+    def state(self, bin: str):
+        return self.store.load(Bin.named(bin))
+
+    def watchdog(self, timeout: timedelta = TIMEOUT):
+        """One run of the Watchdog: what people were told of."""
+        since, until = self.clock - timedelta(days=14), self.clock - timeout
+        waiting = list(self.store.list_open("waiting", since, until))
+        told = [workflow.tell_overdue(self.s3, self.store, check, timeout, self.clock) for check in waiting]
+        return [check for check in told if check]
+
+    def review(self, check, actual: int):
+        return workflow.review(self.store, check, actual, self.clock)
 
     def alerts(self) -> list[dict[str, Any]]:
         """The alerts that came since the last call, with their attributes under `attributes`."""
+        self.outbox.send()
         alerts = []
         while messages := self.received.receive_messages(MaxNumberOfMessages=10):
             for message in messages:
@@ -50,6 +74,44 @@ class Warehouse:
                 alerts.append(json.loads(envelope["Message"]) | {"attributes": attributes})
                 message.delete()
         return alerts
+
+
+class Outbox:
+    """The table's stream, as the Alerter's event source hands it out."""
+
+    def __init__(self, table: Any, alerts: Alerts) -> None:
+        self._streams = boto3.client("dynamodbstreams", region_name=REGION)
+        stream = self._streams.describe_stream(StreamArn=table.latest_stream_arn)["StreamDescription"]
+        self._iterator = self._streams.get_shard_iterator(
+            StreamArn=stream["StreamArn"],
+            ShardId=stream["Shards"][0]["ShardId"],
+            ShardIteratorType="TRIM_HORIZON",
+        )["ShardIterator"]
+        self._table = table
+        self.alerts = alerts
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records since the last call that the template's filter lets through."""
+        answer = self._streams.get_records(ShardIterator=self._iterator)
+        self._iterator = answer["NextShardIterator"]
+        (pattern,) = resource("Alerter")["Events"]["Outbox"]["Properties"]["FilterCriteria"]["Filters"]
+        wanted = json.loads(pattern["Pattern"])
+        (rule,) = wanted["dynamodb"]["Keys"]["check"]["S"]
+        return [
+            record
+            for record in answer["Records"]
+            if record["eventName"] in wanted["eventName"]
+            and record["dynamodb"]["Keys"]["check"]["S"].startswith(rule["prefix"])
+            and self._was_committed(record["dynamodb"]["Keys"])
+        ]
+
+    def _was_committed(self, key: dict[str, dict[str, str]]) -> bool:
+        """moto streams what a cancelled transaction was about to put, too."""
+        return "Item" in self._table.get_item(Key={name: value["S"] for name, value in key.items()})
+
+    def send(self) -> None:
+        for record in self.records():
+            self.alerts.publish(read_alert(record["dynamodb"]["NewImage"]["alert"]["S"]))
 
 
 @pytest.fixture
@@ -70,19 +132,7 @@ def warehouse(account):
     topic_arn = sns.create_topic(Name="mismatches")["TopicArn"]
     received = boto3.resource("sqs", region_name=REGION).create_queue(QueueName="subscriber")
     sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=received.attributes["QueueArn"])
-    checks = ChecksTable(table)
-
-    def wait(seconds: float) -> None:
-        house.clock += timedelta(seconds=seconds)
-
-    inspector = Inspector(
-        s3=s3,
-        table=checks,
-        alerts=Alerts(sns, topic_arn),
-        count=seen,
-        mismatch_rate=0.02,
-        now=lambda: house.clock,
-        sleep=wait,
-    )
-    house = Warehouse(s3, checks, inspector, received, topic_arn)
+    store = CheckStore(table)
+    workflow = CheckWorkflow(s3=s3, store=store, count=seen, mismatch_rate=0.02, now=lambda: house.clock)
+    house = Warehouse(s3, store, workflow, Outbox(table, Alerts(sns, topic_arn)), received, topic_arn)
     return house

@@ -6,7 +6,7 @@ from collections import Counter
 import boto3
 import pytest
 
-from inventory.checks import MATCHES_KEPT
+from inventory.check import MATCHES_KEPT
 from tests.builders import metadata, notification, picture, sqs_event
 from tests.functions.test_handlers import Context, checker, handlers  # noqa: F401  (fixtures)
 from tests.template import resource, template
@@ -50,8 +50,8 @@ def calls(warehouse):
         indexed.clear()
         indexed.update(now)
 
-    dynamodb = warehouse.table._table.meta.client
-    for client in (warehouse.s3, dynamodb, warehouse.inspector.alerts._sns):
+    dynamodb = warehouse.table.meta.client
+    for client in (warehouse.s3, dynamodb, warehouse.workflow.alerts._sns):
         client.meta.events.register("before-parameter-build", note)
     for write in ("PutItem", "UpdateItem", "TransactWriteItems"):
         dynamodb.meta.events.register(f"after-call.dynamodb.{write}", note_index)
@@ -80,7 +80,7 @@ def test_a_bin_that_lies_there_takes_as_many_calls_as_a_backfill_is_told_to_cost
     warehouse.put("BOS1/metadata/1.json", metadata(3 + differs))
     image = warehouse.put("BOS1/bin-images/1.jpg", picture(3))
     calls.clear()
-    warehouse.inspector.inspect(image)
+    warehouse.workflow.process(image)
     bin, mismatch = quantities()["backfill"], quantities()["mismatch"]
     assert dict(calls) == {
         "GetObject": bin["s3_get"],

@@ -8,9 +8,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from inventory import clients
-from inventory.checks import ChecksTable
+from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
-from inventory.inspection import LOOKS
+from inventory.workflow import MAX_ATTEMPTS
 from tests.builders import metadata, picture
 
 IMAGE, RECORD = "bin-images/523.jpg", "metadata/523.json"
@@ -53,30 +53,30 @@ def refuse(table, operation, error, times, only=b""):
     return calls
 
 
-def inspector(warehouse, table):
-    return replace(warehouse.inspector, table=ChecksTable(table))
+def workflow(warehouse, table):
+    return replace(warehouse.workflow, store=CheckStore(table))
 
 
 @pytest.mark.parametrize(
     ("operation", "error"),
     [
-        ("UpdateItem", CONFLICT),
+        ("PutItem", CONFLICT),
         ("TransactWriteItems", cancelled("TransactionConflict")),
         ("TransactWriteItems", cancelled("ThrottlingError")),
         ("TransactWriteItems", cancelled("ProvisionedThroughputExceeded")),
     ],
 )
 def test_a_write_that_is_refused_for_a_moment_is_made_a_moment_later(warehouse, table, operation, error):
-    warehouse.put(RECORD, metadata(3))
     calls = refuse(table, operation, error, times=2)
-    assert inspector(warehouse, table).inspect(warehouse.put(IMAGE, picture(3))).status == "match"
-    assert len(calls) >= 3
+    for key, content in ((RECORD, metadata(3)), (IMAGE, picture(3))):
+        check = workflow(warehouse, table).process(warehouse.put(key, content))
+    assert (check.status, len(calls)) == ("match", 3)
 
 
 def test_a_write_that_is_always_refused_is_tried_four_times(warehouse, table):
-    calls = refuse(table, "UpdateItem", CONFLICT, times=99)
+    calls = refuse(table, "PutItem", CONFLICT, times=99)
     with pytest.raises(table.meta.client.exceptions.TransactionConflictException):
-        inspector(warehouse, table).inspect(warehouse.put(IMAGE, picture(3)))
+        workflow(warehouse, table).process(warehouse.put(IMAGE, picture(3)))
     assert len(calls) == 4
 
 
@@ -84,15 +84,15 @@ def test_a_condition_that_does_not_hold_is_tried_once(warehouse, table):
     warehouse.put(RECORD, metadata(3))
     calls = refuse(table, "TransactWriteItems", cancelled("ConditionalCheckFailed"), times=99)
     with pytest.raises(RetryLater):
-        inspector(warehouse, table).inspect(warehouse.put(IMAGE, picture(3)))
-    assert len(calls) == LOOKS
+        workflow(warehouse, table).process(warehouse.put(IMAGE, picture(3)))
+    assert len(calls) == MAX_ATTEMPTS
 
 
 def test_an_older_mismatch_leaves_the_open_list_however_long_the_transaction_is_refused(warehouse, table):
     warehouse.drop(RECORD, metadata(3))
     warehouse.drop(IMAGE, picture(4))
-    refused = refuse(table, "TransactWriteItems", cancelled("TransactionConflict"), times=4, only=b"REMOVE")
-    assert inspector(warehouse, table).inspect(warehouse.put(IMAGE, picture(3))).status == "match"
+    refused = refuse(table, "TransactWriteItems", cancelled("TransactionConflict"), times=4)
+    assert workflow(warehouse, table).process(warehouse.put(IMAGE, picture(3))).status == "match"
     assert len(refused) == 5
     hour = timedelta(hours=1)
-    assert list(warehouse.table.open_since("mismatch", warehouse.clock - hour, warehouse.clock + hour)) == []
+    assert list(warehouse.store.list_open("mismatch", warehouse.clock - hour, warehouse.clock + hour)) == []

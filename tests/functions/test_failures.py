@@ -14,14 +14,14 @@ from tests.functions.test_handlers import Context, checker, handlers  # noqa: F4
 
 
 def failing(checker, monkeypatch, fault):  # noqa: F811
-    def inspect(inspector, upload):
+    def process(workflow, upload):
         raise fault
 
-    monkeypatch.setattr(type(checker.inspector), "inspect", inspect)
+    monkeypatch.setattr(type(checker.workflow), "process", process)
 
 
 def reason_of(warehouse, body):
-    failure = Failures(warehouse.table._table).find(body)
+    failure = Failures(warehouse.table).find(body)
     return failure and failure.reason
 
 
@@ -33,7 +33,7 @@ def test_the_last_reason_and_the_number_of_attempts_are_kept(checker, warehouse,
     failing(checker, monkeypatch, ZeroDivisionError("division by zero"))
     event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "4"
     checker.handler(event, Context())
-    failure = Failures(warehouse.table._table).find(body)
+    failure = Failures(warehouse.table).find(body)
     assert (failure.reason, failure.attempts) == ("ZeroDivisionError: division by zero", 4)
 
 
@@ -41,7 +41,7 @@ def test_what_cannot_be_read_is_kept_with_its_error_and_without_its_content(chec
     checker.handler(sqs_event("a secret", {"hello": "a secret"}), Context())
     assert reason_of(warehouse, "a secret") == "the message is not JSON: Expecting value: line 1 column 1 (char 0)"
     assert "Records" in reason_of(warehouse, json.dumps({"hello": "a secret"}))
-    assert "a secret" not in str(warehouse.table._table.scan()["Items"])
+    assert "a secret" not in str(warehouse.table.scan()["Items"])
 
 
 def test_a_reason_that_cannot_be_kept_hides_no_fault(checker, warehouse, monkeypatch, caplog):  # noqa: F811
@@ -57,8 +57,8 @@ def test_a_reason_that_cannot_be_kept_hides_no_fault(checker, warehouse, monkeyp
 
 
 def test_a_long_reason_is_cut(warehouse):
-    failures = Failures(warehouse.table._table)
+    failures = Failures(warehouse.table)
     failures.note("body", "x" * 5000, 1, warehouse.clock)
-    item = warehouse.table._table.scan()["Items"][0]
+    item = warehouse.table.scan()["Items"][0]
     assert len(json.dumps(item, default=str)) < 1024
     assert item["expires_at"] > warehouse.clock.timestamp() + 14 * 86_400

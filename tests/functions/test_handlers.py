@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
+from inventory.check_store import CheckStore
 from inventory.errors import RejectedUpload, RetryLater
 from tests.builders import JPEG, LABELS, PRIOR, metadata, notification, picture, prediction, seen, sqs_event
 
@@ -45,7 +46,7 @@ def handlers(warehouse, monkeypatch):
 @pytest.fixture
 def checker(handlers, warehouse, monkeypatch):
     module = handlers("checker")
-    monkeypatch.setattr(module, "inspector", replace(module.inspector, count=seen))
+    monkeypatch.setattr(module, "workflow", replace(module.workflow, count=seen))
     return module
 
 
@@ -217,7 +218,7 @@ def test_a_partner_that_came_is_not_alerted_even_while_its_check_still_fails(wat
 
     drop_minutes_ago(warehouse, 16, "bin-images/1.jpg", picture(3))
     with pytest.raises(RetryLater):
-        replace(warehouse.inspector, count=down).inspect(warehouse.put("metadata/1.json", metadata(3)))
+        replace(warehouse.workflow, count=down).process(warehouse.put("metadata/1.json", metadata(3)))
     assert watchdog.handler({}, Context()) == {"alerted": 0}
 
 
@@ -226,22 +227,22 @@ def test_the_same_upload_again_does_not_alert_again(watchdog, warehouse):
     watchdog.handler({}, Context())
     warehouse.drop("bin-images/1.jpg", picture(3))
     assert watchdog.handler({}, Context()) == {"alerted": 0}
-    (check,) = warehouse.table.open_since("unpaired", warehouse.clock - timedelta(hours=1), datetime.now(UTC))
+    (check,) = warehouse.store.list_open("unpaired", warehouse.clock - timedelta(hours=1), datetime.now(UTC))
     assert check.bin == "1"
 
 
-def test_an_alert_that_cannot_be_sent_does_not_keep_back_the_others(watchdog, warehouse, monkeypatch):
-    publish = type(watchdog.alerts).publish
+def test_a_bin_that_cannot_be_told_of_does_not_keep_back_the_others(watchdog, warehouse, monkeypatch):
+    commit = CheckStore.commit
 
-    def refuse_the_first(alerts, check):
-        if check.bin == "1":
-            raise ClientError({"Error": {"Code": "InvalidParameterValue"}}, "Publish")
-        publish(alerts, check)
+    def refuse_the_first(store, state, *args):
+        if state.bin.name == "1":
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
+        commit(store, state, *args)
 
     drop_minutes_ago(warehouse, 17, "bin-images/1.jpg", picture(3))
     drop_minutes_ago(warehouse, 16, "bin-images/2.jpg", picture(3))
     with monkeypatch.context() as patch:
-        patch.setattr(type(watchdog.alerts), "publish", refuse_the_first)
+        patch.setattr(CheckStore, "commit", refuse_the_first)
         with pytest.raises(RetryLater, match="1 uploads"):
             watchdog.handler({}, Context())
     assert [alert["bin"] for alert in warehouse.alerts()] == ["2"]
@@ -253,7 +254,7 @@ def test_messages_that_go_back_are_logged_with_their_keys(checker, warehouse, mo
     def down(content, inference_id):
         raise RetryLater("endpoint counter failed")
 
-    monkeypatch.setattr(checker, "inspector", replace(checker.inspector, count=down))
+    monkeypatch.setattr(checker, "workflow", replace(checker.workflow, count=down))
     warehouse.put("bin-images/1.jpg", picture(3))
     checker.handler(sqs_event(notification(warehouse.put("metadata/1.json", metadata(3)))), Context())
     (entry,) = [record for record in caplog.records if record.message == "message goes back to the queue"]

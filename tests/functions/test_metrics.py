@@ -22,7 +22,7 @@ def checker_measures(checker, warehouse, monkeypatch):  # noqa: F811
         raise ReadTimeoutError(endpoint_url="http://endpoint")
 
     monkeypatch.setattr(checker.runtime, "invoke_endpoint", silent)
-    monkeypatch.setattr(checker.inspector.__class__, "_judge", lambda *_: checker.count(JPEG, "check"))
+    monkeypatch.setattr(checker.workflow.__class__, "_judge", lambda *_: checker.count(JPEG, "check"))
     checker.handler(sqs_event(notification(warehouse.put("bin-images/2.jpg", picture(3)))), Context())
 
 

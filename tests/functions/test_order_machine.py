@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from inventory.bins import locate
-from inventory.checks import PAIRING, identity
+from inventory.check import PAIRING, identity
 from inventory.errors import RetryLater
 from inventory.inspection import CHECKER_TIMEOUT
 from tests.builders import BUCKET, metadata, picture, seen, upload
@@ -149,7 +149,7 @@ class Deliveries(RuleBasedStateMachine):
         """All that is left is delivered; then the table is emptied, for moto copies it whole in every transaction."""
         while self.pending:
             self.deliver(0)
-        table = self.warehouse.table._table
+        table = self.warehouse.table
         for item in table.scan()["Items"]:
             table.delete_item(Key={name: item[name] for name in ("bin", "check")})
 
@@ -168,7 +168,7 @@ class Deliveries(RuleBasedStateMachine):
         self.known = {version for check in self._checks(event) for version in check.split("/")}
         self.news = len(self.published)
         tapped, table = Tapped(self, taps or {}), Tapped(self.warehouse.table, taps or {})
-        replace(self.warehouse.inspector, table=table, alerts=tapped, count=tapped.count).inspect(event)
+        replace(self.warehouse.workflow, table=table, alerts=tapped, count=tapped.count).process(event)
 
     # What they should leave
 
@@ -231,7 +231,7 @@ class Deliveries(RuleBasedStateMachine):
 
     def _items(self, event):
         key = Key("bin").eq(_part(event)[0])
-        items = self.warehouse.table._table.query(KeyConditionExpression=key)["Items"]
+        items = self.warehouse.table.query(KeyConditionExpression=key)["Items"]
         return {item["check"]: item for item in items}
 
     def _checks(self, event):

@@ -104,7 +104,7 @@ def endpoint(monkeypatch, module, answered):
 def asking(checker):  # noqa: F811
     """The Checker, asking an endpoint rather than reading the count out of the picture."""
     count = lambda content, name: count_objects(checker.runtime, "counter", content, name)  # noqa: E731
-    checker.inspector = replace(checker.inspector, count=count)
+    checker.workflow = replace(checker.workflow, count=count)
     return checker
 
 
@@ -154,7 +154,7 @@ def test_the_counter_logs_nothing_of_what_it_gets(counter, monkeypatch, said):  
 
 
 def test_an_upload_without_a_partner_is_logged_by_its_bin_only(watchdog, warehouse, monkeypatch, said):  # noqa: F811
-    monkeypatch.setattr(watchdog, "config", replace(watchdog.config, patience=timedelta(0)))
+    monkeypatch.setattr(watchdog, "config", replace(watchdog.config, pairing_timeout=timedelta(0)))
     drop_minutes_ago(warehouse, 1, "metadata/1.json", metadata_of(5, item()))
     assert watchdog.handler({}, Context()) == {"alerted": 1}
     assert MARKER not in said()

@@ -7,7 +7,7 @@ import pytest
 
 from inventory.errors import RejectedUpload
 from tests.builders import metadata, picture, prediction, seen
-from tests.functions.test_inspection import IMAGE, RECORD, open_matters
+from tests.functions.test_workflow import IMAGE, RECORD, open_checks
 
 BIN = "BOS1/523"
 
@@ -28,13 +28,13 @@ def image(warehouse):
     """A picture of three whose record says five, checked by the first model; as a recheck tells of it."""
     warehouse.drop(RECORD, metadata(5))
     image = warehouse.put(IMAGE, picture(3))
-    warehouse.inspector.inspect(image)
+    warehouse.workflow.process(image)
     warehouse.clock += timedelta(minutes=1)
     return replace(image, sequencer="", recheck=True)
 
 
-def inspect(warehouse, upload, model):
-    return replace(warehouse.inspector, count=model).inspect(upload)
+def process(warehouse, upload, model):
+    return replace(warehouse.workflow, count=model).process(upload)
 
 
 def answers(warehouse):
@@ -42,22 +42,22 @@ def answers(warehouse):
 
 
 def test_another_model_makes_a_check_of_its_own_that_speaks_for_the_bin(warehouse, image):
-    made = inspect(warehouse, image, Model("new@1", 5))
+    made = process(warehouse, image, Model("new@1", 5))
     assert (made.status, made.model) == ("match", "new@1")
     assert answers(warehouse) == [("test@0", "mismatch"), ("new@1", "match")]
-    assert open_matters(warehouse, "mismatch") == []
+    assert open_checks(warehouse, "mismatch") == []
 
 
 def test_the_same_model_changes_nothing(warehouse, image):
     before = warehouse.checks(BIN)
-    inspect(warehouse, image, seen)
+    process(warehouse, image, seen)
     assert warehouse.checks(BIN) == before
 
 
 def test_a_recheck_delivered_twice_is_one_check_and_one_alert(warehouse, image):
     warehouse.alerts()
     new = Model("new@1", 1)
-    first, second = inspect(warehouse, image, new), inspect(warehouse, image, new)
+    first, second = process(warehouse, image, new), process(warehouse, image, new)
     assert first.check_id == second.check_id
     assert answers(warehouse) == [("test@0", "mismatch"), ("new@1", "mismatch")]
     assert [alert["predicted"] for alert in warehouse.alerts()] == [1]
@@ -65,33 +65,33 @@ def test_a_recheck_delivered_twice_is_one_check_and_one_alert(warehouse, image):
 
 def test_an_upload_told_of_again_does_not_bring_the_older_answer_back(warehouse, image):
     new = Model("new@1", 5)
-    inspect(warehouse, image, new)
-    again = inspect(warehouse, replace(image, recheck=False), new)
+    process(warehouse, image, new)
+    again = process(warehouse, replace(image, recheck=False), new)
     assert (again.model, new.asked) == ("new@1", 1)
-    assert open_matters(warehouse, "mismatch") == []
+    assert open_checks(warehouse, "mismatch") == []
 
 
 def test_going_back_to_the_first_model_brings_its_answer_back(warehouse, image):
-    inspect(warehouse, image, Model("new@1", 5))
+    process(warehouse, image, Model("new@1", 5))
     warehouse.clock += timedelta(minutes=1)
-    inspect(warehouse, image, seen)
+    process(warehouse, image, seen)
     assert answers(warehouse) == [("test@0", "mismatch"), ("new@1", "match"), ("test@0", "mismatch")]
-    assert open_matters(warehouse, "mismatch") == [BIN]
+    assert open_checks(warehouse, "mismatch") == [BIN]
 
 
 def test_a_model_that_says_the_same_tells_nobody_again(warehouse, image):
     warehouse.alerts()
-    made = inspect(warehouse, image, Model("new@1", 3))
+    made = process(warehouse, image, Model("new@1", 3))
     assert (made.model, made.repeats is not None) == ("new@1", True)
     assert warehouse.alerts() == []
-    assert open_matters(warehouse, "mismatch") == [BIN]
+    assert open_checks(warehouse, "mismatch") == [BIN]
 
 
 def test_what_a_person_has_looked_at_is_asked_of_no_model(warehouse, image):
     (known,) = warehouse.checks(BIN)
-    warehouse.table.review(known, 3, warehouse.clock)
+    warehouse.review(known, 3)
     new = Model("new@1", 1)
-    inspect(warehouse, image, new)
+    process(warehouse, image, new)
     assert (new.asked, len(warehouse.checks(BIN))) == (0, 1)
 
 
@@ -100,11 +100,11 @@ def test_a_model_that_refuses_the_picture_leaves_the_answer_that_is_known(wareho
         raise RejectedUpload("the picture cannot be counted")
 
     before = warehouse.checks(BIN)
-    assert inspect(warehouse, image, refuse).status == "mismatch"
+    assert process(warehouse, image, refuse).status == "mismatch"
     assert warehouse.checks(BIN) == before
 
 
 def test_contents_that_were_never_checked_are_checked_as_usual(warehouse):
     record = warehouse.put(RECORD, metadata(3))
     image = replace(warehouse.put(IMAGE, picture(3)), sequencer="", recheck=True)
-    assert warehouse.inspector.inspect(image).check == f"{image.version}/{record.version}"
+    assert warehouse.workflow.process(image).check == f"{image.version}/{record.version}"

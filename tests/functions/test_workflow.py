@@ -4,7 +4,8 @@ from datetime import timedelta
 import pytest
 
 from inventory.errors import RejectedUpload, RetryLater
-from inventory.inspection import CHECKER_TIMEOUT
+from inventory.check_items import is_check
+from inventory.check_store import CheckStore
 from tests.builders import item, metadata, metadata_of, picture, seen, upload
 
 IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"
@@ -14,10 +15,10 @@ def statuses(warehouse, bin="BOS1/523"):
     return [check.status for check in warehouse.checks(bin)]
 
 
-def open_matters(warehouse, open_list):
+def open_checks(warehouse, open_list):
     hour = timedelta(hours=1)
     return [
-        check.bin for check in warehouse.table.open_since(open_list, warehouse.clock - hour, warehouse.clock + hour)
+        check.bin for check in warehouse.store.list_open(open_list, warehouse.clock - hour, warehouse.clock + hour)
     ]
 
 
@@ -35,8 +36,8 @@ def test_second_upload_of_a_pair_triggers_the_check(warehouse, order):
 
 def test_both_uploads_at_once_make_one_check(warehouse):
     image, record = warehouse.put(IMAGE, picture(3)), warehouse.put(RECORD, metadata(5))
-    assert warehouse.inspector.inspect(image).status == "mismatch"
-    assert warehouse.inspector.inspect(record).status == "mismatch"
+    assert warehouse.workflow.process(image).status == "mismatch"
+    assert warehouse.workflow.process(record).status == "mismatch"
     assert statuses(warehouse) == ["mismatch"]
     assert len(warehouse.alerts()) == 1
 
@@ -44,8 +45,8 @@ def test_both_uploads_at_once_make_one_check(warehouse):
 def test_events_and_uploads_that_come_twice_change_nothing(warehouse):
     for key, content in ((IMAGE, picture(3)), (RECORD, metadata(5))) * 2:
         again = warehouse.put(key, content)
-        warehouse.inspector.inspect(again)
-        warehouse.inspector.inspect(again)
+        warehouse.workflow.process(again)
+        warehouse.workflow.process(again)
     assert statuses(warehouse) == ["mismatch"]
     assert len(warehouse.alerts()) == 1
 
@@ -75,16 +76,16 @@ def test_a_replaced_picture_and_a_corrected_record_are_checks_of_their_own(wareh
 def test_only_the_newest_check_of_a_bin_stays_open(warehouse):
     warehouse.drop(IMAGE, picture(3))
     warehouse.drop(RECORD, metadata(5))
-    assert open_matters(warehouse, "mismatch") == ["BOS1/523"]
+    assert open_checks(warehouse, "mismatch") == ["BOS1/523"]
     warehouse.drop(RECORD, metadata(3))
-    assert open_matters(warehouse, "mismatch") == []
+    assert open_checks(warehouse, "mismatch") == []
     warehouse.drop(RECORD, metadata(5))
-    assert open_matters(warehouse, "mismatch") == ["BOS1/523"]
+    assert open_checks(warehouse, "mismatch") == ["BOS1/523"]
 
 
 def test_recorded_and_seen_volume_are_kept_and_alerted(warehouse):
-    warehouse.inspector = replace(
-        warehouse.inspector, count=lambda *picture: replace(seen(*picture), volume_in3=90.5, volume_error=0.4)
+    warehouse.workflow = replace(
+        warehouse.workflow, count=lambda *picture: replace(seen(*picture), volume_in3=90.5, volume_error=0.4)
     )
     warehouse.drop(IMAGE, picture(3))
     warehouse.drop(RECORD, metadata_of(5, item(5, 2, 3, 4)))
@@ -97,7 +98,7 @@ def test_an_old_event_that_comes_late_does_not_undo_the_newer_check(warehouse):
     warehouse.drop(RECORD, metadata(4))
     late = warehouse.put(IMAGE, picture(3))
     warehouse.drop(IMAGE, picture(4))
-    assert warehouse.inspector.inspect(late).status == "match"
+    assert warehouse.workflow.process(late).status == "match"
     assert statuses(warehouse) == ["match"]
     assert warehouse.alerts() == []
 
@@ -107,36 +108,19 @@ def test_a_picture_replaced_while_it_is_counted_is_not_recorded(warehouse):
 
     def slow(content, inference_id):
         if content == picture(3):
-            replace(warehouse.inspector, count=seen).inspect(warehouse.put(IMAGE, picture(4)))
+            replace(warehouse.workflow, count=seen).process(warehouse.put(IMAGE, picture(4)))
         return seen(content)
 
-    stalled = replace(warehouse.inspector, count=slow)
-    assert stalled.inspect(warehouse.put(IMAGE, picture(3))).predicted == 4
+    stalled = replace(warehouse.workflow, count=slow)
+    assert stalled.process(warehouse.put(IMAGE, picture(3))).predicted == 4
     assert statuses(warehouse) == ["match"]
     assert warehouse.alerts() == []
-
-
-def test_an_alert_that_goes_out_slowly_does_not_hide_the_newer_mismatch(warehouse, monkeypatch):
-    warehouse.drop(RECORD, metadata(5))
-    owner = type(warehouse.inspector.alerts)
-    publish = owner.publish
-
-    def slow(alerts, check):
-        monkeypatch.setattr(owner, "publish", publish)
-        warehouse.drop(IMAGE, picture(4))
-        publish(alerts, check)
-
-    monkeypatch.setattr(owner, "publish", slow)
-    warehouse.drop(IMAGE, picture(3))
-    hour = timedelta(hours=1)
-    still_open = warehouse.table.open_since("mismatch", warehouse.clock - hour, warehouse.clock + hour)
-    assert [check.predicted for check in still_open] == [4]
 
 
 def test_an_upload_whose_event_does_not_fit_the_bucket_is_checked_as_it_lies_there(warehouse):
     warehouse.put(IMAGE, picture(3))
     warehouse.put(RECORD, metadata(3))
-    assert warehouse.inspector.inspect(upload(IMAGE, b"an invented event")).status == "match"
+    assert warehouse.workflow.process(upload(IMAGE, b"an invented event")).status == "match"
 
 
 # What is recorded and said
@@ -145,7 +129,7 @@ def test_an_upload_whose_event_does_not_fit_the_bucket_is_checked_as_it_lies_the
 def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(warehouse):
     warehouse.drop(IMAGE, picture(3))
     check = warehouse.drop(RECORD, metadata(5))
-    assert warehouse.table.reread(check) == replace(
+    assert warehouse.store.find(check.subject, check.check) == replace(
         check,
         suspicion=round(check.suspicion, 6),
         probabilities={label: round(share, 6) for label, share in check.probabilities.items()},
@@ -171,7 +155,10 @@ def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(war
         "checked_at": "2026-03-01T12:00:00.000+00:00",
         "reason": None,
         "resolves": None,
+        "alert_id": alert["alert_id"],
+        "revision": 2,
     }
+    assert len(alert["alert_id"]) == 32
     assert attributes == {
         "kind": "mismatch",
         "severity": check.severity,
@@ -187,8 +174,8 @@ def test_matches_expire_and_mismatches_stay(warehouse):
     warehouse.drop("metadata/1.json", metadata(3))
     warehouse.drop(IMAGE, picture(3))
     warehouse.drop(RECORD, metadata(5))
-    scanned = warehouse.table._table.scan()["Items"]
-    expiry = {item["bin"]: item.get("expires_at") for item in scanned if item["check"] != "pairing"}
+    scanned = warehouse.table.scan()["Items"]
+    expiry = {item["bin"]: item.get("expires_at") for item in scanned if is_check(item)}
     assert expiry == {"1": int((warehouse.clock + timedelta(days=90)).timestamp()), "BOS1/523": None}
 
 
@@ -212,19 +199,19 @@ def test_a_bad_upload_is_rejected_with_its_reason_and_alerted_once(warehouse, im
     check = warehouse.drop("metadata/1.json", record)
     assert check.status == "rejected"
     assert reason in check.reason
-    warehouse.inspector.inspect(upload("bin-images/1.jpg", image))
+    warehouse.workflow.process(upload("bin-images/1.jpg", image))
     (alert,) = warehouse.alerts()
     assert (alert["kind"], alert["reason"]) == ("rejected", check.reason)
-    assert open_matters(warehouse, "rejected") == ["1"]
+    assert open_checks(warehouse, "rejected") == ["1"]
 
 
 def test_a_picture_that_the_model_refuses_is_rejected_but_the_record_is_known(warehouse):
     def refuse(content, inference_id):
         raise RejectedUpload("the picture cannot be counted: the JPEG ends too early")
 
-    inspector = replace(warehouse.inspector, count=refuse)
-    inspector.inspect(warehouse.put(IMAGE, picture(3)))
-    check = inspector.inspect(warehouse.put(RECORD, metadata(3)))
+    workflow = replace(warehouse.workflow, count=refuse)
+    workflow.process(warehouse.put(IMAGE, picture(3)))
+    check = workflow.process(warehouse.put(RECORD, metadata(3)))
     assert (check.status, check.expected, check.reason) == (
         "rejected",
         3,
@@ -234,16 +221,17 @@ def test_a_picture_that_the_model_refuses_is_rejected_but_the_record_is_known(wa
 
 def test_a_key_without_a_place_is_rejected_under_its_own_name(warehouse):
     stray = warehouse.put("notes/read me.txt", b"hello")
-    warehouse.inspector.inspect(stray)
-    warehouse.inspector.inspect(stray)
+    warehouse.workflow.process(stray)
+    warehouse.workflow.process(stray)
     assert statuses(warehouse, "notes/read me.txt") == ["rejected"]
     assert len(warehouse.alerts()) == 1
 
 
 def test_a_name_of_control_characters_is_alerted_under_a_subject_that_sns_takes(warehouse, monkeypatch):
     published = []
-    monkeypatch.setattr(warehouse.inspector.alerts._sns, "publish", lambda **message: published.append(message))
     warehouse.drop("\x1b[31m/bin-images/\0\x07.jpg\n", b"")
+    monkeypatch.setattr(warehouse.outbox.alerts._sns, "publish", lambda **message: published.append(message))
+    warehouse.outbox.send()
     assert published[0]["Subject"].startswith("bincheck: Bin ?[31m/bin-images/??.jpg could not be checked")
     assert published[0]["Subject"].isprintable()
 
@@ -252,45 +240,45 @@ def test_an_upload_deleted_before_its_check_is_rejected_and_its_partner_waits(wa
     warehouse.drop(RECORD, metadata(3))
     image = warehouse.put(IMAGE, picture(3))
     warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
-    assert warehouse.inspector.inspect(image).status == "rejected"
+    assert warehouse.workflow.process(image).status == "rejected"
     assert sorted(statuses(warehouse)) == ["rejected", "waiting"]
-    assert open_matters(warehouse, "waiting") == ["BOS1/523"]
+    assert open_checks(warehouse, "waiting") == ["BOS1/523"]
 
 
 def test_deleted_metadata_is_named_as_metadata(warehouse):
     record = warehouse.put(RECORD, metadata(3))
     warehouse.s3.delete_object(Bucket="inbox", Key=RECORD)
-    check = warehouse.inspector.inspect(record)
+    check = warehouse.workflow.process(record)
     assert (check.status, check.image, check.metadata) == ("rejected", None, f"s3://inbox/{RECORD}")
 
 
 def test_an_upload_deleted_after_its_check_is_not_rejected(warehouse):
     warehouse.drop(RECORD, metadata(3))
     image = warehouse.put(IMAGE, picture(3))
-    warehouse.inspector.inspect(image)
+    warehouse.workflow.process(image)
     warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
-    assert warehouse.inspector.inspect(image).status == "match"
+    assert warehouse.workflow.process(image).status == "match"
     assert warehouse.alerts() == []
 
 
 def test_a_waiting_upload_that_is_deleted_waits_no_longer(warehouse):
     image = warehouse.put(IMAGE, picture(3))
-    warehouse.inspector.inspect(image)
+    warehouse.workflow.process(image)
     warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
-    assert warehouse.inspector.inspect(image).status == "rejected"
+    assert warehouse.workflow.process(image).status == "rejected"
     assert statuses(warehouse) == ["rejected"]
-    assert open_matters(warehouse, "waiting") == []
+    assert open_checks(warehouse, "waiting") == []
 
 
 def test_a_pair_that_is_whole_again_waits_no_longer(warehouse):
     image, record = warehouse.put(IMAGE, picture(3)), warehouse.put(RECORD, metadata(3))
-    warehouse.inspector.inspect(record)
+    warehouse.workflow.process(record)
     warehouse.s3.delete_object(Bucket="inbox", Key=RECORD)
-    assert warehouse.inspector.inspect(image).status == "waiting"
+    assert warehouse.workflow.process(image).status == "waiting"
     warehouse.put(RECORD, metadata(3))
-    assert warehouse.inspector.inspect(image).status == "match"
+    assert warehouse.workflow.process(image).status == "match"
     assert statuses(warehouse) == ["match"]
-    assert open_matters(warehouse, "waiting") == []
+    assert open_checks(warehouse, "waiting") == []
 
 
 # Faults in the middle
@@ -303,9 +291,9 @@ def test_a_failing_endpoint_leaves_nothing_and_the_retry_makes_the_check(warehou
     warehouse.drop(IMAGE, picture(3))
     record = warehouse.put(RECORD, metadata(5))
     with pytest.raises(RetryLater):
-        replace(warehouse.inspector, count=down).inspect(record)
+        replace(warehouse.workflow, count=down).process(record)
     assert statuses(warehouse) == ["waiting"]
-    assert warehouse.inspector.inspect(record).status == "mismatch"
+    assert warehouse.workflow.process(record).status == "mismatch"
     assert statuses(warehouse) == ["mismatch"]
 
 
@@ -313,45 +301,22 @@ class Killed(BaseException):
     pass
 
 
-def kill(monkeypatch, owner, name, after):
-    original = getattr(owner, name)
+@pytest.mark.parametrize("after", [False, True], ids=["before-the-commit", "after-the-commit"])
+def test_a_checker_killed_anywhere_is_healed_by_the_retry(warehouse, monkeypatch, after):
+    warehouse.drop(IMAGE, picture(3))
+    record = warehouse.put(RECORD, metadata(5))
+    commit = CheckStore.commit
 
     def dying(*args):
         if after:
-            original(*args)
-        monkeypatch.setattr(owner, name, original)
+            commit(*args)
         raise Killed
 
-    monkeypatch.setattr(owner, name, dying)
-
-
-@pytest.mark.parametrize(
-    ("stage", "after", "alerts"),
-    [("record", False, 1), ("record", True, 1), ("publish", True, 2), ("mark_alerted", True, 1)],
-    ids=["before-the-put", "after-the-put", "after-the-publish", "after-the-mark"],
-)
-def test_a_checker_killed_anywhere_is_healed_by_the_retry(warehouse, monkeypatch, stage, after, alerts):
-    warehouse.drop(IMAGE, picture(3))
-    record = warehouse.put(RECORD, metadata(5))
-    owner = type(warehouse.inspector.alerts) if stage == "publish" else type(warehouse.table)
-    kill(monkeypatch, owner, stage, after)
-    with pytest.raises(Killed):
-        warehouse.inspector.inspect(record)
-    warehouse.clock += CHECKER_TIMEOUT + timedelta(seconds=1)
-    warehouse.inspector.inspect(record)
-    warehouse.inspector.inspect(record)
+    with monkeypatch.context() as broken:
+        broken.setattr(CheckStore, "commit", dying)
+        with pytest.raises(Killed):
+            warehouse.workflow.process(record)
+    warehouse.workflow.process(record)
+    warehouse.workflow.process(record)
     assert statuses(warehouse) == ["mismatch"]
-    received = warehouse.alerts()
-    assert len(received) == alerts
-    assert len({alert["check_id"] for alert in received}) == 1
-
-
-def test_a_check_that_another_delivery_is_about_to_alert_is_left_to_it(warehouse, monkeypatch):
-    warehouse.drop(IMAGE, picture(3))
-    record = warehouse.put(RECORD, metadata(5))
-    kill(monkeypatch, type(warehouse.table), "record", after=True)
-    with pytest.raises(Killed):
-        warehouse.inspector.inspect(record)
-    with pytest.raises(RetryLater, match="being alerted by another delivery"):
-        warehouse.inspector.inspect(record)
-    assert warehouse.alerts() == []
+    assert len(warehouse.alerts()) == 1

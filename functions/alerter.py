@@ -1,0 +1,82 @@
+"""Woken by the outbox: the checks table's stream tells of each alert that was put; sends it to whoever subscribed.
+
+What cannot be sent at once goes into the alerts queue, which wakes this function again, so that one alert that fails
+holds up no other. After five attempts it lies in the dead letters with the rest. An alert that the stream or the queue
+hands out twice is sent once, within SENT_REMEMBERED_S.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from inventory import clients, settings
+from inventory.alerts import Alerts
+from inventory.check import Alert
+from inventory.check_items import read_alert
+from inventory.failures import Failures
+from inventory.observability import logger, metrics, tracer
+from inventory.returned_messages import report_returned
+
+SENT_REMEMBERED_S = 24 * 3600
+"""As long as a stream keeps records, so that no replay of it is heard twice."""
+RETRY_DELAY_S = 30
+
+config = settings.from_environment()
+alerts = Alerts(clients.sns(), config.mismatch_topic_arn)
+queue = clients.sqs()
+failures = Failures(clients.checks_table_best_effort(config.checks_table))
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+once = IdempotencyConfig(expires_after_seconds=SENT_REMEMBERED_S)
+sent_alerts = DynamoDBPersistenceLayer(config.sent_alerts_table or "", boto3_client=clients.dynamodb())
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    once.register_lambda_context(context)
+    if any(record.get("eventSource") == "aws:sqs" for record in event["Records"]):
+        return process_partial_response(event, send_queued, processor, context)
+    for record in event["Records"]:
+        send_or_queue(record["dynamodb"]["NewImage"]["alert"]["S"])
+    return None
+
+
+def send_or_queue(text: str) -> None:
+    """Send an alert of the stream, or have the queue hand it out again."""
+    try:
+        send_once(text)
+    except Exception as fault:
+        logger.warning("alert goes into the queue", reason=f"{type(fault).__name__}: {fault}")
+        queue.send_message(QueueUrl=config.alerts_queue_url or "", MessageBody=text, DelaySeconds=RETRY_DELAY_S)
+
+
+def send_queued(record: SQSRecord) -> None:
+    """Send an alert of the queue; an exception sends it back."""
+    try:
+        send_once(record.body)
+    except Exception as fault:
+        report_returned(failures, record, fault)
+        raise
+
+
+def send_once(text: str) -> None:
+    alert = read_alert(text)
+    send(alert_id=alert.alert_id, alert=alert)
+
+
+@idempotent_function(  # type: ignore[untyped-decorator]
+    data_keyword_argument="alert_id", persistence_store=sent_alerts, config=once
+)
+def send(alert_id: str, alert: Alert) -> None:
+    alerts.publish(alert)
+    metrics.add_metric("AlertsSent", MetricUnit.Count, 1)
+    logger.info("alerted", bin=alert.check.bin, check_id=alert.check.check_id, alert_id=alert_id, kind=alert.kind)

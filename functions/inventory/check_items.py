@@ -1,0 +1,208 @@
+"""How values lie in the checks table. No other file knows the names that are stored.
+
+The table's key is `bin`, the partition, and `check`, the item in it:
+
+| partition | item | holds |
+| --- | --- | --- |
+| a bin's name | `<image version>/<metadata version>` | a check; `…/<model>` where another model was asked later |
+| | `/state` | what is known of the bin |
+| | `/alert/<revision>` | an alert: the outbox, whose inserts the table's stream hands to the Alerter |
+| `keys/<key>/` | as above | a key without a place in the inbox, and its checks |
+| `tallies/`, `failures/`, `backfills/` | | what `tallies`, `failures` and backfills keep |
+
+A bin's name never ends in a slash, and every other partition does. A check's identity never begins with one, for no
+version holds a slash, and every other item of a bin does. So none of them can be taken for another, whatever a bin or a
+key is called.
+
+What a person or the Watchdog must look at, and what a person has reviewed, carries `open`, the key of the sparse index
+`open-by-day`. Every check carries `checked_on`, the key of the index `by-day`: its date and the first digit of its
+`check_id`, so that the checks of a day spread over sixteen partitions.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from inventory.bins import Bin, StrayKey, Subject
+from inventory.check import (
+    Alert,
+    BinState,
+    Check,
+    CurrentCheck,
+    KnownUpload,
+    LastAlert,
+    LonePart,
+    StoredObject,
+    waiting_check,
+)
+
+STATE = "/state"
+ALERT = "/alert/"
+TALLIES = "tallies/"
+FAILURES = "failures/"
+BACKFILLS = "backfills/"
+SHARDS = "0123456789abcdef"
+
+MATCHES_KEPT = timedelta(days=90)
+ALERTS_KEPT = timedelta(days=90)
+STATES_KEPT = timedelta(days=120)
+"""How long a bin is remembered that is in order and never comes again. Longer than its alerts, whose items are numbered
+by the state's revision: a state that begins anew must not meet them."""
+
+COUNTS = ("expected", "predicted", "difference", "actual")
+FRACTIONS = ("suspicion", "expected_volume_in3", "predicted_volume_in3")
+
+Item = dict[str, Any]
+
+
+def key(subject: Subject, item: str) -> Item:
+    return {"bin": subject.partition, "check": item}
+
+
+def is_check(item: Mapping[str, Any]) -> bool:
+    """Whether an item of a bin's partition is a check."""
+    return "/" in item["check"] and not item["check"].startswith("/") and "status" in item
+
+
+# ---- Checks ----
+
+
+def check_item(check: Check) -> Item:
+    item = {name: stored(value) for name, value in asdict(check).items() if value is not None and name != "stray"}
+    checked_at = datetime.fromisoformat(check.checked_at)
+    item |= key(check.subject, check.check)
+    item["check_id"] = check.check_id
+    item["checked_on"] = f"{checked_at.astimezone(UTC).date()}#{check.check_id[0]}"
+    if listed := check_attribute(check, "open_list"):
+        item["open"] = listed
+    if check.status == "match":
+        item["expires_at"] = _after(checked_at, MATCHES_KEPT)
+    return item
+
+
+def check_attribute(check: Check, name: str) -> Any:
+    """An attribute of a check as its item holds it; None where the item lacks it."""
+    if name == "open_list":
+        return f"{check.open_list}#{datetime.fromisoformat(check.checked_at).date()}" if check.open_list else None
+    return stored(getattr(check, name))
+
+
+def stored_name(name: str) -> str:
+    """What an attribute of a check is called in its item."""
+    return "open" if name == "open_list" else name
+
+
+def read_check(item: Mapping[str, Any]) -> Check:
+    """The check of an item."""
+    known = {field.name: item[field.name] for field in fields(Check) if field.name in item}
+    subject = _subject(item["bin"])
+    known |= {"bin": subject.name, "stray": isinstance(subject, StrayKey), "check": item.get("waits", item["check"])}
+    if "resolves" in known:
+        known["resolves"] = _numbers(known["resolves"])
+    if "probabilities" in known:
+        known["probabilities"] = {label: float(share) for label, share in known["probabilities"].items()}
+    return Check(**_numbers(known))
+
+
+def read_waiting_check(item: Mapping[str, Any]) -> Check | None:
+    """The lone part that the item of a state tells of, in the form of a check; None where none waits."""
+    state = read_state(item)
+    return waiting_check(state.bin, state.lone) if state.lone else None
+
+
+# ---- The state of a bin ----
+
+
+def state_item(state: BinState) -> Item:
+    item: Item = {
+        **key(state.bin, STATE),
+        "revision": state.revision,
+        "uploads": {name: _present(asdict(upload)) for name, upload in state.uploads.items()},
+    }
+    if state.lone:
+        waiting = waiting_check(state.bin, state.lone)
+        item["lone"] = _present(asdict(state.lone))
+        item["checked_at"] = waiting.checked_at
+        item["open"] = check_attribute(waiting, "open_list")
+    if state.current:
+        item["current"] = asdict(state.current)
+    if state.last_alert:
+        item["last_alert"] = _present(asdict(state.last_alert))
+    return item
+
+
+def state_expiry(state: BinState, moment: datetime) -> Item:
+    """The attribute that lets a state expire: there is none while anything of the bin is open."""
+    if state.lone or state.last_alert or not state.current or state.current.status != "match":
+        return {}
+    return {"expires_at": _after(moment, STATES_KEPT)}
+
+
+def read_state(item: Mapping[str, Any]) -> BinState:
+    lone = item.get("lone")
+    return BinState(
+        bin=_subject(item["bin"]),
+        revision=int(item["revision"]),
+        uploads={name: KnownUpload(**upload) for name, upload in item["uploads"].items()},
+        lone=LonePart(**{**lone, "stored": StoredObject(**lone["stored"])}) if lone else None,
+        current=CurrentCheck(**item["current"]) if "current" in item else None,
+        last_alert=LastAlert(**_numbers(item["last_alert"])) if "last_alert" in item else None,
+    )
+
+
+# ---- Alerts ----
+
+
+def alert_item(alert: Alert, moment: datetime) -> Item:
+    """An alert as the outbox holds it: its text is final, whatever becomes of its check."""
+    return {
+        **key(alert.check.subject, f"{ALERT}{alert.revision:012d}"),
+        "alert_id": alert.alert_id,
+        "alert": json.dumps(asdict(alert)),
+        "expires_at": _after(moment, ALERTS_KEPT),
+    }
+
+
+def read_alert(text: str) -> Alert:
+    """The alert whose item holds this text.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none.
+    """
+    alert = json.loads(text)
+    return Alert(alert["kind"], Check(**alert["check"]), int(alert["revision"]))
+
+
+# ---- Values ----
+
+
+def stored(value: Any) -> Any:
+    """A value as DynamoDB takes it."""
+    if isinstance(value, float):
+        return Decimal(str(round(value, 6)))
+    if isinstance(value, Mapping):
+        return {name: stored(part) for name, part in value.items()}
+    return value
+
+
+def _subject(partition: str) -> Subject:
+    if partition.endswith("/"):
+        return StrayKey(partition.removeprefix("keys/").removesuffix("/"))
+    return Bin.named(partition)
+
+
+def _present(values: Mapping[str, Any]) -> Item:
+    return {name: stored(value) for name, value in values.items() if value is not None}
+
+
+def _numbers(known: Mapping[str, Any]) -> Item:
+    """The same, with Python's numbers in place of DynamoDB's."""
+    types = dict.fromkeys(COUNTS, int) | dict.fromkeys(FRACTIONS, float)
+    return {name: types[name](value) if name in types else value for name, value in known.items()}
+
+
+def _after(moment: datetime, age: timedelta) -> int:
+    return int((moment + age).timestamp())

@@ -1,0 +1,459 @@
+"""Every rule of what becomes of a bin. Pure code: no AWS, no clock, no chance.
+
+`decide(state, event)` says which state follows, which checks are written, and what people are told. All that affects
+the state of a bin lies in this file, and these two tables are all of its transitions (`transition_tables()` prints
+them).
+
+What happens to a bin decides what is written, and which part waits for its partner:
+
+| what happens | what is written | what waits then |
+| --- | --- | --- |
+| both parts lie there, never checked together | a new check | nothing |
+| both parts lie there, checked before | that check speaks again | nothing |
+| one part lies there | nothing | that part, since it was first alone |
+| the upload was removed unchecked | a rejected check | what lies there, if anything |
+| the upload was removed, checked or replaced since | nothing | as before |
+| the key has no place in the inbox | a rejected check | nothing |
+| one part lies there, for too long | nothing | as before, and it was told |
+| neither part lies there | nothing | nothing |
+| nothing is overdue | nothing | as before |
+| a person reviews | what was found, in the check that speaks | as before |
+
+What people know of the bin, and what is seen now, decide what they are told:
+
+| people know | seen now | they are told | they know then |
+| --- | --- | --- | --- |
+| nothing | agreement | nothing | nothing |
+| nothing | another answer | an alert | an open alert |
+| nothing | a review | nothing | nothing |
+| an open alert | agreement | that it is resolved | nothing |
+| an open alert | the same answer | nothing | an open alert |
+| an open alert | another answer | an alert | an open alert |
+| an open alert | a review | nothing | a reviewed alert |
+| a reviewed alert | agreement | nothing | a reviewed alert |
+| a reviewed alert | the same answer | nothing | a reviewed alert |
+| a reviewed alert | another answer | an alert | an open alert |
+| a reviewed alert | a review | nothing | a reviewed alert |
+
+The same answer is one of the same kind, count, direction and reason that is no more severe; after a review, only if the
+review found this very record right. A check that a person has reviewed tells nobody anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from inventory.bins import PARTS, Bin, Part, locate
+from inventory.check import (
+    Alert,
+    BinState,
+    Check,
+    CurrentCheck,
+    Kind,
+    KnownUpload,
+    LastAlert,
+    LonePart,
+    StoredObject,
+    contents_of,
+    timestamp,
+    waiting_check,
+)
+from inventory.uploads import Upload
+from inventory.verdict import SEVERITIES, Severity
+
+ACTION_REQUIRED: Severity = "medium"
+"""Severity of what is no verdict but needs a person: a rejected upload, a partner that never came."""
+RANKS: Mapping[str | None, int] = {severity: rank for rank, (_, severity) in enumerate(reversed(SEVERITIES))}
+RESOLVED = ("check_id", "severity", "direction", "difference", "suspicion")
+"""What a `resolved` alert says of the alert that it closes, so that whoever heard of the one hears of the other."""
+
+
+class Seen(StrEnum):
+    """What happens to a bin."""
+
+    NEW_PAIR = "both parts lie there, never checked together"
+    KNOWN_PAIR = "both parts lie there, checked before"
+    ONE_PART = "one part lies there"
+    REMOVED = "the upload was removed unchecked"
+    SETTLED = "the upload was removed, checked or replaced since"
+    STRAY = "the key has no place in the inbox"
+    OVERDUE = "one part lies there, for too long"
+    EMPTY = "neither part lies there"
+    NOT_DUE = "nothing is overdue"
+    REVIEW = "a person reviews"
+
+
+class Written(StrEnum):
+    """What is written of checks."""
+
+    NOTHING = "nothing"
+    NEW = "a new check"
+    REJECTED = "a rejected check"
+    AGAIN = "that check speaks again"
+    FINDING = "what was found, in the check that speaks"
+
+
+class Waits(StrEnum):
+    """Which part waits for its partner then."""
+
+    NOTHING = "nothing"
+    PART = "that part, since it was first alone"
+    REST = "what lies there, if anything"
+    AS_BEFORE = "as before"
+    TOLD = "as before, and it was told"
+
+
+class Knows(StrEnum):
+    """What people know of a bin."""
+
+    NOTHING = "nothing"
+    OPEN = "an open alert"
+    REVIEWED = "a reviewed alert"
+
+
+class News(StrEnum):
+    """How what is seen relates to what people know."""
+
+    AGREES = "agreement"
+    SAME = "the same answer"
+    OTHER = "another answer"
+    REVIEW = "a review"
+
+
+class Told(StrEnum):
+    """What people are told."""
+
+    NOTHING = "nothing"
+    ALERT = "an alert"
+    RESOLVED = "that it is resolved"
+
+
+WRITING: Mapping[Seen, tuple[Written, Waits]] = {
+    Seen.NEW_PAIR: (Written.NEW, Waits.NOTHING),
+    Seen.KNOWN_PAIR: (Written.AGAIN, Waits.NOTHING),
+    Seen.ONE_PART: (Written.NOTHING, Waits.PART),
+    Seen.REMOVED: (Written.REJECTED, Waits.REST),
+    Seen.SETTLED: (Written.NOTHING, Waits.AS_BEFORE),
+    Seen.STRAY: (Written.REJECTED, Waits.NOTHING),
+    Seen.OVERDUE: (Written.NOTHING, Waits.TOLD),
+    Seen.EMPTY: (Written.NOTHING, Waits.NOTHING),
+    Seen.NOT_DUE: (Written.NOTHING, Waits.AS_BEFORE),
+    Seen.REVIEW: (Written.FINDING, Waits.AS_BEFORE),
+}
+TELLING: Mapping[tuple[Knows, News], tuple[Told, Knows]] = {
+    (Knows.NOTHING, News.AGREES): (Told.NOTHING, Knows.NOTHING),
+    (Knows.NOTHING, News.OTHER): (Told.ALERT, Knows.OPEN),
+    (Knows.NOTHING, News.REVIEW): (Told.NOTHING, Knows.NOTHING),
+    (Knows.OPEN, News.AGREES): (Told.RESOLVED, Knows.NOTHING),
+    (Knows.OPEN, News.SAME): (Told.NOTHING, Knows.OPEN),
+    (Knows.OPEN, News.OTHER): (Told.ALERT, Knows.OPEN),
+    (Knows.OPEN, News.REVIEW): (Told.NOTHING, Knows.REVIEWED),
+    (Knows.REVIEWED, News.AGREES): (Told.NOTHING, Knows.REVIEWED),
+    (Knows.REVIEWED, News.SAME): (Told.NOTHING, Knows.REVIEWED),
+    (Knows.REVIEWED, News.OTHER): (Told.ALERT, Knows.OPEN),
+    (Knows.REVIEWED, News.REVIEW): (Told.NOTHING, Knows.REVIEWED),
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """A delivered upload had its bin looked at: the parts as the inbox holds them now.
+
+    `check` is the check that this calls for (see `check_needed`): one that was just made, or the one that is recorded
+    of the same contents.
+    """
+
+    upload: Upload
+    moment: datetime
+    image: StoredObject | None = None
+    metadata: StoredObject | None = None
+    check: Check | None = None
+    recorded: bool = False
+
+
+@dataclass(frozen=True)
+class TimePassed:
+    """Time has passed, so a bin was looked at that has a lone part. `timeout` is how long that may wait."""
+
+    moment: datetime
+    timeout: timedelta
+    image: StoredObject | None = None
+    metadata: StoredObject | None = None
+
+
+@dataclass(frozen=True)
+class Review:
+    """A person looked at the bin and found `actual` objects. `check` is the one that speaks for it."""
+
+    check: Check
+    actual: int
+    moment: datetime
+
+
+Event = Look | TimePassed | Review
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a bin, to be written all together or not at all.
+
+    `check` is what the event came to, None where it came to nothing. `append` is a check to put, `amend` a recorded one
+    whose attributes `amended` have changed, `delist` the identity of the check that leaves the open list.
+    """
+
+    state: BinState
+    check: Check | None = None
+    append: Check | None = None
+    amend: Check | None = None
+    amended: tuple[str, ...] = ()
+    delist: str | None = None
+    alert: Alert | None = None
+
+
+def decide(state: BinState, event: Event) -> Decision:
+    """What becomes of a bin in this state by this event.
+
+    Raises:
+        ValueError: a Look calls for a check and brings none.
+    """
+    seen = classify(state, event)
+    written, waits = WRITING[seen]
+    lone = _lone(state, event, waits)
+    if isinstance(event, Look) and seen is not Seen.SETTLED:
+        state = replace(state, uploads=_uploads_after(state, event, seen))
+    state = replace(state, lone=lone)
+    if waits is Waits.TOLD and lone:
+        return _tell_overdue(state, lone)
+    if written is Written.NOTHING:
+        return Decision(state, waiting_check(state.bin, lone) if seen is Seen.ONE_PART and lone else None)
+    if isinstance(event, Review):
+        return _review(state, event)
+    if not isinstance(event, Look) or event.check is None:
+        raise ValueError(f"{seen} calls for a check")
+    return _speak(state, event.check, event.recorded, event.moment)
+
+
+def classify(state: BinState, event: Event) -> Seen:
+    """What an event comes to for a bin in this state."""
+    if isinstance(event, Review):
+        return Seen.REVIEW
+    lying = [part for part, stored in _parts(event).items() if stored]
+    if isinstance(event, TimePassed):
+        return _classify_time(state, event, lying)
+    if not isinstance(state.bin, Bin):
+        return Seen.SETTLED if _is_settled(state, event.upload) else Seen.STRAY
+    if len(lying) == len(PARTS):
+        return Seen.KNOWN_PAIR if event.recorded else Seen.NEW_PAIR
+    if locate(event.upload.key)[1] in lying:
+        return Seen.ONE_PART
+    return Seen.SETTLED if _is_settled(state, event.upload) else Seen.REMOVED
+
+
+def check_needed(state: BinState, look: Look) -> str | None:
+    """The identity of the check that a look calls for, None where it calls for none."""
+    match classify(state, look):
+        case Seen.NEW_PAIR | Seen.KNOWN_PAIR:
+            return contents_of(look.image, look.metadata)
+        case Seen.REMOVED | Seen.STRAY:
+            return f"{look.upload.version}/-"
+    return None
+
+
+def known_uploads(state: BinState, upload: Upload) -> Mapping[str, KnownUpload]:
+    """What is known under each key of the bin, once this upload was told of. An event that comes late, and one that
+    comes twice, tells nothing new."""
+    known = state.uploads.get(upload.key)
+    if known and upload.sequencer < known.sequencer:
+        return state.uploads
+    recorded = known is not None and known.recorded and known.version == upload.version
+    return {**state.uploads, upload.key: KnownUpload(upload.version, upload.sequencer, recorded)}
+
+
+def speaking(state: BinState, known: Sequence[Check]) -> Check | None:
+    """Which of several recorded checks of the same contents speaks for them: the current one, else the latest."""
+    current = state.current.check if state.current else None
+    return max(known, key=lambda check: (check.check == current, check.checked_at), default=None)
+
+
+def as_recheck(made: Check, known: Check, recorded: Sequence[Check]) -> Check:
+    """The check by which a recheck of known contents speaks: the known one, unless another model has answered now; then
+    that model's own, which may be recorded already."""
+    if made.model in (None, known.model):
+        return known
+    named = replace(made, check=f"{made.check}/{made.model}")
+    return next((check for check in recorded if check.check == named.check), named)
+
+
+def reject(state: BinState, upload: Upload, reason: str, moment: datetime) -> Check:
+    """The check of an upload that cannot be looked at together with a partner."""
+    part: Part = locate(upload.key)[1] if isinstance(state.bin, Bin) else "image"
+    address = StoredObject(upload.bucket, upload.key, upload.version).address
+    return Check(
+        bin=state.bin.name,
+        site=state.bin.site,
+        check=f"{upload.version}/-",
+        status="rejected",
+        checked_at=timestamp(moment),
+        severity=ACTION_REQUIRED,
+        image=address if part == "image" else None,
+        metadata=address if part == "metadata" else None,
+        reason=reason,
+        stray=not isinstance(state.bin, Bin),
+    )
+
+
+def transition_tables() -> str:
+    """The tables of this page, as its docstring and docs/architecture.md have them."""
+    writing = [(seen, *effects) for seen, effects in WRITING.items()]
+    telling = [(*situation, *effects) for situation, effects in TELLING.items()]
+    return "\n\n".join(
+        (
+            _markdown(("what happens", "what is written", "what waits then"), writing),
+            _markdown(("people know", "seen now", "they are told", "they know then"), telling),
+        )
+    )
+
+
+# ---- What lies there ----
+
+
+def _parts(event: Look | TimePassed) -> Mapping[Part, StoredObject | None]:
+    return {"image": event.image, "metadata": event.metadata}
+
+
+def _classify_time(state: BinState, event: TimePassed, lying: list[Part]) -> Seen:
+    if state.lone is None or len(lying) == len(PARTS):
+        return Seen.NOT_DUE  # both lie there: the delivery of one of them makes their check
+    if not lying:
+        return Seen.EMPTY
+    if lying != [state.lone.part]:
+        return Seen.ONE_PART
+    waited = event.moment - datetime.fromisoformat(state.lone.since)
+    return Seen.OVERDUE if waited >= event.timeout and not state.lone.overdue_at else Seen.NOT_DUE
+
+
+def _is_settled(state: BinState, upload: Upload) -> bool:
+    """Whether a check of this upload is recorded, or a newer upload has taken its place."""
+    known = state.uploads.get(upload.key)
+    if known is None:
+        return False
+    if known.version == upload.version:
+        return known.recorded
+    return upload.sequencer <= known.sequencer
+
+
+def _uploads_after(state: BinState, look: Look, seen: Seen) -> Mapping[str, KnownUpload]:
+    """What is known of the keys after a look: what was told of, what lay there, and whether its check is recorded."""
+    uploads = dict(known_uploads(state, look.upload))
+    for stored in (look.image, look.metadata):
+        if stored:
+            known = uploads.get(stored.key, KnownUpload(stored.version))
+            recorded = seen in (Seen.NEW_PAIR, Seen.KNOWN_PAIR) or (known.recorded and known.version == stored.version)
+            uploads[stored.key] = KnownUpload(stored.version, known.sequencer, recorded)
+    if seen in (Seen.REMOVED, Seen.STRAY):
+        uploads[look.upload.key] = replace(uploads[look.upload.key], version=look.upload.version, recorded=True)
+    return uploads
+
+
+def _lone(state: BinState, event: Event, waits: Waits) -> LonePart | None:
+    if waits is Waits.NOTHING:
+        return None
+    if waits is Waits.AS_BEFORE or isinstance(event, Review):
+        return state.lone
+    if waits is Waits.TOLD:
+        return replace(state.lone, overdue_at=timestamp(event.moment)) if state.lone else None
+    for part, stored in _parts(event).items():
+        if stored and state.lone and state.lone.part == part:
+            return replace(state.lone, stored=stored)
+        if stored:
+            return LonePart(part, stored, since=timestamp(event.moment))
+    return None
+
+
+# ---- What people are told ----
+
+
+def _knows(state: BinState) -> Knows:
+    if state.last_alert is None:
+        return Knows.NOTHING
+    return Knows.OPEN if state.last_alert.actual is None else Knows.REVIEWED
+
+
+def _news(last: LastAlert | None, check: Check) -> News:
+    if check.status == "match":
+        return News.AGREES
+    return News.SAME if last and _is_same_answer(last, check) else News.OTHER
+
+
+def _is_same_answer(last: LastAlert, check: Check) -> bool:
+    answer = (check.status, check.predicted, check.direction, check.reason)
+    if answer != (last.kind, last.predicted, last.direction, last.reason):
+        return False
+    if last.actual is not None and not last.actual == last.expected == check.expected:
+        return False
+    return RANKS[check.severity] <= RANKS[last.severity]
+
+
+def _speak(state: BinState, check: Check, recorded: bool, moment: datetime) -> Decision:
+    """Let a check speak for its bin, and tell people what is news to them."""
+    before = state.current
+    was_current = before is not None and before.check == check.check
+    state = replace(state, current=CurrentCheck(check.check, check.status, check.reviewed_at is not None))
+    delist = before.check if before and not was_current and _is_listed(before) else None
+    last = state.last_alert
+    spoken, alert = check, None
+    if not check.reviewed_at:
+        news = _news(last, check)
+        told, _ = TELLING[_knows(state), news]
+        if news is News.SAME and last and not was_current:
+            spoken = replace(check, repeats=last.check_id)
+        if told is not Told.NOTHING:
+            resolves = _resolved(last) if told is Told.RESOLVED and last else None
+            spoken = replace(check, alerted_at=timestamp(moment), repeats=None, resolves=resolves)
+            state, alert = _tell(state, told, spoken)
+    if not recorded:
+        return Decision(state, spoken, append=spoken, delist=delist, alert=alert)
+    if was_current and alert is None:
+        return Decision(state, check)
+    amended = ("alerted_at", "repeats", "resolves", "open_list")
+    return Decision(state, spoken, amend=spoken, amended=amended, delist=delist, alert=alert)
+
+
+def _tell_overdue(state: BinState, lone: LonePart) -> Decision:
+    """Tell people that the partner of a lone part never came."""
+    check = waiting_check(state.bin, lone)
+    told, _ = TELLING[_knows(state), News.OTHER]
+    state, alert = _tell(state, told, check)
+    return Decision(state, check, alert=alert)
+
+
+def _tell(state: BinState, told: Told, check: Check) -> tuple[BinState, Alert]:
+    last = None if told is Told.RESOLVED else LastAlert.of(check)
+    kind: Kind = last.kind if last else "resolved"
+    return replace(state, last_alert=last), Alert(kind, check, state.revision + 1)
+
+
+def _review(state: BinState, event: Review) -> Decision:
+    """Keep a finding in its check. It ends what people know if that check speaks for the bin, or is the one told of."""
+    reviewed = replace(event.check, actual=event.actual, reviewed_at=timestamp(event.moment))
+    last, current = state.last_alert, state.current
+    speaks = current is not None and current.check == reviewed.check
+    if last and (speaks or last.check_id == reviewed.check_id):
+        last = replace(last, actual=event.actual, expected=event.check.expected)
+    state = replace(state, last_alert=last, current=replace(current, reviewed=True) if current and speaks else current)
+    return Decision(state, reviewed, amend=reviewed, amended=("actual", "reviewed_at", "open_list"))
+
+
+def _resolved(last: LastAlert) -> Mapping[str, object]:
+    return {name: getattr(last, name) for name in RESOLVED if getattr(last, name) is not None}
+
+
+def _is_listed(current: CurrentCheck) -> bool:
+    """Whether a check stands on a list that it leaves when another speaks: what was reviewed stays where it is."""
+    return current.status in ("mismatch", "rejected") and not current.reviewed
+
+
+def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,86 @@
+"""How the two parts of a bin are read from S3."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from inventory.bins import Bin, Part, locate
+from inventory.check import KnownUpload, StoredObject
+from inventory.errors import RejectedUpload
+from inventory.uploads import version_of
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from mypy_boto3_s3 import S3Client
+
+IMAGE_LIMIT_BYTES = 6_291_456
+"""Largest body that a real-time SageMaker endpoint accepts (6 MiB)."""
+
+
+@dataclass(frozen=True)
+class OpenObject:
+    """An object as the inbox holds it now; its content is read only when asked for."""
+
+    stored: StoredObject
+    modified_at: datetime
+    size_bytes: int
+    body: "StreamingBody"
+
+    def read(self, limit_bytes: int) -> bytes:
+        """The whole content.
+
+        Raises:
+            RejectedUpload: it is empty, or larger than `limit_bytes`.
+        """
+        key = self.stored.key
+        if self.size_bytes == 0:
+            raise RejectedUpload(f"{key} is empty (0 bytes): upload it again")
+        if self.size_bytes > limit_bytes:
+            raise RejectedUpload(
+                f"{key} has {self.size_bytes:,} bytes and at most {limit_bytes:,} are accepted: upload a smaller one"
+            )
+        return self.body.read()
+
+
+def open_parts(
+    s3: "S3Client", bucket: str, bin: Bin, uploads: Mapping[str, KnownUpload], opened: ExitStack
+) -> tuple[OpenObject | None, OpenObject | None]:
+    """The image and the metadata of a bin as the inbox holds them now, None for what is not there. `opened` closes
+    them; `uploads` are those known, by key.
+
+    A part may lie under the keys that events told of, or else under a usual one. Where several are there (`523.jpg`,
+    `523.png`) the one that S3 modified last is the part. S3 tells whole seconds; within one, and nowhere else,
+    sequencers of two keys are compared, because nothing better is known.
+    """
+    return _open_part(s3, bucket, bin, "image", uploads, opened), _open_part(
+        s3, bucket, bin, "metadata", uploads, opened
+    )
+
+
+def _open_part(
+    s3: "S3Client", bucket: str, bin: Bin, part: Part, uploads: Mapping[str, KnownUpload], opened: ExitStack
+) -> OpenObject | None:
+    told = [key for key in uploads if locate(key)[1] == part]
+    found = list(_open(s3, bucket, told, opened))
+    if found:
+        return max(found, key=lambda one: (one.modified_at, uploads[one.stored.key].sequencer, one.stored.key))
+    usual = (key for key in bin.keys(part) if key not in told)
+    return next(_open(s3, bucket, usual, opened), None)
+
+
+def _open(s3: "S3Client", bucket: str, keys: Iterable[str], opened: ExitStack) -> Iterator[OpenObject]:
+    """Those of the keys that the bucket holds."""
+    for key in keys:
+        try:
+            answer = s3.get_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            continue
+        opened.callback(answer["Body"].close)
+        stored = StoredObject(bucket, key, version_of(answer.get("VersionId"), answer["ETag"]))
+        yield OpenObject(stored, answer["LastModified"], answer["ContentLength"], answer["Body"])

@@ -1,0 +1,28 @@
+"""What is said and kept of a message that goes back to its queue."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from inventory.errors import RetryLater
+from inventory.failures import Failures
+from inventory.observability import logger, metrics
+from inventory.uploads import UnreadableEvent
+
+
+def report_returned(failures: Failures, record: SQSRecord, fault: Exception, keys: Sequence[str] = ()) -> None:
+    """Count, log and keep why a message goes back. Called in the handler of the exception that sends it back."""
+    metrics.add_metric("Returned", MetricUnit.Count, 1)
+    if isinstance(fault, RetryLater):
+        reason = str(fault)
+        logger.warning("message goes back to the queue", message_id=record.message_id, reason=reason, keys=keys)
+    else:
+        reason = str(fault) if isinstance(fault, UnreadableEvent) else f"{type(fault).__name__}: {fault}"
+        logger.exception("message goes back to the queue", message_id=record.message_id, keys=keys)
+    try:
+        attempts = int(record.attributes.approximate_receive_count or 1)
+        failures.note(record.body, reason, attempts, datetime.now(UTC))
+    except Exception:  # the fault itself matters more
+        logger.warning("the reason was not noted", message_id=record.message_id, exc_info=True)

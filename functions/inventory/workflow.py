@@ -1,0 +1,193 @@
+"""From an upload to a check: load the state, look at the inbox, count, decide, commit. It decides nothing itself.
+
+An upload is a reason to look at its bin as the inbox holds it *now*. So the order of events does not matter, an event
+that comes twice changes nothing, and one that comes late finds the newer check already made.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from inventory import verdict
+from inventory.bins import Bin, StrayKey, Subject, locate
+from inventory.check import BinState, Check, StoredObject, bucket_of, timestamp
+from inventory.check_store import CheckStore, ConcurrentUpdate
+from inventory.counting import Prediction
+from inventory.decision import (
+    ACTION_REQUIRED,
+    Look,
+    Review,
+    TimePassed,
+    as_recheck,
+    check_needed,
+    decide,
+    known_uploads,
+    reject,
+    speaking,
+)
+from inventory.errors import RejectedUpload, RetryLater
+from inventory.inbox import IMAGE_LIMIT_BYTES, OpenObject, open_parts
+from inventory.records import METADATA_LIMIT_BYTES, read_record
+from inventory.uploads import Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MAX_ATTEMPTS = 5
+"""How often a bin is decided on anew while others change it, before the message goes back to the queue."""
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class CheckWorkflow:
+    """Checks bins. `count(picture, inference_id)` asks the endpoint, `now()` tells the time."""
+
+    s3: "S3Client"
+    store: CheckStore
+    count: Callable[[bytes, str], Prediction]
+    mismatch_rate: float
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def process(self, upload: Upload) -> Check | None:
+        """Look at the bin that an upload belongs to, and leave its check recorded and its alert in the outbox.
+
+        Returns the check that speaks for the bin then; None for an upload that is settled and whose check has expired.
+
+        Raises:
+            RetryLater: what retrying can cure; nothing is lost by trying again. AWS errors pass as they are.
+        """
+        try:
+            subject: Subject = locate(upload.key)[0]
+            refusal = f"{upload.key} was deleted before it could be checked: upload it again"
+        except RejectedUpload as rejection:
+            subject, refusal = StrayKey(upload.key), str(rejection)
+        return _retrying(subject, lambda: self._attempt(subject, upload, refusal))
+
+    def _attempt(self, subject: Subject, upload: Upload, refusal: str) -> Check | None:
+        state = self.store.load(subject)
+        with ExitStack() as opened:
+            image = metadata = None
+            if isinstance(subject, Bin):
+                uploads = known_uploads(state, upload)
+                image, metadata = open_parts(self.s3, upload.bucket, subject, uploads, opened)
+            look = Look(upload, self.now(), _stored(image), _stored(metadata))
+            if contents := check_needed(state, look):
+                look = self._with_check(state, look, contents, image, metadata, refusal)
+        decision = decide(state, look)
+        self.store.commit(state, decision, look.moment)
+        return decision.check or self.store.current_check(state)
+
+    def _with_check(
+        self,
+        state: BinState,
+        look: Look,
+        contents: str,
+        image: OpenObject | None,
+        metadata: OpenObject | None,
+        refusal: str,
+    ) -> Look:
+        """The look with the check that it calls for: a recorded one, else one that is made now."""
+
+        def made() -> Check:
+            if image and metadata:
+                return self._judge(state, look, contents, image, metadata)
+            return reject(state, look.upload, refusal, look.moment)
+
+        recorded = self.store.find_by_contents(state.bin, contents)
+        known = speaking(state, recorded)
+        if known is None:
+            check = made()
+        elif look.upload.recheck and not known.reviewed_at:
+            check = as_recheck(made(), known, recorded)
+        else:
+            check = known
+        return replace(look, check=check, recorded=check in recorded)
+
+    def _judge(self, state: BinState, look: Look, contents: str, image: OpenObject, metadata: OpenObject) -> Check:
+        check = Check(
+            bin=state.bin.name,
+            site=state.bin.site,
+            check=contents,
+            status="rejected",
+            checked_at=timestamp(look.moment),
+            severity=ACTION_REQUIRED,
+            image=image.stored.address,
+            metadata=metadata.stored.address,
+        )
+        try:
+            record = read_record(metadata.read(METADATA_LIMIT_BYTES), metadata.stored.key)
+            check = replace(check, expected=record.expected, expected_volume_in3=record.volume_in3)
+            prediction = self.count(image.read(IMAGE_LIMIT_BYTES), check.check_id)
+        except RejectedUpload as rejection:
+            return replace(check, reason=str(rejection))
+        judged = verdict.judge(prediction, record, self.mismatch_rate)
+        return replace(
+            check,
+            status=judged.status,
+            predicted=prediction.count,
+            difference=judged.difference,
+            direction=judged.direction,
+            suspicion=judged.suspicion,
+            severity=judged.severity,
+            probabilities=dict(zip(prediction.labels, prediction.probabilities, strict=True)),
+            predicted_volume_in3=prediction.volume_in3,
+            model=prediction.model,
+        )
+
+
+def tell_overdue(
+    s3: "S3Client", store: CheckStore, waiting: Check, timeout: timedelta, moment: datetime
+) -> Check | None:
+    """Tell people of a lone part that waits too long for its partner, unless the inbox has both by now.
+
+    Returns the check that people were told of; None where nothing was due any more.
+
+    Raises:
+        RetryLater: others changed the bin time and again; the next run tells.
+    """
+    bin = Bin.named(waiting.bin)
+
+    def attempt() -> Check | None:
+        state = store.load(bin)
+        if state.lone is None:
+            return None
+        with ExitStack() as opened:
+            bucket = bucket_of(state.lone.stored.address)
+            image, metadata = open_parts(s3, bucket, bin, state.uploads, opened)
+            passed = TimePassed(moment, timeout, _stored(image), _stored(metadata))
+        decision = decide(state, passed)
+        store.commit(state, decision, moment)
+        return decision.check if decision.alert else None
+
+    return _retrying(bin, attempt)
+
+
+def review(store: CheckStore, check: Check, actual: int, moment: datetime) -> Check:
+    """Keep how many objects a person found, which ends what is open; a later review of a check replaces an earlier one.
+
+    Raises:
+        RetryLater: others changed the bin time and again.
+    """
+
+    def attempt() -> Check:
+        state = store.load(check.subject)
+        decision = decide(state, Review(store.find(check.subject, check.check) or check, actual, moment))
+        store.commit(state, decision, moment)
+        return decision.check or check
+
+    return _retrying(check.subject, attempt)
+
+
+def _retrying(subject: Subject, attempt: Callable[[], Result]) -> Result:
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            return attempt()
+        except ConcurrentUpdate:
+            continue
+    raise RetryLater(f"bin {subject.name} changed {MAX_ATTEMPTS} times while it was decided on")
+
+
+def _stored(opened: OpenObject | None) -> StoredObject | None:
+    return opened.stored if opened else None
