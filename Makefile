@@ -36,12 +36,13 @@ audit: $(UV) ## checkov over the templates, and known weaknesses of all locked p
 test: lint ## Lint and test everything
 	$(RUN) pytest --numprocesses 2 --dist loadgroup --durations 10
 
-soak: $(UV) ## Bins while calls fail and functions are killed, nothing lost; fewer with UPLOADS=1000, real bins with BINS=<folder>; half an hour
+soak: $(UV) ## Every interleaving of small histories, then bins while calls fail and functions are killed, nothing lost; fewer with UPLOADS=1000, real bins with BINS=<folder>; half an hour
+	$(RUN) python -m tests.simulation
 	BINCHECK_BINS="$(BINS)" $(RUN) python -m tests.resilience $(if $(UPLOADS),--uploads $(UPLOADS))
 
 fuzz: $(UV) ## Hostile input, 100,000 cases for each reader of it (fewer with CASES=5000), and deliveries in any order; minutes
 	$(RUN) python -m tests.fuzz $(if $(CASES),--cases $(CASES))
-	$(RUN) pytest --hypothesis-profile=soak tests/functions/test_order_machine.py
+	$(RUN) pytest --hypothesis-profile=soak tests/simulation/test_interleavings.py
 
 test-docker: $(UV) ## sam local invoke in a container; installs nothing and says what is missing
 	$(RUN) pytest -rs tests/docker

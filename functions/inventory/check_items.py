@@ -55,6 +55,9 @@ by the state's revision: a state that begins anew must not meet them."""
 COUNTS = ("expected", "predicted", "difference", "actual")
 FRACTIONS = ("suspicion", "expected_volume_in3", "predicted_volume_in3")
 
+DIGITS = 6
+"""After the point, of every fraction that is kept or told."""
+
 Item = dict[str, Any]
 
 
@@ -161,7 +164,7 @@ def alert_item(alert: Alert, moment: datetime) -> Item:
     return {
         **key(alert.check.subject, f"{ALERT}{alert.revision:012d}"),
         "alert_id": alert.alert_id,
-        "alert": json.dumps(asdict(alert)),
+        "alert": _alert_text(alert),
         "expires_at": _after(moment, ALERTS_KEPT),
     }
 
@@ -176,13 +179,20 @@ def read_alert(text: str) -> Alert:
     return Alert(alert["kind"], Check(**alert["check"]), int(alert["revision"]))
 
 
+def _alert_text(alert: Alert) -> str:
+    """Without what is not known, so that it fits in one unit of writing."""
+    check = {name: value for name, value in asdict(alert.check).items() if value is not None and value is not False}
+    said = {"kind": alert.kind, "revision": alert.revision, "check": check}
+    return json.dumps(said, separators=(",", ":"))
+
+
 # ---- Values ----
 
 
 def stored(value: Any) -> Any:
     """A value as DynamoDB takes it."""
     if isinstance(value, float):
-        return Decimal(str(round(value, 6)))
+        return Decimal(str(round(value, DIGITS)))
     if isinstance(value, Mapping):
         return {name: stored(part) for name, part in value.items()}
     return value

@@ -67,14 +67,15 @@ class CheckStore:
     def find(self, subject: Subject, check: str) -> Check | None:
         """The check of that identity, or None."""
         item = self._get(subject, check)
-        return read_check(item) if item else None
+        return read_check(item) if item and is_check(item) else None
 
     def find_by_contents(self, subject: Subject, contents: str) -> list[Check]:
         """The checks of the same contents, by whichever models."""
         condition = Key("bin").eq(subject.partition) & Key("check").begins_with(contents)
         items = self._pages(KeyConditionExpression=condition, ConsistentRead=True)
         # `a/b` begins the identity `a/bc` of other contents too
-        return [read_check(item) for item in items if f"{item['check']}/".startswith(f"{contents}/")]
+        same = (item for item in items if f"{item['check']}/".startswith(f"{contents}/"))
+        return [read_check(item) for item in same if is_check(item)]
 
     def commit(self, read: BinState, decision: Decision, moment: datetime) -> None:
         """Write a decision on the state that was read. Where it changes nothing, nothing is written.
@@ -214,11 +215,12 @@ def _if_unchanged(read: BinState) -> dict[str, Any]:
 def _check_writes(decision: Decision) -> Iterator[_Write]:
     if decision.append:
         # The item of a check is also its idempotency record: it is put at most once.
-        yield "Put", {"Item": check_item(decision.append), **_IF_ABSENT}
+        yield "Put", {"Item": check_item(decision.append), "ConditionExpression": "attribute_not_exists(check_id)"}
     if decision.amend:
         yield "Update", _amendment(decision.amend, decision.amended)
     if decision.delist:
-        # Unconditional: a check that somebody deleted by hand must not keep its bin from changing ever again.
+        # Unconditional: a check that somebody deleted by hand must not keep its bin from changing ever again. This
+        # leaves an item without attributes then, which is no check.
         yield "Update", {"Key": key(decision.state.bin, decision.delist), **_DELIST}
 
 

@@ -256,7 +256,7 @@ def check_needed(state: BinState, look: Look) -> str | None:
         case Seen.NEW_PAIR | Seen.KNOWN_PAIR:
             return contents_of(look.image, look.metadata)
         case Seen.REMOVED | Seen.STRAY:
-            return f"{look.upload.version}/-"
+            return _contents_alone(state, look.upload)
     return None
 
 
@@ -287,12 +287,12 @@ def as_recheck(made: Check, known: Check, recorded: Sequence[Check]) -> Check:
 
 def reject(state: BinState, upload: Upload, reason: str, moment: datetime) -> Check:
     """The check of an upload that cannot be looked at together with a partner."""
-    part: Part = locate(upload.key)[1] if isinstance(state.bin, Bin) else "image"
     address = StoredObject(upload.bucket, upload.key, upload.version).address
+    part = _part(state, upload)
     return Check(
         bin=state.bin.name,
         site=state.bin.site,
-        check=f"{upload.version}/-",
+        check=_contents_alone(state, upload),
         status="rejected",
         checked_at=timestamp(moment),
         severity=ACTION_REQUIRED,
@@ -320,6 +320,16 @@ def transition_tables() -> str:
 
 def _parts(event: Look | TimePassed) -> Mapping[Part, StoredObject | None]:
     return {"image": event.image, "metadata": event.metadata}
+
+
+def _part(state: BinState, upload: Upload) -> Part:
+    return locate(upload.key)[1] if isinstance(state.bin, Bin) else "image"
+
+
+def _contents_alone(state: BinState, upload: Upload) -> str:
+    """The identity of the check of an upload that is looked at without its partner."""
+    stored = StoredObject(upload.bucket, upload.key, upload.version)
+    return contents_of(stored, None) if _part(state, upload) == "image" else contents_of(None, stored)
 
 
 def _classify_time(state: BinState, event: TimePassed, lying: list[Part]) -> Seen:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from inventory import verdict
 from inventory.bins import Bin, StrayKey, Subject, locate
 from inventory.check import BinState, Check, StoredObject, bucket_of, timestamp
+from inventory.check_items import DIGITS
 from inventory.check_store import CheckStore, ConcurrentUpdate
 from inventory.counting import Prediction
 from inventory.decision import (
@@ -118,7 +119,11 @@ class CheckWorkflow:
         )
         try:
             record = read_record(metadata.read(METADATA_LIMIT_BYTES), metadata.stored.key)
-            check = replace(check, expected=record.expected, expected_volume_in3=record.volume_in3)
+            check = replace(
+                check,
+                expected=record.expected,
+                expected_volume_in3=record.volume_in3 and round(record.volume_in3, DIGITS),
+            )
             prediction = self.count(image.read(IMAGE_LIMIT_BYTES), check.check_id)
         except RejectedUpload as rejection:
             return replace(check, reason=str(rejection))
@@ -129,10 +134,13 @@ class CheckWorkflow:
             predicted=prediction.count,
             difference=judged.difference,
             direction=judged.direction,
-            suspicion=judged.suspicion,
+            suspicion=round(judged.suspicion, DIGITS),
             severity=judged.severity,
-            probabilities=dict(zip(prediction.labels, prediction.probabilities, strict=True)),
-            predicted_volume_in3=prediction.volume_in3,
+            probabilities={
+                label: round(share, DIGITS)
+                for label, share in zip(prediction.labels, prediction.probabilities, strict=True)
+            },
+            predicted_volume_in3=None if prediction.volume_in3 is None else round(prediction.volume_in3, DIGITS),
             model=prediction.model,
         )
 

@@ -82,24 +82,24 @@ class Outbox:
     def __init__(self, table: Any, alerts: Alerts) -> None:
         self._streams = boto3.client("dynamodbstreams", region_name=REGION)
         stream = self._streams.describe_stream(StreamArn=table.latest_stream_arn)["StreamDescription"]
-        self._iterator = self._streams.get_shard_iterator(
-            StreamArn=stream["StreamArn"],
-            ShardId=stream["Shards"][0]["ShardId"],
-            ShardIteratorType="TRIM_HORIZON",
-        )["ShardIterator"]
+        self._shard = {"StreamArn": stream["StreamArn"], "ShardId": stream["Shards"][0]["ShardId"]}
+        self._seen: set[str] = set()
         self._table = table
         self.alerts = alerts
 
     def records(self) -> list[dict[str, Any]]:
         """The records since the last call that the template's filter lets through."""
-        answer = self._streams.get_records(ShardIterator=self._iterator)
-        self._iterator = answer["NextShardIterator"]
+        # From the beginning each time: an iterator of moto sees nothing any more once a transaction was cancelled.
+        start = self._streams.get_shard_iterator(**self._shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        told = self._streams.get_records(ShardIterator=start)["Records"]
+        new = [record for record in told if record["eventID"] not in self._seen]
+        self._seen |= {record["eventID"] for record in new}
         (pattern,) = resource("Alerter")["Events"]["Outbox"]["Properties"]["FilterCriteria"]["Filters"]
         wanted = json.loads(pattern["Pattern"])
         (rule,) = wanted["dynamodb"]["Keys"]["check"]["S"]
         return [
             record
-            for record in answer["Records"]
+            for record in new
             if record["eventName"] in wanted["eventName"]
             and record["dynamodb"]["Keys"]["check"]["S"].startswith(rule["prefix"])
             and self._was_committed(record["dynamodb"]["Keys"])

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from tests.builders import JPEG, metadata, notification, picture, sqs_event
+from tests.functions.test_alerter import alerter  # noqa: F401  (fixture)
 from tests.functions.test_handlers import Context, checker, drop_minutes_ago, handlers, watchdog  # noqa: F401  (fixtures)
 from tests.template import resource
 from tests.watched import watched
@@ -44,6 +45,9 @@ def measured(handlers, warehouse, monkeypatch, capsys, request):  # noqa: F811
     drop_minutes_ago(warehouse, 16, "bin-images/3.jpg", picture(3))
     request.getfixturevalue("watchdog").handler({}, Context())
     read("Watchdog")
+    request.getfixturevalue("alerter").handler({"Records": warehouse.outbox.records()}, Context())
+    request.getfixturevalue("alerter").handler(sqs_event("no alert"), Context())
+    read("Alerter")
     handlers("reporter").handler({"day": str(datetime.now(UTC).date())}, Context())
     read("Reporter")
     return names

@@ -3,9 +3,9 @@ from datetime import timedelta
 
 import pytest
 
-from inventory.errors import RejectedUpload, RetryLater
 from inventory.check_items import is_check
 from inventory.check_store import CheckStore
+from inventory.errors import RejectedUpload, RetryLater
 from tests.builders import item, metadata, metadata_of, picture, seen, upload
 
 IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"
@@ -17,9 +17,7 @@ def statuses(warehouse, bin="BOS1/523"):
 
 def open_checks(warehouse, open_list):
     hour = timedelta(hours=1)
-    return [
-        check.bin for check in warehouse.store.list_open(open_list, warehouse.clock - hour, warehouse.clock + hour)
-    ]
+    return [check.bin for check in warehouse.store.list_open(open_list, warehouse.clock - hour, warehouse.clock + hour)]
 
 
 # Pairing: either part first, twice, together, again later

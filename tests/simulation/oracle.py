@@ -1,0 +1,147 @@
+"""What must hold once all is over, by what was committed and in which order, and nothing else.
+
+It knows nothing of how checks are made: which alerts must exist it says of the committed answers alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from inventory.check import Check, KnownUpload
+from inventory.check_items import is_check, read_check
+from tests.simulation.warehouse import BIN, Commit, Warehouse
+
+RANKS = {"low": 0, "medium": 1, "high": 2}
+
+
+def violations(house: Warehouse) -> Iterator[str]:
+    """Everything that is not as it has to be."""
+    for subject in {commit.after.bin for commit in house.commits}:
+        yield from _alerts([commit for commit in house.commits if commit.after.bin == subject])
+    yield from _answers(house)
+    yield from _lost(house)
+    yield from _removed(house)
+    yield from _reviews(house)
+    yield from _lists(house)
+
+
+@dataclass
+class Known:
+    """What people know of a bin: the answer that they were told last and `of` which check, and what was found since."""
+
+    answer: tuple[object, ...] | None = None
+    rank: int = 0
+    expected: int | None = None
+    found: int | None = None
+    of: str | None = None
+
+
+def expected_alerts(commits: Sequence[Commit]) -> Iterator[str | None]:
+    """The kind of alert that each commit must bring, or None."""
+    known = Known()
+    for commit in commits:
+        said, check = None, commit.spoke
+        if commit.reviewed:
+            speaks = commit.after.current and commit.after.current.check
+            if known.answer and commit.reviewed.check in (speaks, known.of):
+                known.expected, known.found = commit.reviewed.expected, commit.reviewed.actual
+        elif commit.overdue:
+            said, known = "unpaired", Known(("unpaired",), RANKS["medium"])
+        elif check and not check.reviewed_at and check.status == "match":
+            if known.answer and known.found is None:
+                said, known = "resolved", Known()
+        elif check and not check.reviewed_at:
+            answer = (check.status, check.predicted, check.direction, check.reason)
+            rank = RANKS[check.severity or ""]
+            looked_at = known.found is None or known.found == known.expected == check.expected
+            if answer != known.answer or rank > known.rank or not looked_at:
+                said, known = check.status, Known(answer, rank, check.expected, of=check.check)
+        yield said
+
+
+def _alerts(commits: Sequence[Commit]) -> Iterator[str]:
+    for number, (commit, kind) in enumerate(zip(commits, expected_alerts(commits), strict=True)):
+        sent = commit.alert.kind if commit.alert else None
+        if sent != kind:
+            yield f"commit {number}: {sent} was told in place of {kind}"
+        if sent == "unpaired" and commit.both_lay_there:
+            yield f"commit {number}: unpaired, of a bin that had both"
+    ids = [commit.alert.alert_id for commit in commits if commit.alert]
+    if len(set(ids)) < len(ids):
+        yield "two alerts have one id"
+
+
+def _answers(house: Warehouse) -> Iterator[str]:
+    """Each check answers for what its contents really were."""
+    for check in _checks(house):
+        addresses = zip((check.image, check.metadata), check.check.split("/"), strict=False)
+        image, record = (house.contents.get(((at or "").removeprefix("s3://inbox/"), one)) for at, one in addresses)
+        if _is_pair(check) and image is not None and record is not None:
+            wanted = ("match" if image == record else "mismatch", image, record)
+            if (check.status, check.predicted, check.expected) != wanted:
+                yield f"{check.check} is {check.status} in place of {wanted}"
+
+
+def _lost(house: Warehouse) -> Iterator[str]:
+    """What was put last is checked, or waits for its partner; what is gone is recorded, or waited once. S3 tells nobody
+    of a removal, so what an older file has to say once a newer one was removed is nobody's business."""
+    state, lying, newest = house.store.load(BIN), house.lying(), house.newest_events()
+    if len(lying) == 2 and all(newest[part].version == version for part, (_, version) in lying.items()):
+        wanted = f"{lying['image'][1]}/{lying['metadata'][1]}"
+        if state.current is None or state.current.check != wanted or state.lone:
+            yield f"the inbox holds {wanted}: {state.current} speaks, {state.lone} waits"
+    paired = {version for check in _checks(house) if _is_pair(check) for version in check.check.split("/")}
+    if len(lying) == 1:
+        ((part, (_, version)),) = lying.items()
+        waits = state.lone.stored.version if state.lone else None
+        if version not in paired and waits != version and newest[part].version == version:
+            yield f"{part} {version} lies there alone, and {waits} waits"
+    recorded = {version for check in _checks(house) for version in check.check.split("/")}
+    waited = {commit.after.lone.stored.version for commit in house.commits if commit.after.lone}
+    for part, event in newest.items():
+        if event.version not in recorded | waited and part not in lying:
+            yield f"{event.key} {event.version} is nowhere"
+
+
+def _removed(house: Warehouse) -> Iterator[str]:
+    """No upload is said to have gone unchecked that was checked, or whose place a newer event had taken."""
+    for commit in house.commits:
+        before, spoke = commit.before, commit.spoke
+        if not before or not spoke or spoke.stray or _is_pair(spoke):
+            continue
+        key = (spoke.image or spoke.metadata or "").removeprefix("s3://inbox/")
+        version = next(one for one in spoke.check.split("/") if one != "-")
+        known = before.uploads.get(key, KnownUpload(""))
+        if known.version == version and known.recorded and before.current and before.current.check != spoke.check:
+            yield f"{key} {version} was checked, and is said to have gone unchecked"
+        if house.puts[key, version] < int(known.sequencer[:18] or "0", 16):
+            yield f"{key} {version} was replaced, and is said to have gone unchecked"
+
+
+def _is_pair(check: Check) -> bool:
+    return bool(check.image and check.metadata)
+
+
+def _reviews(house: Warehouse) -> Iterator[str]:
+    """A review is never undone, and stands on its list."""
+    for made in house.reviews:
+        item = house.table.items[made.subject.partition, made.check]
+        if not str(item.get("open", "")).startswith("reviewed#") or "actual" not in item:
+            yield f"the review of {made.check} is undone: {item.get('open')}"
+
+
+def _lists(house: Warehouse) -> Iterator[str]:
+    """The check that speaks stands open if it has to, and no other does."""
+    listed = {
+        item["check"]
+        for (partition, _), item in house.table.items.items()
+        if partition == BIN.partition and str(item.get("open", "")).startswith(("mismatch", "rejected"))
+    }
+    current = house.store.current_check(house.store.load(BIN))
+    stands_open = current and current.status in ("mismatch", "rejected") and not current.reviewed_at
+    if listed != ({current.check} if current and stands_open else set()):
+        yield f"{sorted(listed)} stand open, and {current} speaks"
+
+
+def _checks(house: Warehouse) -> list[Check]:
+    items = house.table.items.items()
+    return [read_check(item) for (partition, _), item in items if partition == BIN.partition and is_check(item)]
