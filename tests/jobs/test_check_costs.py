@@ -1,5 +1,6 @@
 """Costs by hand for a load that is easy to reckon, and the page that tells them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,18 @@ LOAD = Load(100_000, 0.5, 0.01, "ml.c6i.large", 2)
 
 def test_requests_cost_what_they_do_by_hand() -> None:
     usd = check_costs.request_usd(LOAD)
-    assert usd["DynamoDB"] == pytest.approx((11.5 * 0.625 + 2 * 0.125) / 1000)
+    assert usd["DynamoDB"] == pytest.approx(((8 + 0.5 * 7) * 0.625 + 4 * 0.125) / 1000)
     assert usd["S3"] == pytest.approx(2 * 0.005 + 4 * 0.0004)
     assert usd["SQS"] == pytest.approx(6 * 0.40 / 1000)
     assert usd["SNS"] == pytest.approx(0.5 * 0.50 / 1000 + 0.01 * 0.02)
-    assert usd["Lambda"] == pytest.approx(1000 * (2 * 0.15 * 1.66667e-5 + 1e-4 * 1.66667e-5) + 0.0004)
+    gb_seconds = 2 * 0.15 + 0.5 * 0.05 + 1e-4
+    assert usd["Lambda"] == pytest.approx(1000 * gb_seconds * 1.66667e-5 + 0.0004 + 0.5 * 0.0002)
+    assert usd["CloudWatch logs"] == pytest.approx((3 + 0.5 * 1.5) * 0.0005)
+
+
+def test_what_is_kept_costs_what_it_does_by_hand() -> None:
+    gigabytes = 0.1 * (90 * 1.3 + 120 * 0.8 + 0.5 * 90 * 2.4)
+    assert check_costs.month_usd(LOAD)["DynamoDB storage"] == pytest.approx(gigabytes * 0.45)
 
 
 def test_the_endpoint_is_paid_by_the_hour_whatever_it_does() -> None:
@@ -47,6 +55,14 @@ def test_the_words_of_the_page_say_what_the_tables_say() -> None:
     page, price = PAGE.read_text(), prices()["service"]["lambda_gb_second"]
     a_tenth_of_a_second = 1000 * quantities()["bin"]["invocations"] * quantities()["lambda"]["memory_gb"] * 0.1 * price
     assert f"by\n  {a_tenth_of_a_second:.4f} USD" in page
+    for mismatches in (0, 1):
+        of_all = check_costs.request_usd(replace(load, mismatches=mismatches))["DynamoDB"]
+        assert f"{of_all:.4f}" in page
+    asked = check_costs.month_usd(replace(load, checks=0))["SQS"]
+    assert f"{asked:.2f} USD a month. An alert that fails" in page
+    backfill = check_costs.backfill_usd(1_000_000, mismatches=0.5)
+    assert f"cost {backfill:.2f} USD a million" in page
+    assert f"cost about {backfill:.0f} USD a million" in PAGE.with_name("operations.md").read_text()
     even = check_costs.month_usd(load)["Endpoint"] / sum(check_costs.request_usd(load).values()) / 1000
     assert f"below {even:.0f} million checks" in page
 

@@ -13,8 +13,10 @@ QUANTITIES = Path(__file__).with_name("quantities.toml")
 DAY_S = 86_400
 DAYS_A_MONTH = 30
 MATCHES_KEPT_DAYS = 90
+ALERTS_KEPT_DAYS = 90
+STATES_KEPT_DAYS = 120
 LONG_POLL_S = 20
-ALARM_METRICS = 17
+ALARM_METRICS = 20
 """Metrics that all alarms together evaluate, by which they are paid; one that learns what is usual counts for three."""
 PEAK = 5
 
@@ -41,38 +43,58 @@ def request_usd(load: Load) -> dict[str, float]:
     """USD for each service of 1,000 checks of such a load, the endpoint left out."""
     bin, mismatch, sizes, function = (quantities()[table] for table in ("bin", "mismatch", "sizes", "lambda"))
     price = prices()["service"]
-    writes = bin["dynamodb_writes"] + 2 * bin["dynamodb_transacted_writes"] + bin["dynamodb_index_writes"]
-    writes += load.mismatches * (mismatch["dynamodb_writes"] + mismatch["dynamodb_index_writes"])
-    gb_seconds = bin["invocations"] * function["memory_gb"] * function["upload_ms"] / 1e3
-    gb_seconds += function["reporter_gb"] * function["reporter_us"] / 1e6
     return {
-        "Lambda": 1e3 * (gb_seconds * price["lambda_gb_second"] + bin["invocations"] * price["lambda_million"] / 1e6),
-        "DynamoDB": (
-            writes * sizes["item_kb"] * price["dynamodb_write_million"]
-            + bin["dynamodb_reads"] * price["dynamodb_read_million"]
+        "Lambda": (
+            _function_millionths(bin, load.mismatches)
+            + function["reporter_gb"] * function["reporter_us"] * price["lambda_gb_second"]
         )
         / 1e3,
+        "DynamoDB": _dynamodb_millionths(bin, load.mismatches) / 1e3,
         "S3": bin["s3_put"] * price["s3_put_thousand"] + bin["s3_get"] * price["s3_get_thousand"],
         "SQS": bin["s3_put"] * quantities()["sqs"]["requests"] * price["sqs_million"] / 1e3,
         "SNS": load.mismatches * mismatch["sns_publish"] * price["sns_million"] / 1e3
         + load.emailed * price["sns_email_thousand"],
-        "CloudWatch logs": sizes["log_kb"] * price["logs_gb"] / 1e3,
+        "CloudWatch logs": (sizes["log_kb"] + load.mismatches * sizes["alert_log_kb"]) * price["logs_gb"] / 1e3,
     }
 
 
+def _function_millionths(bin: dict[str, Any], mismatches: float) -> float:
+    """Millionths of a USD for a bin's Checkers and its Alerter; of all bins such a share mismatches."""
+    mismatch, function, price = quantities()["mismatch"], quantities()["lambda"], prices()["service"]
+    checkers, alerters = bin["invocations"], mismatches * mismatch["invocations"]
+    gb_seconds = function["memory_gb"] * (checkers * function["upload_ms"] + alerters * function["alert_ms"]) / 1e3
+    return float(1e6 * gb_seconds * price["lambda_gb_second"] + (checkers + alerters) * price["lambda_million"])
+
+
+def _dynamodb_millionths(bin: dict[str, Any], mismatches: float) -> float:
+    """Likewise, for what is read and written."""
+    mismatch, price = quantities()["mismatch"], prices()["service"]
+    reads = bin["dynamodb_gets"] + bin["dynamodb_queries"]
+    writes = _write_units(bin) + mismatches * _write_units(mismatch)
+    return float(writes * price["dynamodb_write_million"] + reads * price["dynamodb_read_million"])
+
+
+def _write_units(of: dict[str, Any]) -> int:
+    return int(of["dynamodb_writes"] + 2 * of["dynamodb_transacted_writes"] + of["dynamodb_index_writes"])
+
+
 def month_usd(load: Load) -> dict[str, float]:
-    """USD a month for each service, once matches have been kept for as long as they are. Raises KeyError for an
-    instance whose price is not known."""
+    """USD a month for each service, once matches and the states of bins have been kept for as long as they are. Raises
+    KeyError for an instance whose price is not known."""
     price, sizes, tracing = prices()["service"], quantities()["sizes"], quantities()["tracing"]
     month = {name: usd * load.checks * DAYS_A_MONTH / 1e3 for name, usd in request_usd(load).items()}
-    invocations = load.checks * quantities()["bin"]["invocations"]
+    mismatch = quantities()["mismatch"]
+    invocations = load.checks * (quantities()["bin"]["invocations"] + load.mismatches * mismatch["invocations"])
     always = min(invocations, tracing["each_second"] * DAY_S)
     traces = always + tracing["share"] * (invocations - always)
     month["X-Ray"] = DAYS_A_MONTH * traces * price["xray_million"] / 1e6
-    kept_gb = load.checks * MATCHES_KEPT_DAYS * sizes["table_kb"] / 1e6
+    days_kb = MATCHES_KEPT_DAYS * sizes["check_kb"] + STATES_KEPT_DAYS * sizes["state_kb"]
+    days_kb += load.mismatches * ALERTS_KEPT_DAYS * sizes["alert_kb"]
+    kept_gb = load.checks * days_kb / 1e6
     month["DynamoDB storage"] = kept_gb * (price["dynamodb_gb_month"] + price["dynamodb_recovery_gb_month"])
     month["S3 storage"] = load.checks * DAYS_A_MONTH * sizes["picture_kb"] / 1e6 * price["s3_gb_month"]
-    polls = quantities()["sqs"]["pollers"] * DAYS_A_MONTH * DAY_S / LONG_POLL_S
+    pollers = quantities()["sqs"]["queues"] * quantities()["sqs"]["pollers"]
+    polls = pollers * DAYS_A_MONTH * DAY_S / LONG_POLL_S
     month["SQS"] += polls * price["sqs_million"] / 1e6
     month["CloudWatch metrics, alarms and dashboard"] = (
         quantities()["fixed"]["metrics"] * price["metric_month"]
@@ -89,20 +111,16 @@ def month_usd(load: Load) -> dict[str, float]:
 def backfill_usd(bins: int, mismatches: float) -> float:
     """USD for checking so many bins that lie in a bucket already, of which such a share mismatches; the endpoint is
     left out. At most: messages that come together share an invocation."""
-    bin, mismatch, sizes, function = (quantities()[table] for table in ("backfill", "mismatch", "sizes", "lambda"))
+    bin, mismatch, sizes = (quantities()[table] for table in ("backfill", "mismatch", "sizes"))
     price = prices()["service"]
-    writes = bin["dynamodb_writes"] + 2 * bin["dynamodb_transacted_writes"] + bin["dynamodb_index_writes"]
-    writes += mismatches * (mismatch["dynamodb_writes"] + mismatch["dynamodb_index_writes"])
     millionths = (
-        function["memory_gb"] * function["upload_ms"] * 1e3 * price["lambda_gb_second"]
-        + price["lambda_million"]
-        + writes * sizes["item_kb"] * price["dynamodb_write_million"]
-        + bin["dynamodb_reads"] * price["dynamodb_read_million"]
+        _function_millionths(bin, mismatches)
+        + _dynamodb_millionths(bin, mismatches)
         + bin["s3_get"] * price["s3_get_thousand"] * 1e3
         + bin["s3_list"] * price["s3_put_thousand"] * 1e3
         + bin["sqs_requests"] * price["sqs_million"]
         + mismatches * mismatch["sns_publish"] * price["sns_million"]
-        + sizes["log_kb"] / 2 * price["logs_gb"]
+        + (sizes["log_kb"] / 2 + mismatches * sizes["alert_log_kb"]) * price["logs_gb"]
     )
     return bins * float(millionths) / 1e6
 
