@@ -5,6 +5,7 @@ holds up no other. After five attempts it lies in the dead letters with the rest
 hands out twice is sent once, within SENT_REMEMBERED_S.
 """
 
+import json
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -21,6 +22,7 @@ from inventory import clients, settings
 from inventory.alerts import Alerts
 from inventory.check import Alert
 from inventory.check_items import read_alert
+from inventory.errors import RetryLater
 from inventory.failures import Failures
 from inventory.observability import logger, metrics, tracer
 from inventory.returned_messages import report_returned
@@ -28,6 +30,8 @@ from inventory.returned_messages import report_returned
 SENT_REMEMBERED_S = 24 * 3600
 """As long as a stream keeps records, so that no replay of it is heard twice."""
 RETRY_DELAY_S = 30
+MIN_REMAINING_TIME_MS = 25_000
+"""The least time in which to begin: two attempts at a topic that answers nothing (see `clients`), and the notes."""
 
 config = settings.from_environment()
 alerts = Alerts(clients.sns(), config.mismatch_topic_arn)
@@ -46,29 +50,32 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     if any(record.get("eventSource") == "aws:sqs" for record in event["Records"]):
         return process_partial_response(event, send_queued, processor, context)
     for record in event["Records"]:
-        send_or_queue(record["dynamodb"]["NewImage"]["alert"]["S"])
+        send_or_queue(record["dynamodb"].get("NewImage", {}), context)
     return None
 
 
-def send_or_queue(text: str) -> None:
-    """Send an alert of the stream, or have the queue hand it out again."""
+def send_or_queue(item: dict[str, Any], context: LambdaContext) -> None:
+    """Send an alert of the stream, or have the queue hand it out again, so that it holds up no other."""
+    text = item.get("alert", {}).get("S") or json.dumps(item)
     try:
-        send_once(text)
+        send_once(text, context)
     except Exception as fault:
         logger.warning("alert goes into the queue", reason=f"{type(fault).__name__}: {fault}")
         queue.send_message(QueueUrl=config.alerts_queue_url or "", MessageBody=text, DelaySeconds=RETRY_DELAY_S)
 
 
-def send_queued(record: SQSRecord) -> None:
+def send_queued(record: SQSRecord, lambda_context: LambdaContext) -> None:
     """Send an alert of the queue; an exception sends it back."""
     try:
-        send_once(record.body)
+        send_once(record.body, lambda_context)
     except Exception as fault:
         report_returned(failures, record, fault)
         raise
 
 
-def send_once(text: str) -> None:
+def send_once(text: str, context: LambdaContext) -> None:
+    if context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
+        raise RetryLater("the alerts before it in the batch used up the time")
     alert = read_alert(text)
     send(alert_id=alert.alert_id, alert=alert)
 

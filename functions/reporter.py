@@ -10,11 +10,13 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
 from inventory import clients, settings
 from inventory.check_store import CheckStore
 from inventory.digests import Digests, most_suspicious
 from inventory.drift import REFERENCE, compare
+from inventory.errors import RetryLater
 from inventory.observability import logger, metrics, tracer
 from inventory.tallies import Tallies, Tally, answer_of, tally
 
@@ -39,16 +41,28 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         logger.info("tallied", site=site, day=str(day), answers=comparison.tally.answers, drift=comparison.drift)
         for finding in comparison.findings:
             logger.warning("unlike before", site=site, day=str(day), finding=finding)
-    if digests and "day" not in event:
-        tell(digests, day, made)
     metrics.add_metric("DriftedSites", MetricUnit.Count, sum(one.drifted for one in comparisons))
     metrics.add_metric("DisagreeingSites", MetricUnit.Count, sum(one.disagrees for one in comparisons))
+    if digests and "day" not in event:
+        tell(digests, day, made)
     findings = [finding for comparison in comparisons for finding in comparison.findings]
     return {"day": str(day), "sites": len(made), "findings": findings}
 
 
 def tell(digests: Digests, day: date, made: list[Tally]) -> None:
+    """Send the digest of each site.
+
+    Raises:
+        RetryLater: some could not be sent; Lambda runs the function again, and every site hears its day once more.
+    """
     start = datetime.combine(day, time(), UTC)
     worst = most_suspicious(checks.list_open("mismatch", start, start + timedelta(days=1, milliseconds=-1)))
+    failed = 0
     for each in made:
-        digests.publish(each, worst.get(each.site, []))
+        try:
+            digests.publish(each, worst.get(each.site, []))
+        except ClientError:
+            logger.exception("digest not sent", site=each.site, day=each.day)
+            failed += 1
+    if failed:
+        raise RetryLater(f"{failed} digests of {day} could not be sent")

@@ -132,6 +132,10 @@ class Stack:
     def backfill_queue_url(self) -> str:
         return self._queue_url("BackfillQueueUrl")
 
+    @cached_property
+    def alerts_queue_url(self) -> str:
+        return self._queue_url("AlertsQueueUrl")
+
     @property
     def backfill_concurrency(self) -> int:
         return int(self._newer("BackfillConcurrency"))

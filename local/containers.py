@@ -77,7 +77,10 @@ async def relay(address: str, port: int) -> asyncio.Server | None:
 
 def write_environment(stack: Stack, host: str, port: int, path: Path) -> None:
     """Write the file for `sam local invoke --env-vars`: what the deployed functions see, with the cloud at `host`."""
-    name = stack.outputs["CheckerFunctionName"]
-    deployed = stack.cloud.functions().get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    functions = stack.cloud.functions()
+    deployed: dict[str, str] = {}
+    for function in ("Checker", "Alerter"):  # the others see no more than the Checker
+        name = stack.outputs[f"{function}FunctionName"]
+        deployed |= functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     variables = {name: value for name, value in deployed.items() if name != "POWERTOOLS_SERVICE_NAME"}
     path.write_text(json.dumps({"Parameters": {**variables, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}}, indent=2))

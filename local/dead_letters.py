@@ -19,7 +19,7 @@ from local.queues import delete, release, take
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-UNKNOWN = "not known: the Checker crashed or ran out of time; its log tells more"
+UNKNOWN = "not known: the Checker, or the Alerter, crashed or ran out of time; its log tells more"
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def _read(stack: Stack, message: "MessageTypeDef") -> DeadLetter:
 
 def _named_in(body: str) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
     """The bins and keys that a message tells of, by its alert or its uploads; else why it cannot be read."""
-    with suppress(ValueError, KeyError, TypeError, RecursionError):
-        return (read_alert(body).check.bin,), (), None
+    with suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return (str(read_alert(body).check.bin),), (), None
     try:
         keys = tuple(upload.key for upload in read_message(body))
     except UnreadableEvent as error:

@@ -72,7 +72,7 @@ class Findings:
         if self.uploads_left:
             yield f"{self.uploads_left} uploads are still in the queue"
         if self.dead_letters:
-            yield f"{self.dead_letters} uploads are in the dead letters"
+            yield f"{self.dead_letters} messages are in the dead letters"
         received = Counter(alert["check_id"] for alert in self.alerts)
         expected = {check.check_id for check in self.alerting}
         if lost := expected - received.keys():

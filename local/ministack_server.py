@@ -15,6 +15,8 @@ the pinned version:
   a package is unpacked once, and linked to from then on.
 - **Checkpoints.** State is saved on a graceful stop only. It is saved in between as well, so that a killed run loses
   seconds.
+- **Streams.** Records of DynamoDB's streams are not saved, but how far they were read is: after a stop as many would be
+  passed over. Here the records that are still to be read are saved, in one with the tables.
 """
 
 import argparse
@@ -39,8 +41,9 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app as ministack
 from ministack.core import iam_evaluator, lambda_runtime, persistence
+from ministack.core.responses import AccountRegionScopedDict
 from ministack.core.router import extract_access_key_id
-from ministack.services import lambda_svc
+from ministack.services import dynamodb, lambda_svc
 from ministack.services.cloudformation import provisioners
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -148,6 +151,35 @@ def let_alarms_reckon() -> None:
     provisioners._cw_metric_alarm_record = of_one_metric
 
 
+def keep_streams() -> None:
+    """Save with the tables the records of their streams that are not read yet. Who reads starts with them then."""
+    save_tables, load_tables, save_functions = dynamodb.get_state, dynamodb.load_persisted_state, lambda_svc.get_state
+
+    def save_with_streams() -> Any:
+        # Tables first: a record of what is not saved is heard twice at worst, what is saved without a record never.
+        return {**save_tables(), "streams": _unread_records()}
+
+    def load_with_streams(state: Any) -> None:
+        load_tables(state)
+        dynamodb._stream_records.update(state.get("streams", {}))
+
+    dynamodb.get_state, dynamodb.load_persisted_state = save_with_streams, load_with_streams
+    lambda_svc.get_state = lambda: {**save_functions(), "dynamodb_stream_positions": {}}
+
+
+def _unread_records() -> Any:
+    """The records of each table's stream that some function has not been through with yet."""
+    mappings = lambda_svc._esms.all_items()
+    read_up_to = dict(lambda_svc._dynamodb_stream_positions.all_items())
+    unread = {}
+    for scope, records in dynamodb._stream_records.all_items():
+        stream = (dynamodb._tables.get_scoped(*scope) or {}).get("LatestStreamArn")
+        readers = (mapping for mapping, details in mappings if details.get("EventSourceArn") == stream)
+        first = min((read_up_to.get(reader, 0) for reader in readers), default=0)
+        unread[scope] = records[max(0, first - dynamodb._stream_trimmed.get_scoped(*scope, 0)) :]
+    return AccountRegionScopedDict.from_dict(unread)
+
+
 def unpack_once(folder: Path) -> None:
     """Have the packages of functions unpacked under a folder, once for all processes of all embedded clouds."""
 
@@ -217,6 +249,7 @@ def main() -> None:
     arguments = parser.parse_args()
     read_concurrency_as_number()
     let_alarms_reckon()
+    keep_streams()
     unpack_once(UNPACKED)
     ministack.save_all = lambda _: save()
     logging.getLogger("persistence").setLevel(logging.WARNING)

@@ -7,8 +7,12 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus
 
+from boto3.dynamodb.types import TypeSerializer
+
+from inventory.bins import Bin
 from inventory.counting import Prediction
 from inventory.uploads import SEQUENCER_DIGITS, Upload
+from tests.functions.legacy import checked, pairing, waiting
 
 BUCKET = "inbox"
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
@@ -64,6 +68,17 @@ def upload(key: str, content: bytes, sequencer: int | None = None) -> Upload:
     return Upload(BUCKET, key, hashlib.md5(content).hexdigest(), f"{number:018X}".ljust(SEQUENCER_DIGITS, "0"))
 
 
+def left_by_version_0_1(name: str, bucket: str, waiting_since: str = "2026-03-01T12:00:00.000+00:00") -> list[Any]:
+    """The items of a bin as version 0.1 kept them: two checks that both stand open, and metadata that waits."""
+    (key,) = Bin.named(name).keys("metadata")
+    known = pairing(name, told="p/r2", metadata=key)
+    return [
+        checked(name, "p/r1", "rejected", "2026-01-01T12:00:00.000+00:00"),
+        checked(name, "p/r2", "mismatch", "2026-01-02T12:00:00.000+00:00", alerted_at="2026-01-02T12:00:01.000+00:00"),
+        waiting(known, "-/v", waiting_since, metadata=f"s3://{bucket}/{key}"),
+    ]
+
+
 def notification(*uploads: Upload) -> dict[str, Any]:
     """The S3 event that reports uploads."""
     return {
@@ -82,6 +97,28 @@ def notification(*uploads: Upload) -> dict[str, Any]:
                 },
             }
             for upload in uploads
+        ]
+    }
+
+
+def stream_event(*items: dict[str, Any]) -> dict[str, Any]:
+    """What the checks table's stream hands to its function of items that were put."""
+    images = [{name: TypeSerializer().serialize(value) for name, value in item.items()} for item in items]
+    return {
+        "Records": [
+            {
+                "eventID": f"e{number}",
+                "eventName": "INSERT",
+                "eventVersion": "1.1",
+                "eventSource": "aws:dynamodb",
+                "awsRegion": "us-east-1",
+                "dynamodb": {
+                    "Keys": {"bin": image["bin"], "check": image["check"]},
+                    "NewImage": image,
+                    "StreamViewType": "NEW_IMAGE",
+                },
+            }
+            for number, image in enumerate(images)
         ]
     }
 

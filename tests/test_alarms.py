@@ -8,7 +8,7 @@ from tests.template import ROOT, template
 from tests.watched import Metric, alarms, drawn_by, substituted, watched, watched_by, widgets
 
 FROM_AWS = {
-    "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"},
+    "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "IteratorAge", "Throttles"},
     "AWS/SQS": {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible", "NumberOfMessagesSent"},
     "AWS/SageMaker": {"Invocation4XXErrors", "Invocation5XXErrors", "Invocations", "ModelLatency"},
     "AWS/Events": {"FailedInvocations"},
@@ -33,6 +33,7 @@ def test_what_can_go_wrong_is_watched():
         Metric("AWS/SQS", "ApproximateAgeOfOldestMessage"),
         Metric("AWS/SQS", "NumberOfMessagesSent"),
         Metric("AWS/Lambda", "Errors"),
+        Metric("AWS/Lambda", "IteratorAge"),
         Metric("AWS/SageMaker", "Invocation4XXErrors"),
         Metric("AWS/SageMaker", "Invocation5XXErrors"),
         Metric("AWS/SageMaker", "ModelLatency"),

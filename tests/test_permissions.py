@@ -1,13 +1,16 @@
 """deploy/permissions.yaml: enough for what the commands and the template do, and no more."""
 
 import json
-from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
-from inventory.checks import Check, ChecksTable
-from local.backfill import BACKFILLS
+from inventory.check_items import BACKFILLS
+from local.cli import app
+from local.commands import reviewing
+from tests.builders import BUCKET, left_by_version_0_1, metadata, picture
+from tests.functions.conftest import account, warehouse  # noqa: F401  (fixtures)
 from tests.template import template
 
 PERMISSIONS = template("deploy/permissions.yaml")["Resources"]
@@ -110,16 +113,53 @@ def test_whoever_deploys_can_make_each_resource_of_the_template_and_hand_its_rol
 def test_dead_letters_and_backfills_are_within_the_rights_of_whoever_gives_the_commands():
     messages = {"SendMessage", "ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "StartMessageMoveTask"}
     assert {f"sqs:{action}" for action in messages | {"ListMessageMoveTasks"}} <= actions("ApplicationPolicy")
-    (keep,) = [one for one in statements("ApplicationPolicy") if "dynamodb:PutItem" in listed(one["Action"])]
+    (keep,) = [one for one in statements("ApplicationPolicy") if "dynamodb:DeleteItem" in listed(one["Action"])]
+    assert set(keep["Action"]) == {"dynamodb:PutItem", "dynamodb:DeleteItem"}
     assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [BACKFILLS]}}
 
 
-def test_who_records_a_finding_may_change_that_of_a_check_and_nothing_else():
-    update = {}
-    table = ChecksTable(SimpleNamespace(update_item=update.update))
-    table.review(Check("523", "", "a/b", "mismatch", "2026-03-01T12:00:00.000+00:00"), 3, datetime.now(UTC))
-    touched = {*update["Key"], *update["ExpressionAttributeNames"].values(), update["ConditionExpression"].split()[0]}
+@pytest.fixture
+def resolve(warehouse, monkeypatch):  # noqa: F811
+    """Give the command `resolve`, and return which actions on the table it took so far, and on which attributes."""
+    made, touched = set(), set()
+
+    def note(params, model, **_):
+        writes = [write for transaction in params.get("TransactItems", ()) for write in transaction.items()]
+        for name, request in writes or [(model.name.removesuffix("Item"), params)]:
+            made.add(f"dynamodb:{name if name == 'Query' else f'{name}Item'}")
+            if name in ("Put", "Update"):
+                condition = request.get("ConditionExpression", "#").split()[0]
+                names = {*request.get("ExpressionAttributeNames", {}).values(), condition}
+                touched.update(request.get("Item", ()), request.get("Key", ()), filter(str.isidentifier, names))
+
+    def resolve(bin):
+        events.register("before-parameter-build.dynamodb", note)
+        said = CliRunner().invoke(app, ["resolve", bin, "--actual", "3"])
+        events.unregister("before-parameter-build.dynamodb", note)
+        assert said.exit_code == 0, said.output
+        return made, touched
+
+    events = warehouse.table.meta.client.meta.events
+    monkeypatch.setattr(reviewing, "chosen", lambda _: SimpleNamespace(checks=warehouse.store))
+    return resolve
+
+
+def test_who_records_a_finding_may_write_what_that_touches_and_nothing_else(warehouse, resolve):  # noqa: F811
+    for id, expected in (("agrees", 3), ("differs", 5), ("came-anew", 5)):
+        warehouse.drop(f"bin-images/{id}.jpg", picture(3))
+        warehouse.drop(f"metadata/{id}.json", metadata(expected))
+    warehouse.s3.delete_object(Bucket=BUCKET, Key="bin-images/came-anew.jpg")
+    warehouse.drop("metadata/came-anew.json", metadata(4))
+    assert warehouse.state("came-anew").lone
+    warehouse.drop("notes.txt", b"")
+    for item in left_by_version_0_1("older", BUCKET):
+        warehouse.table.put_item(Item=item)
+    for bin in ("agrees", "differs", "came-anew", "notes.txt", "older"):
+        made, touched = resolve(bin)
+    assert made == {f"dynamodb:{action}" for action in ("GetItem", "Query", "PutItem", "UpdateItem")}
+    assert made <= actions("ApplicationPolicy")
     (record,) = [one for one in statements("ApplicationPolicy") if "dynamodb:UpdateItem" in listed(one["Action"])]
+    assert set(record["Action"]) == {"dynamodb:PutItem", "dynamodb:UpdateItem"}
     assert set(record["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]) == touched
 
 

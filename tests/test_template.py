@@ -1,18 +1,23 @@
 """What must stay true of template.yaml, whatever else changes in it."""
 
 import json
+import re
 
 import pytest
+from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+from botocore.config import Config
 
-from inventory.checks import BY_DAY, Check
+from inventory.check import Check
+from inventory.check_items import ALERT, FAILURES, TALLIES
+from inventory.check_store import BY_DAY
 from inventory.failures import FAILURES_KEPT
-from inventory.inspection import CHECKER_TIMEOUT
-from inventory.tallies import TALLIES
+from inventory.legacy_items import LEGACY_TALLIES
 from inventory.verdict import SEVERITIES
 from local.backfill import RESUMED_WITHIN
-from tests.template import resource, template
+from tests.template import ROOT, resource, template
 
-FUNCTIONS = ["Checker", "Counter", "Watchdog", "Reporter"]
+FUNCTIONS = ["Checker", "Counter", "Alerter", "Watchdog", "Reporter"]
+QUEUES = ["InboxQueue", "BackfillQueue", "AlertsQueue", "InboxDeadLetters"]
 GLOBALS = template()["Globals"]["Function"]
 
 
@@ -69,8 +74,8 @@ OTHER_ACCOUNT = {
     [
         (
             "InboxQueuePolicy",
-            {"Queues": [{"Ref": "InboxQueue"}, {"Ref": "BackfillQueue"}, {"Ref": "InboxDeadLetters"}]},
-            [{"GetAtt": "InboxQueue.Arn"}, {"GetAtt": "BackfillQueue.Arn"}, {"GetAtt": "InboxDeadLetters.Arn"}],
+            {"Queues": [{"Ref": queue} for queue in QUEUES]},
+            [{"GetAtt": f"{queue}.Arn"} for queue in QUEUES],
             [{"Service": "s3.amazonaws.com"}],
         ),
         ("MismatchTopicPolicy", {"Topics": [{"Ref": "MismatchTopic"}]}, [{"Ref": "MismatchTopic"}], []),
@@ -117,8 +122,11 @@ def test_a_message_never_comes_back_while_it_is_worked_on_and_fails_five_times()
     assert resource("InboxDeadLetters")["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
 
 
-def test_the_checker_knows_its_own_timeout():
-    assert GLOBALS["Timeout"] == CHECKER_TIMEOUT.total_seconds()
+@pytest.mark.parametrize("name", ["checker", "watchdog"])
+def test_a_function_that_has_just_started_has_the_time_that_it_asks_for(name):
+    code = (ROOT / "functions" / f"{name}.py").read_text()
+    (least_ms,) = re.findall(r"^MIN_REMAINING_TIME_MS = ([\d_]+)$", code, re.MULTILINE)
+    assert int(least_ms) < GLOBALS["Timeout"] * 1000
 
 
 def test_one_bad_message_does_not_send_back_its_batch_and_concurrency_is_bounded():
@@ -140,9 +148,46 @@ def test_a_backfill_has_a_queue_and_few_checkers_of_its_own_and_ends_in_the_same
     assert queue["MessageRetentionPeriod"] == week_s < resource("InboxDeadLetters")["MessageRetentionPeriod"]
 
 
-def test_the_checker_reads_one_other_bucket_only_where_it_is_named():
+def test_alerts_that_could_not_be_sent_are_tried_again_one_by_one_and_end_in_the_same_dead_letters():
+    source = resource("Alerter")["Events"]["Queue"]["Properties"]
+    assert source["Queue"] == {"GetAtt": "AlertsQueue.Arn"}
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"] == {"MaximumConcurrency": 2}
+    queue, inbox = resource("AlertsQueue"), resource("InboxQueue")
+    assert queue["RedrivePolicy"] == inbox["RedrivePolicy"]
+    assert queue["VisibilityTimeout"] >= 6 * GLOBALS["Timeout"]
+    assert queue["MessageRetentionPeriod"] < resource("InboxDeadLetters")["MessageRetentionPeriod"]
+
+
+def test_the_alerter_hears_of_every_alert_that_is_put_and_of_nothing_else():
+    assert resource("ChecksTable")["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    source = resource("Alerter")["Events"]["Outbox"]["Properties"]
+    assert source["Stream"] == {"GetAtt": "ChecksTable.StreamArn"}
+    assert source["StartingPosition"] == "TRIM_HORIZON"
+    (wanted,) = source["FilterCriteria"]["Filters"]
+    assert json.loads(wanted["Pattern"]) == {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"check": {"S": [{"prefix": ALERT}]}}},
+    }
+
+
+def test_what_was_sent_is_remembered_encrypted_and_forgotten_by_itself():
+    table = resource("SentAlertsTable")
+    assert table["KeySchema"] == [{"AttributeName": once.key_attr, "KeyType": "HASH"}]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": once.expiry_attr, "Enabled": True}
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+once = DynamoDBPersistenceLayer("sent-alerts", boto_config=Config(region_name="us-east-1"))
+"""Where Powertools keeps what was done, with the names that it gives to attributes."""
+
+
+@pytest.mark.parametrize("function", ["Checker", "Watchdog"])
+def test_one_other_bucket_is_read_only_where_it_is_named(function):
     assert template()["Parameters"]["BackfillBucket"]["Default"] == ""
-    reading = [s for s in function_statements("Checker") if str(s["Action"]).startswith("s3:")]
+    reading = [s for s in function_statements(function) if str(s["Action"]).startswith("s3:")]
+    assert reading
     for statement in reading:
         inbox, (condition, other, nothing) = statement["Resource"][0], statement["Resource"][1]["If"]
         assert "InboxBucket" in str(inbox)
@@ -155,7 +200,7 @@ def test_reasons_outlive_the_dead_letters():
     assert FAILURES_KEPT.total_seconds() > resource("InboxDeadLetters")["MessageRetentionPeriod"]
 
 
-@pytest.mark.parametrize("queue", ["InboxQueue", "BackfillQueue", "InboxDeadLetters"])
+@pytest.mark.parametrize("queue", QUEUES)
 def test_queues_are_encrypted(queue):
     assert resource(queue)["SqsManagedSseEnabled"] is True
 
@@ -175,11 +220,11 @@ def test_functions_may_do_nothing_everywhere(function):
     for statement in function_statements(function):
         assert statement["Effect"] == "Allow"
         assert "*" not in json.dumps(statement["Action"])
-        assert statement["Resource"] != "*" or set(statement["Action"]) == TRACING
+        assert statement["Resource"] != "*" or set(listed(statement["Action"])) in (TRACING, {"dynamodb:ListStreams"})
 
 
 TRACING = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-"""X-Ray has no resource that a policy could name."""
+"""X-Ray has no resource that a policy could name, and `ListStreams` takes none."""
 BY_LAMBDA = TRACING | {"logs:CreateLogStream", "logs:PutLogEvents"}
 """What Lambda does for every function under its role."""
 
@@ -199,13 +244,35 @@ def test_each_function_may_do_what_it_does_and_no_more():
             "s3:GetObject",
             "s3:ListBucket",
             "sagemaker:InvokeEndpoint",
-            "sns:Publish",
             "sqs:DeleteMessage",
             "sqs:GetQueueAttributes",
             "sqs:ReceiveMessage",
         ],
         "Counter": ["sagemaker:InvokeEndpoint"],
-        "Watchdog": ["dynamodb:Query", "dynamodb:UpdateItem", "sns:Publish"],
+        "Alerter": [
+            "dynamodb:DeleteItem",
+            "dynamodb:DescribeStream",
+            "dynamodb:GetRecords",
+            "dynamodb:GetShardIterator",
+            "dynamodb:ListStreams",
+            "dynamodb:PutItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "sns:Publish",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+            "sqs:SendMessage",
+        ],
+        "Watchdog": [
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "s3:GetObject",
+            "s3:ListBucket",
+        ],
         "Reporter": ["dynamodb:PutItem", "dynamodb:Query", "dynamodb:Query"],
     }
 
@@ -220,7 +287,26 @@ def test_a_function_writes_its_own_log_only_and_lambda_alone_takes_its_role(func
 
 def test_the_reporter_touches_nothing_in_the_table_but_tallies():
     (keep,) = [s for s in function_statements("Reporter") if "dynamodb:PutItem" in listed(s["Action"])]
-    assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [TALLIES]}}
+    assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [TALLIES, LEGACY_TALLIES]}}
+
+
+def test_the_alerter_touches_nothing_in_the_table_but_failures_and_writes_of_the_queues_to_its_own_only():
+    touching = {s["Sid"]: s for s in function_statements("Alerter") if "ChecksTable.Arn" in str(s["Resource"])}
+    assert touching == {"KeepWhyItFailed": touching["KeepWhyItFailed"]}
+    keep = touching["KeepWhyItFailed"]
+    assert (keep["Action"], keep["Resource"]) == ("dynamodb:PutItem", {"GetAtt": "ChecksTable.Arn"})
+    assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [FAILURES]}}
+    queues = [s for s in function_statements("Alerter") if "sqs:" in str(s["Action"])]
+    assert [s["Resource"] for s in queues] == [{"GetAtt": "AlertsQueue.Arn"}] * 2
+
+
+def test_only_the_alerter_alerts():
+    alerting = {name for name in FUNCTIONS if {"Ref": "MismatchTopic"} in map(topic_of, function_statements(name))}
+    assert alerting == {"Alerter"}
+
+
+def topic_of(statement):
+    return statement["Resource"] if "sns:Publish" in listed(statement["Action"]) else None
 
 
 def test_the_reporter_tells_of_days_only_where_a_digest_is_asked_for():

@@ -173,7 +173,7 @@ def read_alert(text: str) -> Alert:
     """The alert whose item holds this text.
 
     Raises:
-        ValueError, KeyError, TypeError: it is none.
+        ValueError, KeyError, TypeError, OverflowError, RecursionError: it is none.
     """
     alert = json.loads(text)
     return Alert(alert["kind"], Check(**alert["check"]), int(alert["revision"]))

@@ -110,9 +110,18 @@ class CheckStore:
         bin, stray = Bin.named(name), StrayKey(name)
         return stray if not self.list_by_bin(bin) and self._get(stray, STATE) else bin
 
+    def find_current(self, name: str) -> Check | None:
+        """The check that speaks for the bin of that name; the newest where no state says which (version 0.1 kept none
+        of keys without a place); None without a check."""
+        subject = self.find_subject(name)
+        made = (check for check in self.list_by_bin(subject) if check.status != "waiting")
+        return self.current_check(self.load(subject)) or max(made, key=lambda check: check.checked_at, default=None)
+
     def list_by_name(self, name: str) -> list[Check]:
-        """All checks of the bin of that name, or of the key without a place in the inbox; the oldest first."""
-        return self.list_by_bin(Bin.named(name)) or self.list_by_bin(StrayKey(name))
+        """All checks of the bin of that name, and of the key without a place in the inbox that is called so; the oldest
+        first."""
+        found = self.list_by_bin(Bin.named(name)) + self.list_by_bin(StrayKey(name))
+        return sorted(found, key=lambda check: check.checked_at)
 
     def list_by_bin(self, subject: Subject) -> list[Check]:
         """All checks of a bin, and its lone part if there is one; the oldest first."""

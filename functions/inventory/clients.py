@@ -22,6 +22,8 @@ ATTEMPTS = 4
 _STORAGE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
 _BEST_EFFORT = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 """A note is worth little time: it is written when there may be little left."""
+_TOPIC = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+"""What a topic does not take is tried again from a queue."""
 _ENDPOINT = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 _RETRYABLE_CODES = {
     "TransactionConflictException",
@@ -37,7 +39,7 @@ def s3() -> "S3Client":
 
 
 def sns() -> "SNSClient":
-    return boto3.client("sns", config=_STORAGE)
+    return boto3.client("sns", config=_TOPIC)
 
 
 def sqs() -> "SQSClient":

@@ -37,6 +37,7 @@ What people know of the bin, and what is seen now, decide what they are told:
 
 The same answer is one of the same kind, count, direction and reason that is no more severe; after a review, only if the
 review found this very record right. A check that a person has reviewed tells nobody anything.
+A review counts in the second table if its check speaks for the bin, or is the one that people were told of.
 """
 
 from collections.abc import Mapping, Sequence

@@ -92,6 +92,7 @@ def _facts_of(stack: Stack) -> dict[str, object]:
     return {
         "waiting_uploads": depth(stack, stack.inbox_queue_url),
         **({"waiting_backfill": depth(stack, stack.backfill_queue_url)} if "BackfillQueueUrl" in stack.outputs else {}),
+        **({"waiting_alerts": depth(stack, stack.alerts_queue_url)} if "AlertsQueueUrl" in stack.outputs else {}),
         "dead_letters": depth(stack, stack.dead_letters_url),
         "reviewed_alerts": {severity: asdict(each) for severity, each in precision(reviewed).items()},
         "inbox": f"s3://{stack.inbox_bucket}",

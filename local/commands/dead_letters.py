@@ -1,4 +1,4 @@
-"""`bincheck dead-letters`: uploads that failed five times, why, and what becomes of them."""
+"""`bincheck dead-letters`: uploads and alerts that failed five times, why, and what becomes of them."""
 
 import json
 from collections.abc import Iterable
@@ -21,13 +21,14 @@ console = Console(markup=False)
 def dead_letters(
     stack: StackName = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
-    redrive: Annotated[bool, typer.Option("--redrive", help="Send all of them back to their queue.")] = False,
+    redrive: Annotated[bool, typer.Option("--redrive", help="Send all of them back to their queues.")] = False,
     drop_all: Annotated[bool, typer.Option("--drop", help="Archive all of them in a file and delete them.")] = False,
     archive: Annotated[
         Path | None, typer.Option(dir_okay=False, help="File for --drop, else dead-letters-<time>.jsonl here.")
     ] = None,
 ) -> None:
-    """List the uploads that failed five times, with the reason of the last failure, the oldest first.
+    """List the uploads that could not be checked, and the alerts that could not be sent, at five attempts, with the
+    reason of the last failure, the oldest first.
 
     Mend the cause, then [bold]--redrive[/] them. What nobody needs any more goes with [bold]--drop[/], which appends it
     to a file first. Listing changes nothing.
@@ -43,7 +44,7 @@ def dead_letters(
     place = chosen(stack)
     if redrive:
         moved = _counted(queues.redrive(place), "Moving")
-        console.print(f"{moved} dead letters moved back to their queue.", highlight=False)
+        console.print(f"{moved} dead letters moved back to their queues.", highlight=False)
     elif drop_all:
         archive = archive or Path(f"dead-letters-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}.jsonl")
         dropped = _counted(drop(place, archive), "Archiving")

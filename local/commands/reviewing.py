@@ -41,7 +41,7 @@ def resolve(
     if (actual is None) != false_alarm:
         raise typer.BadParameter("say what was found: --actual N or --false-alarm, one of them")
     store = chosen(stack).checks
-    check = store.current_check(store.load(store.find_subject(bin)))
+    check = store.find_current(bin)
     if check is None:
         _fail(f"There is no check of bin {bin!r}. Ids are strings: 523 is not 00523.")
     if false_alarm and (check.status == "match" or check.expected is None):

@@ -87,7 +87,7 @@ def relaying(address, port):
 
 def test_the_checker_checks_an_upload(invoke, stack):
     (check_id,) = invoke("Checker", str(EVENTS / "image-upload.json"))
-    assert check_id in [check.check_id for check in stack.checks.of_bin("r003")]
+    assert check_id in [check.check_id for check in stack.checks.list_by_name("r003")]
 
 
 def test_the_checker_takes_the_event_that_sam_generates(invoke, stack):
@@ -101,11 +101,15 @@ def test_the_checker_takes_the_event_that_sam_generates(invoke, stack):
         timeout=60,
     ).stdout
     (check_id,) = invoke("Checker", "-", stdin=generated)
-    assert check_id in [check.check_id for check in stack.checks.of_bin("r003")]
+    assert check_id in [check.check_id for check in stack.checks.list_by_name("r003")]
 
 
 def test_the_counter_counts(invoke):
     assert invoke("Counter", str(EVENTS / "counter-call.json"))["count"] >= 0
+
+
+def test_the_alerter_sends(invoke):
+    assert invoke("Alerter", str(EVENTS / "alert-queue.json")) == {"batchItemFailures": []}
 
 
 def test_the_watchdog_looks(invoke):

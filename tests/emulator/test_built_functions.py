@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from local import sam
+from local.demo import collect
+from local.subscription import subscribed
 from tests.emulator.emulator import clean_interpreter, running
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -65,12 +67,12 @@ def checker_answers(invoke):
 
 
 def statuses(stack, bin):
-    return [check.status for check in stack.checks.of_bin(bin)]
+    return [check.status for check in stack.checks.list_by_name(bin)]
 
 
 def test_either_upload_of_a_pair_leads_to_the_one_check(checker_answers, stack):
     assert checker_answers["image-upload"] == checker_answers["metadata-upload"]
-    (check,) = stack.checks.of_bin("r003")
+    (check,) = stack.checks.list_by_name("r003")
     assert checker_answers["image-upload"] == [check.check_id]
     assert check.expected == 3
 
@@ -97,6 +99,14 @@ def test_the_counter_counts_what_it_is_given(invoke):
     assert json.loads(over_url["body"]) == direct
     assert text["statusCode"] == 400
     assert "neither JPEG nor PNG" in text["body"]
+
+
+def test_the_alerter_sends_an_alert_of_the_stream_and_one_of_the_queue_and_neither_twice(invoke, stack):
+    with subscribed(stack, {"site": ["BOS1"]}) as subscription:
+        _, queued, again, _ = invoke("Alerter", "alert-stream", "alert-queue", "alert-queue", "alert-stream")
+        told = collect(subscription, 2)
+    assert queued == again == {"batchItemFailures": []}
+    assert [(alert["bin"], alert["kind"]) for alert in told] == [("BOS1/523", "mismatch"), ("BOS1/524", "rejected")]
 
 
 def test_the_watchdog_wakes_on_its_schedule(invoke):

@@ -1,6 +1,7 @@
 """A function's own code and credentials, in the embedded cloud but in the process of the test."""
 
 import importlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -58,6 +59,33 @@ class Actor:
     def _note_missing(self, parsed: Any, **_: Any) -> None:
         if parsed.get("Error", {}).get("Code") == "NoSuchKey":  # "forbidden" to whoever may not list the bucket
             self.used.add("s3:ListBucket")
+
+
+@contextmanager
+def without(stack: Stack, function: str, statement: str) -> Iterator[None]:
+    """Take one statement out of the policies of a function's role for a while."""
+    iam = stack.cloud.session.client("iam", endpoint_url=stack.cloud.endpoint_url)
+    deployed = stack.cloud.functions().get_function_configuration(FunctionName=stack.outputs[f"{function}FunctionName"])
+    role = deployed["Role"].rsplit("/", 1)[-1]
+
+    def put(name: str, document: Any) -> None:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+    changed = {}
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        kept = [given for given in document["Statement"] if given.get("Sid") != statement]
+        if len(kept) < len(document["Statement"]):
+            changed[name] = document
+            iam.delete_role_policy(RoleName=role, PolicyName=name)
+            if kept:
+                put(name, {**document, "Statement": kept})
+    assert changed, f"no policy of {role} has a statement {statement}"
+    try:
+        yield
+    finally:
+        for name, document in changed.items():
+            put(name, document)
 
 
 @contextmanager

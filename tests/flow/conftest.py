@@ -36,11 +36,12 @@ def bincheck(cloud):
 
 
 @pytest.fixture
-def impatient_queue(stack):
+def impatient_queues(stack):
     """A message that fails comes back after two seconds, not after six minutes."""
     with (
         _queue_attribute(stack, stack.inbox_queue_url, "VisibilityTimeout", "2"),
         _queue_attribute(stack, stack.backfill_queue_url, "VisibilityTimeout", "2"),
+        _queue_attribute(stack, stack.alerts_queue_url, "VisibilityTimeout", "2"),
     ):
         yield
 

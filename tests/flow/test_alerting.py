@@ -1,4 +1,4 @@
-"""Subscribers say what they want, and uploads whose partner never came are told of once."""
+"""Subscribers say what they want, uploads whose partner never came are told of once, and no alert is lost."""
 
 import json
 from contextlib import contextmanager
@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from local.commands.watching import filter_policy
 from local.demo import collect
 from local.subscription import subscribed
+from tests.flow.acting import without
+from tests.flow.test_commands import output
+from tests.flow.warehouse import wait_until
 
 
 def test_a_filter_policy_lets_through_what_was_asked_for_only(warehouse):
@@ -32,7 +35,7 @@ def test_an_unsubscribed_listener_leaves_nothing_behind(stack):
 
 
 @contextmanager
-def no_patience(stack):
+def without_pairing_timeout(stack):
     """Let the Watchdog tell at once of uploads whose partner has not come."""
     functions = stack.cloud.functions()
     name = stack.outputs["WatchdogFunctionName"]
@@ -56,7 +59,7 @@ def test_an_upload_whose_partner_never_came_is_told_of_once(warehouse):
     warehouse.report("listed", 3)
     warehouse.settle()
     assert warehouse.alerts(0) == []
-    with no_patience(warehouse.stack):
+    with without_pairing_timeout(warehouse.stack):
         wake_watchdog(warehouse.stack)
         wake_watchdog(warehouse.stack)
     assert warehouse.alerts(2) == [("alone", "unpaired"), ("listed", "unpaired")]
@@ -68,3 +71,20 @@ def test_the_watchdog_is_on_a_schedule(stack):
     events = stack.cloud.session.client("events", endpoint_url=stack.cloud.endpoint_url)
     rules = [rule for rule in events.list_rules()["Rules"] if "Watchdog" in rule["Name"]]
     assert [rule["State"] for rule in rules] == ["ENABLED"]
+
+
+def test_an_alert_that_fails_five_times_is_a_dead_letter_and_goes_out_once_it_is_redriven(
+    warehouse, bincheck, impatient_queues
+):
+    with without(warehouse.stack, "Alerter", "Alert"):
+        warehouse.photograph("7", warehouse.picture(3))
+        warehouse.report("7", 4)
+        wait_until(lambda: warehouse.dead_letters == 1, "the alert is in the dead letters", patience_s=120)
+        letter = json.loads(output(bincheck("dead-letters", "--json")))
+        assert (letter["bins"], letter["keys"], letter["attempts"]) == ([f"{warehouse.site}/7"], [], 5)
+        assert "sns:Publish" in letter["reason"]
+        assert warehouse.alerts(0) == []
+    assert warehouse.check("7").status == "mismatch"
+    assert "1 dead letters moved back" in output(bincheck("dead-letters", "--redrive"))
+    assert warehouse.alerts(1) == [("7", "mismatch")]
+    assert warehouse.dead_letters == 0

@@ -97,12 +97,12 @@ def test_names_of_any_characters_are_kept(warehouse, id):
 def test_a_file_outside_the_layout_is_rejected_under_its_own_name(warehouse):
     warehouse.upload("photos/7.jpg", warehouse.picture(3))
     warehouse.settle()
-    (check,) = warehouse.stack.checks.of_bin(f"{warehouse.site}/photos/7.jpg")
+    (check,) = warehouse.stack.checks.list_by_name(f"{warehouse.site}/photos/7.jpg")
     assert check.status == "rejected"
     assert "bin-images/<id>.jpg" in check.reason
 
 
-def test_an_upload_that_is_deleted_again_is_not_retried_for_ever(warehouse, impatient_queue):
+def test_an_upload_that_is_deleted_again_is_not_retried_for_ever(warehouse, impatient_queues):
     warehouse.photograph("7", warehouse.picture(3))
     warehouse.stack.cloud.s3().delete_object(
         Bucket=warehouse.stack.inbox_bucket, Key=f"{warehouse.site}/bin-images/7.jpg"

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from local.containers import write_environment
 from tests.flow.warehouse import wait_until
 
 
@@ -60,7 +61,7 @@ def test_an_unknown_bin_is_said(bincheck):
     assert process.returncode == 1
 
 
-def test_dead_letters_tell_why_go_back_and_into_a_file(bincheck, warehouse, endpoint, impatient_queue, tmp_path):
+def test_dead_letters_tell_why_go_back_and_into_a_file(bincheck, warehouse, endpoint, impatient_queues, tmp_path):
     endpoint.failing = True
     warehouse.photograph("7", warehouse.picture(3))
     warehouse.report("7", 3)
@@ -119,3 +120,14 @@ def test_what_a_person_found_ends_the_matter_and_makes_a_label(bincheck, warehou
     assert refused.returncode == 1
     output(bincheck("export-labels", tmp_path / "labels"))
     assert f"{site}~short" in (tmp_path / "labels" / "index.csv").read_text()
+
+
+@pytest.mark.parametrize("function", ["Checker", "Counter", "Alerter", "Watchdog", "Reporter"])
+def test_a_function_in_a_container_sees_what_the_deployed_one_sees(stack, tmp_path, function):
+    write_environment(stack, "172.17.0.1", 4566, tmp_path / "environment.json")
+    written = json.loads((tmp_path / "environment.json").read_text())["Parameters"]
+    assert written["AWS_ENDPOINT_URL"] == "http://172.17.0.1:4566"
+    name = stack.outputs[f"{function}FunctionName"]
+    deployed = stack.cloud.functions().get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    del deployed["POWERTOOLS_SERVICE_NAME"]
+    assert deployed.items() <= written.items()

@@ -15,7 +15,7 @@ def pair(warehouse, id, count, expected):
     warehouse.report(id, expected)
 
 
-def test_while_the_endpoint_is_down_uploads_wait_and_then_all_are_checked(warehouse, endpoint, impatient_queue):
+def test_while_the_endpoint_is_down_uploads_wait_and_then_all_are_checked(warehouse, endpoint, impatient_queues):
     endpoint.down()
     try:
         for number in range(4):
@@ -30,7 +30,7 @@ def test_while_the_endpoint_is_down_uploads_wait_and_then_all_are_checked(wareho
     assert warehouse.dead_letters == 0
 
 
-def test_five_failures_lead_to_the_dead_letters_and_a_redrive_out_of_them(warehouse, endpoint, impatient_queue):
+def test_five_failures_lead_to_the_dead_letters_and_a_redrive_out_of_them(warehouse, endpoint, impatient_queues):
     endpoint.failing = True
     pair(warehouse, "7", 3, 4)
     warehouse.settle()
@@ -45,7 +45,7 @@ def test_five_failures_lead_to_the_dead_letters_and_a_redrive_out_of_them(wareho
     assert warehouse.dead_letters == 0
 
 
-def test_a_slow_endpoint_delays_checks_and_doubles_none(warehouse, endpoint, impatient_queue):
+def test_a_slow_endpoint_delays_checks_and_doubles_none(warehouse, endpoint, impatient_queues):
     endpoint.delay_s = 3.0  # longer than the queue hides a message, so it is delivered again meanwhile
     pair(warehouse, "7", 3, 4)
     wait_until(lambda: any(check.status == "mismatch" for check in warehouse.checks("7")), "the bin is checked")

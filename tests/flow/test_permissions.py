@@ -1,59 +1,44 @@
 """Permissions are enforced: each function uses all that the template allows it, and is refused everything else."""
 
 import base64
-import json
 import time
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from inventory.check import Alert, Check, timestamp
+from inventory.check_items import FAILURES, TALLIES, alert_item
 from local.aws import EMBEDDED_REGION
-from tests.builders import metadata, notification, upload
-from tests.flow.acting import Actor, without_notifications
+from tests.builders import left_by_version_0_1, metadata, notification, sqs_event, stream_event, upload
+from tests.flow.acting import Actor, without, without_notifications
 from tests.flow.warehouse import wait_until
 from tests.functions.test_handlers import Context
 from tests.template import resource
 
 STATEMENTS = ("ReadUploads", "AskTheEndpoint", "RecordChecks")
-"""Not "Alert": a check that could not be alerted waits a minute for whoever made it. See `attempts` for that."""
-BY_LAMBDA = ("logs:", "sqs:", "xray:")
+"""Those of the Checker. What becomes of alerts without "Alert" of the Alerter: see test_alerting."""
+BY_LAMBDA = (
+    "logs:",
+    "xray:",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:DescribeStream",
+    "dynamodb:ListStreams",
+)
 """What Lambda itself does under a function's role; the embedded cloud's does without asking."""
 
 
-@contextmanager
-def without(stack, statement):
-    """Take one statement out of the policies of the Checker's role for a while."""
-    iam = stack.cloud.session.client("iam", endpoint_url=stack.cloud.endpoint_url)
-    function = stack.cloud.functions().get_function_configuration(FunctionName=stack.outputs["CheckerFunctionName"])
-    role = function["Role"].rsplit("/", 1)[-1]
-    changed = {}
-    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        kept = [given for given in document["Statement"] if given.get("Sid") != statement]
-        if len(kept) < len(document["Statement"]):
-            changed[name] = document
-            iam.delete_role_policy(RoleName=role, PolicyName=name)
-            if kept:
-                put(iam, role, name, {**document, "Statement": kept})
-    assert changed, f"no policy of {role} has a statement {statement}"
-    yield
-    for name, document in changed.items():
-        put(iam, role, name, document)
-
-
-def put(iam, role, name, document):
-    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-
-
 @pytest.mark.parametrize("statement", STATEMENTS)
-def test_without_a_permission_nothing_is_told_and_with_it_everything_is(warehouse, impatient_queue, statement):
+def test_without_a_permission_nothing_is_told_and_with_it_everything_is(warehouse, impatient_queues, statement):
     started_ms = int(time.time() * 1000)
-    with without(warehouse.stack, statement):
+    with without(warehouse.stack, "Checker", statement):
         warehouse.photograph("7", warehouse.picture(3))
         warehouse.report("7", 4)
         wait_until(lambda: was_denied(warehouse.stack, started_ms), "the Checker was denied something")
@@ -72,16 +57,16 @@ def was_denied(stack, since_ms):
 # Each function does its work in this process, under its role
 
 
-def check_a_mismatch(actor, warehouse, monkeypatch):
-    code, stack, contents = actor.code(monkeypatch), warehouse.stack, {}
+def check_a_mismatch_that_is_resolved(actor, warehouse, monkeypatch):
+    code, stack = actor.code(monkeypatch), warehouse.stack
+    picture, wrong, right = warehouse.picture(3), metadata(5), metadata(3)
     with without_notifications(stack):
-        contents["bin-images/1.jpg"], contents["metadata/1.json"] = warehouse.picture(3), metadata(5)
-        for path, content in contents.items():
+        for path, content in (("bin-images/1.jpg", picture), ("metadata/1.json", wrong), ("metadata/1.json", right)):
             warehouse.upload(path, content)
             told = replace(upload(f"{warehouse.site}/{path}", content), bucket=stack.inbox_bucket)
             code.handler(notification(told), Context())
         code.handler(notification(told), Context())
-    assert warehouse.alerts(1) == [("1", "mismatch")]
+    assert warehouse.alerts(2) == [("1", "mismatch"), ("1", "resolved")]
 
 
 def count_a_picture(actor, warehouse, monkeypatch):
@@ -89,11 +74,32 @@ def count_a_picture(actor, warehouse, monkeypatch):
     assert actor.code(monkeypatch).handler({"image": picture}, Context())["count"] == 3
 
 
-def tell_of_a_lonely_upload(actor, warehouse, monkeypatch):
+def send_alerts(actor, warehouse, monkeypatch):
+    code, told = actor.code(monkeypatch), []
+    monkeypatch.setattr(code, "RETRY_DELAY_S", 0)
+    for id in ("1", "2"):
+        check = Check(f"{warehouse.site}/{id}", warehouse.site, "a/b", "rejected", timestamp(datetime.now(UTC)))
+        told.append(alert_item(Alert("rejected", check, 1), datetime.now(UTC)))
+    code.handler(stream_event(told[0]), Context())
+    code.handler(stream_event(told[0]), Context())
+    with monkeypatch.context() as broken:
+        broken.setattr(code.alerts, "_topic_arn", f"{warehouse.stack.mismatch_topic_arn}-that-is-not-there")
+        assert code.handler(sqs_event(told[1]["alert"]), Context())["batchItemFailures"]
+        code.handler(stream_event(told[1]), Context())
+    assert warehouse.alerts(2) == [("1", "rejected"), ("2", "rejected")]
+
+
+def tell_of_lonely_uploads(actor, warehouse, monkeypatch):
+    """Of one that came now, and of one that came to version 0.1."""
+    stack, older, hour_ago = warehouse.stack, f"{warehouse.site}/2", datetime.now(UTC) - timedelta(hours=1)
     warehouse.report("1", 3)
     warehouse.settle()
+    with without_notifications(stack):
+        warehouse.report("2", 3)
+    for item in left_by_version_0_1(older, stack.inbox_bucket, timestamp(hour_ago)):
+        stack.table.put_item(Item=item)
     actor.code(monkeypatch, WAIT_MINUTES="0").handler({}, Context())
-    assert warehouse.alerts(1) == [("1", "unpaired")]
+    assert warehouse.alerts(2) == [("1", "unpaired"), ("2", "unpaired")]
 
 
 def tally_today(actor, warehouse, monkeypatch):
@@ -105,9 +111,10 @@ def tally_today(actor, warehouse, monkeypatch):
 
 
 WORK = {
-    "Checker": check_a_mismatch,
+    "Checker": check_a_mismatch_that_is_resolved,
     "Counter": count_a_picture,
-    "Watchdog": tell_of_a_lonely_upload,
+    "Alerter": send_alerts,
+    "Watchdog": tell_of_lonely_uploads,
     "Reporter": tally_today,
 }
 
@@ -128,11 +135,17 @@ def test_a_function_uses_all_that_it_may(warehouse, monkeypatch, function):
 def attempts(stack, actor):
     """Calls by what they try. None of them does harm where it is let through."""
     s3, sns, sqs, db = (actor.client(name) for name in ("s3", "sns", "sqs", "dynamodb"))
+    streams = actor.client("dynamodbstreams")
     sagemaker, functions, iam, logs = (actor.client(name) for name in ("sagemaker-runtime", "lambda", "iam", "logs"))
     inbox = {"Bucket": stack.inbox_bucket}
     table = {"TableName": stack.outputs["ChecksTableName"]}
     check = {"bin": {"S": "nobody"}, "check": {"S": "none"}}
-    tally = {"bin": {"S": "tallies"}, "check": {"S": "1970-01-01#nobody"}}
+    tally = {"bin": {"S": TALLIES}, "check": {"S": "1970-01-01#nobody"}}
+    failure = {"bin": {"S": FAILURES}, "check": {"S": "none"}}
+    alerter = stack.cloud.functions().get_function_configuration(FunctionName=stack.outputs["AlerterFunctionName"])
+    sent = {"TableName": alerter["Environment"]["Variables"]["SENT_ALERTS_TABLE"]}
+    alert, alerts = {"id": {"S": "none"}}, stack.alerts_queue_url
+    stream = {"StreamArn": stack.table.latest_stream_arn}
     impossible = {"ConditionExpression": "attribute_exists(nothing)"}
     topic, alarms = stack.mismatch_topic_arn, stack.outputs["OperationsTopicArn"]
     checker, own = stack.outputs["CheckerFunctionName"], actor.deployed["FunctionName"]
@@ -166,20 +179,31 @@ def attempts(stack, actor):
         "get a check": lambda: db.get_item(**table, Key=check),
         "put a check": lambda: db.put_item(**table, Item=check, **impossible),
         "put a tally": lambda: db.put_item(**table, Item=tally, **impossible),
+        "keep a reason": lambda: db.put_item(**table, Item=failure, **impossible),
         "change a check": lambda: db.update_item(**table, Key=check, UpdateExpression="REMOVE nothing", **impossible),
         "query a bin": query("nobody"),
-        "query tallies": query("tallies"),
+        "query tallies": query(TALLIES),
         "query what is open": query("none", "open", IndexName="open-by-day"),
         "query a day": query("none", "checked_on", IndexName="by-day"),
         "scan all checks": lambda: db.scan(**table, Limit=1),
         "remove a check": lambda: db.delete_item(**table, Key=check),
         "export checks": lambda: db.describe_continuous_backups(**table),
+        "read the stream": lambda: streams.describe_stream(**stream, Limit=1),
+        "list streams": lambda: streams.list_streams(Limit=1),
+        "look what was sent": lambda: db.get_item(**sent, Key=alert),
+        "remember as sent": lambda: db.put_item(**sent, Item=alert, **impossible),
+        "change what was sent": lambda: db.update_item(
+            **sent, Key=alert, UpdateExpression="REMOVE nothing", **impossible
+        ),
+        "forget that it was sent": lambda: db.delete_item(**sent, Key=alert),
         "alert": lambda: sns.publish(TopicArn=topic, Message="", MessageStructure="json"),
         "pretend an alarm": lambda: sns.publish(TopicArn=alarms, Message="", MessageStructure="json"),
         "subscribe": lambda: sns.subscribe(TopicArn=topic, Protocol="nothing"),
         "open the topic": lambda: sns.set_topic_attributes(TopicArn=topic, AttributeName="Nothing"),
         "send to the inbox queue": lambda: sqs.send_message(QueueUrl=stack.inbox_queue_url, MessageBody="{}"),
         "take from the inbox queue": lambda: sqs.receive_message(QueueUrl=stack.inbox_queue_url),
+        "send to the alerts queue": lambda: sqs.send_message(QueueUrl=alerts, MessageBody="{}", DelaySeconds=901),
+        "take from the alerts queue": lambda: sqs.receive_message(QueueUrl=alerts, VisibilityTimeout=0),
         "take dead letters": lambda: sqs.receive_message(QueueUrl=stack.dead_letters_url, VisibilityTimeout=0),
         "ask the endpoint": ask("bincheck-counter"),
         "ask another endpoint": ask("another"),
@@ -204,22 +228,49 @@ ALLOWED = {
         "get a check",
         "put a check",
         "put a tally",
+        "keep a reason",
         "change a check",
         "query a bin",
         "query tallies",
-        "alert",
         "take from the inbox queue",
         "ask the endpoint",
         "write its own log",
     },
     "Counter": {"ask the endpoint", "write its own log"},
-    "Watchdog": {"query what is open", "change a check", "alert", "write its own log"},
+    "Alerter": {
+        "alert",
+        "remember as sent",
+        "change what was sent",
+        "forget that it was sent",
+        "keep a reason",
+        "send to the alerts queue",
+        "take from the alerts queue",
+        "list streams",
+        "write its own log",
+    },
+    "Watchdog": {
+        "read an upload",
+        "list the inbox",
+        "get a check",
+        "put a check",
+        "put a tally",
+        "keep a reason",
+        "change a check",
+        "query a bin",
+        "query tallies",
+        "query what is open",
+        "write its own log",
+    },
     "Reporter": {"query a day", "put a tally", "query tallies", "write its own log"},
 }
 
 
-NOT_SEEN = {"Reporter": {"put a check", "query a bin"}}
-"""The embedded cloud does not know `dynamodb:LeadingKeys`: tests/test_template.py looks at that condition."""
+NOT_SEEN = {
+    "Alerter": {"put a check", "put a tally"},
+    "Reporter": {"put a check", "keep a reason", "query a bin"},
+}
+"""The embedded cloud does not know `dynamodb:LeadingKeys`: tests/test_template.py looks at that condition. Nor does it
+know a stream as a resource, so it lets the Alerter not read the one that it may read."""
 
 
 @pytest.mark.parametrize("function", ALLOWED)
@@ -240,7 +291,7 @@ def test_another_account_gets_at_neither_topics_nor_queues_nor_the_inbox(stack):
     stranger = boto3.Session("111122223333", "test", region_name=EMBEDDED_REGION)
     sns, sqs, s3 = (stranger.client(name, endpoint_url=stack.cloud.endpoint_url) for name in ("sns", "sqs", "s3"))
     topics = stack.mismatch_topic_arn, stack.outputs["OperationsTopicArn"]
-    queues = stack.inbox_queue_url, stack.dead_letters_url
+    queues = stack.inbox_queue_url, stack.alerts_queue_url, stack.dead_letters_url
     tried = [
         *(partial(sns.publish, TopicArn=topic, Message="forged") for topic in topics),
         *(partial(sns.subscribe, TopicArn=topic, Protocol="email", Endpoint="a@example.com") for topic in topics),

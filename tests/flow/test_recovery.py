@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import contextmanager
 
 from local.queues import depth
 from local.service import Service
@@ -53,3 +54,28 @@ def test_what_was_found_is_still_there_after_a_stop(warehouse, cloud):
     cloud.down()
     cloud.up()
     assert warehouse.check("7") == found
+
+
+def test_an_alert_that_nobody_took_before_a_stop_goes_out_after_it_and_so_do_later_ones(warehouse, cloud):
+    with without_alerter(warehouse.stack):
+        warehouse.photograph("before", warehouse.picture(3))
+        warehouse.report("before", 4)
+        assert warehouse.check("before").status == "mismatch"
+        cloud.down()
+        cloud.up()
+    warehouse.photograph("after", warehouse.picture(3))
+    warehouse.report("after", 4)
+    assert warehouse.alerts(2) == [("after", "mismatch"), ("before", "mismatch")]
+
+
+@contextmanager
+def without_alerter(stack):
+    """Have nobody read the outbox for a while."""
+    functions = stack.cloud.functions()
+    mappings = functions.list_event_source_mappings(FunctionName=stack.outputs["AlerterFunctionName"])
+    (stream,) = [one["UUID"] for one in mappings["EventSourceMappings"] if "/stream/" in one["EventSourceArn"]]
+    functions.update_event_source_mapping(UUID=stream, Enabled=False)
+    try:
+        yield
+    finally:
+        functions.update_event_source_mapping(UUID=stream, Enabled=True)

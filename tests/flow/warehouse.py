@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from inventory.checks import Check
+from inventory.check import Check
 from local.aws import Stack
 from local.demo import collect
 from local.queues import depth
@@ -46,7 +46,7 @@ class Warehouse:
         self._s3.put_object(Bucket=self.stack.inbox_bucket, Key=f"{self.site}/{path}", Body=content)
 
     def checks(self, id: str) -> list[Check]:
-        return self.stack.checks.of_bin(f"{self.site}/{id}")
+        return self.stack.checks.list_by_name(f"{self.site}/{id}")
 
     def check(self, id: str) -> Check:
         """The only check of a bin, once everything that was uploaded is checked."""

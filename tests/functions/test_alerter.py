@@ -120,6 +120,7 @@ def test_a_sender_that_dies_after_the_publish_is_heard_twice_at_most_and_never_n
     text = records[0]["dynamodb"]["NewImage"]["alert"]["S"]
     with monkeypatch.context() as broken:
         broken.setattr(Alerts, "publish", dying)
+        broken.setattr(alerter, "MIN_REMAINING_TIME_MS", 0)
         with pytest.raises(Killed):
             alerter.handler({"Records": records[:1]}, Context(remaining_ms=1))
     alerter.handler(sqs_event(text), Context())  # its lease has run out
@@ -141,6 +142,23 @@ def test_one_that_another_process_is_sending_waits_in_the_queue(alerter, warehou
     assert alerter.waiting() == [text]
     alerter.handler(sqs_event(text), Context())
     assert bins(warehouse) == []
+
+
+def test_alerts_for_which_no_time_is_left_wait_in_the_queue(alerter, warehouse, records):
+    alerter.handler({"Records": records}, Context(remaining_ms=20_000))
+    waiting = alerter.waiting()
+    assert (len(waiting), bins(warehouse)) == (3, [])
+    assert len(alerter.handler(sqs_event(*waiting), Context(remaining_ms=20_000))["batchItemFailures"]) == 3
+    alerter.handler(sqs_event(*waiting), Context())
+    assert sorted(bins(warehouse)) == ["1", "2", "3"]
+
+
+def test_an_item_that_holds_no_alert_holds_up_no_other(alerter, warehouse, records):
+    broken = {"eventName": "INSERT", "dynamodb": {"NewImage": {"check": {"S": "/alert/1"}}}}
+    alerter.handler({"Records": [broken, *records]}, Context())
+    assert bins(warehouse) == ["1", "2", "3"]
+    (waiting,) = alerter.waiting()
+    assert alerter.handler(sqs_event(waiting), Context())["batchItemFailures"]
 
 
 def test_what_is_no_alert_goes_back_with_its_reason_and_not_its_content(alerter, warehouse):

@@ -96,3 +96,15 @@ def test_an_older_mismatch_leaves_the_open_list_however_long_the_transaction_is_
     assert len(refused) == 5
     hour = timedelta(hours=1)
     assert list(warehouse.store.list_open("mismatch", warehouse.clock - hour, warehouse.clock + hour)) == []
+
+
+def test_a_transaction_one_of_whose_reasons_is_final_is_tried_once(warehouse, table):
+    warehouse.drop(RECORD, metadata(3))
+    error = {
+        "__type": "TransactionCanceledException",
+        "CancellationReasons": [{"Code": "ThrottlingError"}, {"Code": "ItemCollectionSizeLimitExceeded"}],
+    }
+    calls = refuse(table, "TransactWriteItems", error, times=99)
+    with pytest.raises(table.meta.client.exceptions.TransactionCanceledException):
+        workflow(warehouse, table).process(warehouse.put(IMAGE, picture(3)))
+    assert len(calls) == 1

@@ -62,12 +62,13 @@ def test_what_is_no_picture_is_rejected_without_asking(runtime):
         ask(runtime, b"hello")
 
 
-def test_a_picture_that_the_model_refuses_is_rejected_with_its_reason(runtime):
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_a_picture_that_the_model_refuses_is_rejected_with_its_reason(runtime, status):
     runtime.stubber.add_client_error(
         "invoke_endpoint",
         "ModelError",
         http_status_code=424,
-        modeled_fields={"OriginalStatusCode": 400, "OriginalMessage": '{"reason": "the JPEG ends too early"}'},
+        modeled_fields={"OriginalStatusCode": status, "OriginalMessage": '{"reason": "the JPEG ends too early"}'},
     )
     with pytest.raises(RejectedUpload, match="the JPEG ends too early"):
         ask(runtime)
@@ -133,6 +134,10 @@ def test_a_timeout_is_worth_a_retry(runtime, monkeypatch):
         ANSWER | {"labels": []},
         ANSWER | {"probabilities": [1.0]},
         ANSWER | {"probabilities": [0.5] * 7},
+        ANSWER | {"probabilities": [0.2, *[0.1] * 6]},
+        ANSWER | {"probabilities": [0.6, *[0.1] * 6]},
+        ANSWER | {"probabilities": [0.4 + 2e-3, *[0.1] * 6]},
+        ANSWER | {"prior": [0.4 - 2e-3, *[0.1] * 6]},
         ANSWER | {"probabilities": [float("nan")] * 7},
         ANSWER | {"volume_in3": -1},
         ANSWER | {"volume_in3": 1e200},

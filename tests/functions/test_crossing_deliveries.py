@@ -236,9 +236,14 @@ def test_where_the_newer_key_is_removed_the_older_one_is_the_part_again(warehous
 def test_a_stray_key_stays_apart_from_the_bin_that_is_called_so(warehouse):
     warehouse.drop("BOS1/523", b"stray")
     assert [check.status for check in warehouse.checks("BOS1/523")] == ["rejected"]
+    warehouse.clock += timedelta(minutes=1)
     warehouse.drop("BOS1/bin-images/523.jpg", picture(2))
     warehouse.drop("BOS1/metadata/523.json", metadata(2))
-    assert [check.status for check in warehouse.checks("BOS1/523")] == ["match"]
+    assert [(check.status, check.stray) for check in warehouse.checks("BOS1/523")] == [
+        ("rejected", True),
+        ("match", False),
+    ]
+    assert warehouse.store.find_current("BOS1/523").status == "match"
     (stray,) = warehouse.store.list_open("rejected", warehouse.clock - HOUR, warehouse.clock)
     assert (stray.bin, stray.subject) == ("BOS1/523", StrayKey("BOS1/523"))
     assert kinds(warehouse) == ["rejected"]

@@ -129,6 +129,19 @@ def test_two_that_touch_an_old_bin_at_once_make_one_state_of_it(house, monkeypat
     assert (kinds(house), listed(house, "mismatch")) == (["resolved"], [])
 
 
+def test_a_stray_key_of_back_then_can_be_reviewed_and_hides_no_newer_check(house):
+    old = checked("notes/1.txt", f"{'0' * 32}/-", "rejected", house.ago, reason="no place")
+    keep(house, old)
+    house.clock += timedelta(minutes=1)
+    house.drop("notes/1.txt", b"again")
+    assert [check.stray for check in house.checks("notes/1.txt")] == [False, True]
+    check = house.store.find_current("notes/1.txt")
+    assert (check.check, check.stray) == (old["check"], False)
+    house.review(check, 0)
+    assert listed(house, "reviewed") == [old["check"]]
+    assert [check.stray for check in house.store.list_open("rejected", house.clock - DAY, house.clock)] == [True]
+
+
 def test_tallies_of_back_then_are_still_compared_with(warehouse):
     tally = {"answers": 3, "rejected": 0, "compared": 3, "mismatches": 1, "confidence": 1, "suspicion": 1}
     more = {"site": "", "day": "2026-02-27", "labels": {"2": 3}, "models": {"m@1": 3}}

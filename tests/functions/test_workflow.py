@@ -6,6 +6,8 @@ import pytest
 from inventory.check_items import is_check
 from inventory.check_store import CheckStore
 from inventory.errors import RejectedUpload, RetryLater
+from inventory.inbox import IMAGE_LIMIT_BYTES
+from inventory.records import METADATA_LIMIT_BYTES
 from tests.builders import item, metadata, metadata_of, picture, seen, upload
 
 IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"
@@ -201,6 +203,13 @@ def test_a_bad_upload_is_rejected_with_its_reason_and_alerted_once(warehouse, im
     (alert,) = warehouse.alerts()
     assert (alert["kind"], alert["reason"]) == ("rejected", check.reason)
     assert open_checks(warehouse, "rejected") == ["1"]
+
+
+def test_files_of_exactly_the_limit_are_checked(warehouse):
+    whole = picture(3).ljust(IMAGE_LIMIT_BYTES)
+    warehouse.workflow = replace(warehouse.workflow, count=lambda content, _: seen(content.rstrip()))
+    warehouse.drop(IMAGE, whole)
+    assert warehouse.drop(RECORD, metadata(3).ljust(METADATA_LIMIT_BYTES)).status == "match"
 
 
 def test_a_picture_that_the_model_refuses_is_rejected_but_the_record_is_known(warehouse):

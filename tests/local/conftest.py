@@ -25,7 +25,7 @@ def deployed(monkeypatch):
         redrive = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1})}
         queues = {
             name: sqs.create_queue(QueueName=f"bincheck-{name}", Attributes=redrive)["QueueUrl"]
-            for name in ("InboxQueue", "BackfillQueue")
+            for name in ("InboxQueue", "BackfillQueue", "AlertsQueue")
         }
         boto3.client("s3").create_bucket(Bucket="inbox")
         boto3.client("dynamodb").create_table(TableName="checks", **table_properties())
@@ -34,6 +34,7 @@ def deployed(monkeypatch):
             "InboxQueueUrl": queues["InboxQueue"],
             "InboxDeadLettersUrl": dead,
             "BackfillQueueUrl": queues["BackfillQueue"],
+            "AlertsQueueUrl": queues["AlertsQueue"],
             "BackfillConcurrency": "2",
             "ChecksTableName": "checks",
         }

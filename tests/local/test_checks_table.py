@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from inventory.checks import Check
+from inventory.check import Check
 from local.checks_table import volumes_told
 
 CHECK = Check("523", "", "a/b", "mismatch", "2026-03-01T12:00:00.000+00:00", expected_volume_in3=1234.4)

@@ -5,6 +5,8 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from inventory.check import Alert, Check
+from inventory.check_items import alert_item
 from local import queues
 from local.dead_letters import UNKNOWN, drop, look
 from local.queues import QueueFailed, depth, redrive, take
@@ -28,6 +30,12 @@ def body_of(*keys):
     return json.dumps(notification(*(upload(key, b"x") for key in keys)))
 
 
+def alert_of(bin):
+    """What the queue holds of an alert."""
+    check = Check(bin, "", "a/b", "mismatch", "2026-03-01T12:00:00.000+00:00", expected=5, predicted=3)
+    return alert_item(Alert("mismatch", check, 1), datetime(2026, 3, 1, tzinfo=UTC))["alert"]
+
+
 def test_bins_and_the_last_reason_are_told(deployed, bury):
     body = body_of("BOS1/bin-images/1.jpg", "notes.txt")
     bury(body)
@@ -37,6 +45,23 @@ def test_bins_and_the_last_reason_are_told(deployed, bury):
     assert (letter.reason, letter.attempts) == ("endpoint counter failed", 5)
     assert letter.failed_at == "2026-03-01T00:00:00.000+00:00"
     assert abs((datetime.now(UTC) - letter.sent_at).total_seconds()) < 60
+
+
+def test_of_an_alert_that_was_never_sent_the_bin_is_told(deployed, bury):
+    bury(alert_of("BOS1/1"))
+    deployed.failures.note(alert_of("BOS1/1"), "ClientError: no topic", 5, datetime(2026, 3, 1, tzinfo=UTC))
+    (letter,) = look(deployed)
+    assert (letter.bins, letter.keys, letter.reason) == (("BOS1/1",), (), "ClientError: no topic")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"kind": None}, {"check": 3}, {"check": {"bin": "1"}}, {"revision": "first"}, {"revision": float("inf")}],
+)
+def test_what_only_looks_like_an_alert_is_listed_all_the_same(deployed, bury, change):
+    bury(json.dumps(json.loads(alert_of("1")) | change))
+    (letter,) = look(deployed)
+    assert letter.reason
 
 
 def test_without_a_note_the_reason_is_what_can_be_seen(deployed, bury):
@@ -133,7 +158,8 @@ def test_where_sqs_moves_nothing_each_goes_back_to_its_own_queue(deployed, bury,
     monkeypatch.setattr(type(client), "start_message_move_task", unknown)
     monkeypatch.setattr(type(deployed.cloud), "sqs", lambda _: client)
     monkeypatch.setattr(queues, "take", taken)
-    bury("bincheck-InboxQueue", "bincheck-BackfillQueue")
-    assert sum(redrive(deployed)) == 2
-    assert [depth(deployed, url) for url in (deployed.inbox_queue_url, deployed.backfill_queue_url)] == [1, 1]
+    sources = deployed.inbox_queue_url, deployed.backfill_queue_url, deployed.alerts_queue_url
+    bury(*(url.rsplit("/", 1)[-1] for url in sources))
+    assert sum(redrive(deployed)) == 3
+    assert [depth(deployed, url) for url in sources] == [1, 1, 1]
     assert depth(deployed, deployed.dead_letters_url) == 0

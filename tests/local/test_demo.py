@@ -1,7 +1,7 @@
 """What a demo run concludes from what it saw."""
 
 from inventory.bins import Bin
-from inventory.checks import Check
+from inventory.check import Check
 from local.demo import ALERTING, Bins, Findings, most_suspicious
 from local.dropping import Dropped
 
@@ -34,7 +34,7 @@ def test_every_kind_of_problem_is_named():
     wrong = check("1", "mismatch", 0.5)
     said = "; ".join(findings(wrong, None, alerts=[], uploads_left=1, dead_letters=2).problems())
     assert said == (
-        "1 bins were never checked; 1 uploads are still in the queue; 2 uploads are in the dead letters; "
+        "1 bins were never checked; 1 uploads are still in the queue; 2 messages are in the dead letters; "
         "1 alerts did not reach the subscriber"
     )
     assert list(findings(wrong, alerts=[wrong.check_id] * 2).problems()) == ["1 alerts came twice"]

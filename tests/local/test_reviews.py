@@ -24,8 +24,8 @@ def reviewed(warehouse):  # noqa: F811
             folder = f"{site}/" if site else ""
             warehouse.drop(f"{folder}bin-images/{id}.jpg", picture(3))
             warehouse.drop(f"{folder}metadata/{id}.json", RECORD)
-            warehouse.table.review(warehouse.table.speaking_for(bin), actual, warehouse.clock)
-        return list(warehouse.table.open_since("reviewed", warehouse.clock, warehouse.clock))
+            warehouse.review(warehouse.store.current_check(warehouse.state(bin)), actual)
+        return list(warehouse.store.list_open("reviewed", warehouse.clock, warehouse.clock))
 
     return reviewed
 

@@ -1,7 +1,8 @@
 """The endpoint's HTTP contract, as SageMaker and the Checker rely on it."""
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,6 +79,26 @@ def test_what_the_caller_says_is_not_repeated_at_length(client: TestClient) -> N
 def test_body_of_unknown_length_is_cut_off_at_the_limit(client: TestClient) -> None:
     reply = client.post("/invocations", content=(b"\xff" * 2**20 for _ in range(7)), headers=JPEG)
     assert reply.status_code == 413
+
+
+def test_an_endless_body_is_read_no_further_than_the_limit() -> None:
+    asked, answers = 0, []
+
+    async def receive() -> dict[str, object]:
+        nonlocal asked
+        asked += 1
+        assert asked < 100, "the body is read without end"
+        return {"type": "http.request", "body": b"\xff" * 2**20, "more_body": True}
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        answers.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/invocations", "query_string": b"", "root_path": "",
+        "headers": [(b"content-type", b"image/jpeg")],
+    }  # fmt: skip
+    asyncio.run(create_app(concurrency=1)(scope, receive, send))
+    assert (answers[0]["status"], asked) == (413, MAX_BYTES // 2**20 + 1)
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 404), ("GET", "/invocations", 405)])

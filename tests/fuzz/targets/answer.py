@@ -7,12 +7,12 @@ from dataclasses import replace
 from botocore.exceptions import ClientError
 
 from inventory import verdict
-from inventory.checks import Check
+from inventory.check import Check
 from inventory.counting import count_objects
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.records import Product, Record
 from tests.builders import JPEG
-from tests.fuzz.leaving import leave
+from tests.fuzz.leaving import NOW, leave
 
 MEMORY_MB = 512
 TOKENS = (
@@ -29,7 +29,7 @@ TOKENS = (
     ),
     *(b"1e999", b"1" + b"0" * 400, b"[", b"{", b'"', b"\\ud800", b"0.5", b"-0.0"),
 )
-CHECK = Check("7", "", "image/record", "rejected", "2026-03-01T12:00:00.000+00:00")
+CHECK = Check("7", "", "image/record", "rejected", NOW)
 
 
 class _Answers:

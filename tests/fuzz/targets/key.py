@@ -1,10 +1,11 @@
 """The key of an upload, as its event encodes it, up to the check that stands under its bin."""
 
-from inventory.bins import Bin, locate
-from inventory.checks import Check, identity
+from inventory.bins import StrayKey, locate
+from inventory.check import BinState, Check, StoredObject, contents_of
+from inventory.decision import reject
 from inventory.errors import RejectedUpload
 from inventory.uploads import UnreadableEvent, read_notification
-from tests.fuzz.leaving import leave
+from tests.fuzz.leaving import MOMENT, NOW, PAIR, leave
 
 MEMORY_MB = 512
 TOKENS = (
@@ -47,19 +48,23 @@ def feed(data: bytes) -> str:
         return "UnreadableEvent"
     if not uploads:
         return "folder"
-    address = f"s3://inbox/{uploads[0].key}"
+    (upload,) = uploads
     try:
-        bin, part = locate(uploads[0].key)
+        bin, part = locate(upload.key)
     except RejectedUpload as rejection:
-        bin, reason = Bin(site="", id=uploads[0].key), str(rejection)
-        leave(Check(bin.name, bin.site, identity("0" * 32, None), "rejected", NOW, image=address, reason=reason))
+        stray = StrayKey(upload.key)
+        check = reject(BinState(stray), upload, str(rejection), MOMENT)
+        assert check.subject == stray
+        leave(check, None, None, upload)
         return "RejectedUpload"
     assert all(locate(key) == (bin, part) for key in bin.keys(part))
-    folder, _, name = uploads[0].key.rpartition("/")
+    folder, _, name = upload.key.rpartition("/")
     assert bin.id
     assert (bin.site, bin.id) == (folder.rpartition("/")[0], name.rpartition(".")[0])
-    leave(Check(bin.name, bin.site, identity("0" * 32, "0" * 32), "mismatch", NOW, image=address))
+    assert not bin.partition.endswith("/")
+    here = StoredObject(upload.bucket, upload.key, upload.version)
+    image, metadata = (here, PAIR[1]) if part == "image" else (PAIR[0], here)
+    check = Check(bin.name, bin.site, contents_of(image, metadata), "mismatch", NOW, image=image.address)
+    assert check.subject == bin
+    leave(check, image, metadata, upload)
     return part
-
-
-NOW = "2026-03-01T12:00:00.000+00:00"

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from inventory import verdict
-from inventory.checks import Check
+from inventory.check import Check
 from inventory.errors import RejectedUpload
 from inventory.records import EXPECTED_QUANTITY_LIMIT, read_record
 from tests.builders import prediction
-from tests.fuzz.leaving import leave
+from tests.fuzz.leaving import NOW, leave
 
 MEMORY_MB = 512
 TOKENS = (
@@ -28,7 +28,7 @@ TOKENS = (
 
 
 def feed(data: bytes) -> str:
-    check = Check("7", "", "image/record", "rejected", "2026-03-01T12:00:00.000+00:00")
+    check = Check("7", "", "image/record", "rejected", NOW)
     try:
         record = read_record(data, "metadata/7.json")
     except RejectedUpload as rejection:
