@@ -180,7 +180,7 @@ def read_alert(text: str) -> Alert:
 
 
 def _alert_text(alert: Alert) -> str:
-    """Without what is not known, so that it fits in one unit of writing."""
+    """Without what is not known, so that most alerts fit in one unit of writing."""
     check = {name: value for name, value in asdict(alert.check).items() if value is not None and value is not False}
     said = {"kind": alert.kind, "revision": alert.revision, "check": check}
     return json.dumps(said, separators=(",", ":"))
