@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from inventory import clients, settings
+from inventory import clients
 from inventory.alerts import Alerts
 from inventory.check import Alert
 from inventory.check_items import read_alert
@@ -26,6 +26,7 @@ from inventory.errors import RetryLater
 from inventory.failures import Failures
 from inventory.observability import logger, metrics, tracer
 from inventory.returned_messages import report_returned
+from inventory.settings import AlerterSettings
 
 SENT_REMEMBERED_S = 24 * 3600
 """As long as a stream keeps records, so that no replay of it is heard twice."""
@@ -33,13 +34,13 @@ RETRY_DELAY_S = 30
 MIN_REMAINING_TIME_MS = 25_000
 """The least time in which to begin: two attempts at a topic that answers nothing (see `clients`), and the notes."""
 
-config = settings.from_environment()
+config = AlerterSettings.from_environment()
 alerts = Alerts(clients.sns(), config.mismatch_topic_arn)
 queue = clients.sqs()
 failures = Failures(clients.checks_table_best_effort(config.checks_table))
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 once = IdempotencyConfig(expires_after_seconds=SENT_REMEMBERED_S)
-sent_alerts = DynamoDBPersistenceLayer(config.sent_alerts_table or "", boto3_client=clients.dynamodb())
+sent_alerts = DynamoDBPersistenceLayer(config.sent_alerts_table, boto3_client=clients.dynamodb())
 
 
 @logger.inject_lambda_context
@@ -61,7 +62,7 @@ def send_or_queue(item: dict[str, Any], context: LambdaContext) -> None:
         send_once(text, context)
     except Exception as fault:
         logger.warning("alert goes into the queue", reason=f"{type(fault).__name__}: {fault}")
-        queue.send_message(QueueUrl=config.alerts_queue_url or "", MessageBody=text, DelaySeconds=RETRY_DELAY_S)
+        queue.send_message(QueueUrl=config.alerts_queue_url, MessageBody=text, DelaySeconds=RETRY_DELAY_S)
 
 
 def send_queued(record: SQSRecord, lambda_context: LambdaContext) -> None:

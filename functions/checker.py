@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from inventory import clients, settings
+from inventory import clients
 from inventory.check import Check
 from inventory.check_store import CheckStore
 from inventory.counting import Prediction, count_objects
@@ -15,6 +15,7 @@ from inventory.errors import RetryLater
 from inventory.failures import Failures
 from inventory.observability import logger, measured_endpoint_call, metrics, tracer
 from inventory.returned_messages import report_returned
+from inventory.settings import CheckerSettings
 from inventory.uploads import Upload, read_message, read_notification
 from inventory.workflow import CheckWorkflow
 
@@ -22,7 +23,7 @@ MIN_REMAINING_TIME_MS = 25_000
 """The least time in which to begin a check: two attempts at an endpoint that answers nothing (see `clients`)."""
 METRICS = {"rejected": "Rejected", "waiting": "Waiting"}
 
-config = settings.from_environment()
+config = CheckerSettings.from_environment()
 runtime = clients.sagemaker_runtime()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 

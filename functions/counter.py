@@ -7,13 +7,14 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from inventory import clients, settings
+from inventory import clients
 from inventory.counting import count_objects
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES
 from inventory.observability import logger, measured_endpoint_call, metrics, tracer
+from inventory.settings import CounterSettings
 
-config = settings.from_environment()
+config = CounterSettings.from_environment()
 runtime = clients.sagemaker_runtime()
 
 

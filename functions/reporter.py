@@ -12,15 +12,16 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
-from inventory import clients, settings
+from inventory import clients
 from inventory.check_store import CheckStore
-from inventory.digests import Digests, most_suspicious
-from inventory.drift import REFERENCE, compare
 from inventory.errors import RetryLater
 from inventory.observability import logger, metrics, tracer
-from inventory.tallies import Tallies, Tally, answer_of, tally
+from inventory.reports.digests import Digests, most_suspicious
+from inventory.reports.drift import REFERENCE, compare
+from inventory.reports.tallies import Tallies, Tally, answer_of, tally
+from inventory.settings import ReporterSettings
 
-config = settings.from_environment()
+config = ReporterSettings.from_environment()
 table = clients.checks_table(config.checks_table)
 checks, tallies = CheckStore(table), Tallies(table)
 digests = Digests(clients.sns(), config.digest_topic_arn) if config.digest_topic_arn else None
@@ -34,7 +35,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     day = date.fromisoformat(event["day"]) if "day" in event else yesterday
     made = tally(map(answer_of, checks.list_by_day(day)))
     for each in made:
-        tallies.keep(each)
+        tallies.put(each)
     comparisons = compare(made, tallies.between(day - REFERENCE, day - timedelta(days=1)))
     for comparison in comparisons:
         site = comparison.tally.site
@@ -44,12 +45,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     metrics.add_metric("DriftedSites", MetricUnit.Count, sum(one.drifted for one in comparisons))
     metrics.add_metric("DisagreeingSites", MetricUnit.Count, sum(one.disagrees for one in comparisons))
     if digests and "day" not in event:
-        tell(digests, day, made)
+        publish_digests(digests, day, made)
     findings = [finding for comparison in comparisons for finding in comparison.findings]
     return {"day": str(day), "sites": len(made), "findings": findings}
 
 
-def tell(digests: Digests, day: date, made: list[Tally]) -> None:
+def publish_digests(digests: Digests, day: date, made: list[Tally]) -> None:
     """Send the digest of each site.
 
     Raises:

@@ -7,17 +7,18 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
-from inventory import clients, settings
+from inventory import clients
 from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
 from inventory.observability import logger, metrics, tracer
+from inventory.settings import WatchdogSettings
 from inventory.workflow import tell_overdue
 
 LOOKBACK = timedelta(days=14)
 """How old an upload may be and still be told of: as long as a queue keeps messages."""
 MIN_REMAINING_TIME_MS = 5_000
 
-config = settings.from_environment()
+config = WatchdogSettings.from_environment()
 store = CheckStore(clients.checks_table(config.checks_table))
 s3 = clients.s3()
 

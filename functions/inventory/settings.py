@@ -1,4 +1,4 @@
-"""What the template tells the functions, read and checked once when a process starts."""
+"""What the template tells each function, read and checked once when its process starts."""
 
 import os
 from dataclasses import dataclass
@@ -10,37 +10,72 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True)
-class Settings:
-    """`mismatch_rate` is the share of records that are wrong (between 0 and 1), `pairing_timeout` how long an upload
-    waits for its partner before people are told. `digest_topic_arn` is None where nobody wants a daily digest.
-    `alerts_queue_url` and `sent_alerts_table` are the Alerter's, and None elsewhere."""
+class CheckerSettings:
+    """`mismatch_rate` is the share of records that are wrong, between 0 and 1."""
 
     endpoint: str
     checks_table: str
-    mismatch_topic_arn: str
     mismatch_rate: float
+
+    @classmethod
+    def from_environment(cls) -> "CheckerSettings":
+        """Raises SettingsError: a variable is missing, no number, or out of range. So do those below."""
+        return cls(_text("ENDPOINT_NAME"), _text("CHECKS_TABLE"), _number("MISMATCH_RATE", least=0.0001, most=0.5))
+
+
+@dataclass(frozen=True)
+class AlerterSettings:
+    """What could not be sent goes into the queue; what was sent is remembered in `sent_alerts_table`."""
+
+    mismatch_topic_arn: str
+    alerts_queue_url: str
+    sent_alerts_table: str
+    checks_table: str
+
+    @classmethod
+    def from_environment(cls) -> "AlerterSettings":
+        return cls(
+            mismatch_topic_arn=_text("MISMATCH_TOPIC_ARN"),
+            alerts_queue_url=_text("ALERTS_QUEUE_URL"),
+            sent_alerts_table=_text("SENT_ALERTS_TABLE"),
+            checks_table=_text("CHECKS_TABLE"),
+        )
+
+
+@dataclass(frozen=True)
+class CounterSettings:
+    """The Counter needs an endpoint and nothing else."""
+
+    endpoint: str
+
+    @classmethod
+    def from_environment(cls) -> "CounterSettings":
+        return cls(_text("ENDPOINT_NAME"))
+
+
+@dataclass(frozen=True)
+class WatchdogSettings:
+    """`pairing_timeout` is how long an upload waits for its partner before people are told."""
+
+    checks_table: str
     pairing_timeout: timedelta
+
+    @classmethod
+    def from_environment(cls) -> "WatchdogSettings":
+        minutes = _number("WAIT_MINUTES", least=0, most=7 * 24 * 60)
+        return cls(_text("CHECKS_TABLE"), timedelta(minutes=minutes))
+
+
+@dataclass(frozen=True)
+class ReporterSettings:
+    """`digest_topic_arn` is None where nobody wants a daily digest."""
+
+    checks_table: str
     digest_topic_arn: str | None
-    alerts_queue_url: str | None
-    sent_alerts_table: str | None
 
-
-def from_environment() -> Settings:
-    """The settings of this process.
-
-    Raises:
-        SettingsError: a variable is missing, no number, or out of range.
-    """
-    return Settings(
-        endpoint=_text("ENDPOINT_NAME"),
-        checks_table=_text("CHECKS_TABLE"),
-        mismatch_topic_arn=_text("MISMATCH_TOPIC_ARN"),
-        mismatch_rate=_number("MISMATCH_RATE", least=0.0001, most=0.5),
-        pairing_timeout=timedelta(minutes=_number("WAIT_MINUTES", least=0, most=7 * 24 * 60)),
-        digest_topic_arn=os.environ.get("DIGEST_TOPIC_ARN") or None,
-        alerts_queue_url=os.environ.get("ALERTS_QUEUE_URL") or None,
-        sent_alerts_table=os.environ.get("SENT_ALERTS_TABLE") or None,
-    )
+    @classmethod
+    def from_environment(cls) -> "ReporterSettings":
+        return cls(_text("CHECKS_TABLE"), os.environ.get("DIGEST_TOPIC_ARN") or None)
 
 
 def _text(name: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from inventory.counting import Prediction
-from inventory.records import Record
+from inventory.metadata import Record
 
 Status = Literal["match", "mismatch"]
 Severity = Literal["low", "medium", "high"]

@@ -30,7 +30,7 @@ from inventory.decision import (
 )
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES, OpenObject, open_parts
-from inventory.records import METADATA_LIMIT_BYTES, read_record
+from inventory.metadata import METADATA_LIMIT_BYTES, read_record
 from inventory.uploads import Upload
 
 if TYPE_CHECKING:

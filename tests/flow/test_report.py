@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from inventory.tallies import Tally
+from inventory.reports.tallies import Tally
 
 
 def test_the_days_checks_are_tallied_and_kept(warehouse):

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-from inventory.digests import LISTED, body, most_suspicious, text
 from inventory.errors import RetryLater
-from inventory.tallies import Tally
+from inventory.reports.digests import LISTED, body, most_suspicious, text
+from inventory.reports.tallies import Tally
 from tests.builders import metadata, picture
 from tests.functions.test_handlers import Context, handlers, metrics_in  # noqa: F401  (a fixture)
 
@@ -109,7 +109,7 @@ def test_a_day_is_no_part_of_what_it_is_compared_with(handlers, warehouse):  # n
     reporter = handlers("reporter")
     tally = replace(TALLY, labels={"3": 1200}, models={"m@1": 1200}, day="2026-02-27")
     for day in ("2026-02-27", "2026-03-01"):
-        reporter.tallies.keep(replace(tally, day=day))
+        reporter.tallies.put(replace(tally, day=day))
     compared = {}
     original = reporter.compare
 

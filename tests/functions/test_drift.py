@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from inventory.drift import LEAST_ANSWERS, compare, stability_index
-from inventory.tallies import Tally
+from inventory.reports.drift import LEAST_ANSWERS, compare, stability_index
+from inventory.reports.tallies import Tally
 from tests.builders import LABELS, PRIOR
 
 DAYS = [f"2026-02-{day:02d}" for day in range(1, 29)]

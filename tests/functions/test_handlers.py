@@ -271,15 +271,24 @@ def test_a_watchdog_out_of_time_leaves_the_rest_to_its_next_run(watchdog, wareho
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "reason"),
+    ("function", "name", "value", "reason"),
     [
-        ("ENDPOINT_NAME", "", "ENDPOINT_NAME is not set"),
-        ("MISMATCH_RATE", "often", "MISMATCH_RATE is 'often': it must be a number"),
-        ("MISMATCH_RATE", "0.7", "must lie between 0.0001 and 0.5"),
-        ("WAIT_MINUTES", "-1", "must lie between 0 and 10080"),
+        ("checker", "ENDPOINT_NAME", "", "ENDPOINT_NAME is not set"),
+        ("checker", "MISMATCH_RATE", "often", "MISMATCH_RATE is 'often': it must be a number"),
+        ("checker", "MISMATCH_RATE", "0.7", "must lie between 0.0001 and 0.5"),
+        ("watchdog", "WAIT_MINUTES", "-1", "must lie between 0 and 10080"),
+        ("alerter", "ALERTS_QUEUE_URL", "", "ALERTS_QUEUE_URL is not set"),
+        ("counter", "ENDPOINT_NAME", "", "ENDPOINT_NAME is not set"),
+        ("reporter", "CHECKS_TABLE", "", "CHECKS_TABLE is not set"),
     ],
 )
-def test_a_senseless_setting_is_named_at_start(handlers, monkeypatch, name, value, reason):
+def test_a_senseless_setting_is_named_at_start(handlers, monkeypatch, function, name, value, reason):
     monkeypatch.setenv(name, value)
     with pytest.raises(Exception, match=reason):
-        handlers("watchdog")
+        handlers(function)
+
+
+@pytest.mark.parametrize(("function", "name"), [("counter", "MISMATCH_TOPIC_ARN"), ("watchdog", "ENDPOINT_NAME")])
+def test_a_function_needs_no_setting_of_another(handlers, monkeypatch, function, name):
+    monkeypatch.delenv(name)
+    assert handlers(function).handler

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from inventory.check import timestamp
-from inventory.tallies import Tallies
+from inventory.reports.tallies import Tallies
 from tests.builders import metadata, picture, upload
 from tests.functions.legacy import NEWEST, checked, pairing, waiting
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import boto3
 import pytest
 
-from inventory.tallies import Tallies, Tally, together
+from inventory.reports.tallies import Tallies, Tally, merge
 from tests.builders import metadata, picture
 from tests.functions.test_handlers import Context, handlers, metrics_in  # noqa: F401  (a fixture)
 
@@ -51,8 +51,8 @@ def test_a_day_is_tallied_by_site_each_check_once(reporter, warehouse, tallies):
 
 def test_a_drifted_site_is_told_in_words_and_as_a_metric(reporter, tallies, monkeypatch, capsys):
     for day in range(1, 29):
-        tallies.keep(Tally("BOS1", f"2026-02-{day:02d}", 100, 0, 100, 40, 50.0, 2.0, {"1": 60, "2": 40}, {"m@1": 100}))
-        tallies.keep(Tally("BOS2", f"2026-02-{day:02d}", 100, 0, 100, 40, 50.0, 2.0, {"5": 60, "6+": 40}, {"m@1": 100}))
+        tallies.put(Tally("BOS1", f"2026-02-{day:02d}", 100, 0, 100, 40, 50.0, 2.0, {"1": 60, "2": 40}, {"m@1": 100}))
+        tallies.put(Tally("BOS2", f"2026-02-{day:02d}", 100, 0, 100, 40, 50.0, 2.0, {"5": 60, "6+": 40}, {"m@1": 100}))
     today = [
         Tally(site, "2026-03-01", 300, 0, 300, 240, 150.0, 6.0, {"5": 180, "6+": 120}, {"m@1": 300})
         for site in ("BOS1", "BOS2")
@@ -74,12 +74,12 @@ def test_a_quiet_day_tells_that_nobody_drifted(reporter, capsys):
 
 def test_tallies_of_a_site_add_up():
     days = [Tally("BOS1", "2026-03-01", 3, 1, 2, 1, 1.5, 0.5, {"3": 2}, {"m@1": 2})] * 2
-    assert together("BOS1", "all", days) == Tally("BOS1", "all", 6, 2, 4, 2, 3.0, 1.0, {"3": 4}, {"m@1": 4})
-    assert together("BOS1", "all", []).mismatch_rate is None
+    assert merge("BOS1", "all", days) == Tally("BOS1", "all", 6, 2, 4, 2, 3.0, 1.0, {"3": 4}, {"m@1": 4})
+    assert merge("BOS1", "all", []).mismatch_rate is None
 
 
 def test_a_bin_named_like_the_tallies_is_checked_as_any_other(warehouse, tallies):
-    tallies.keep(Tally("BOS1", "2026-03-01", 1))
+    tallies.put(Tally("BOS1", "2026-03-01", 1))
     warehouse.drop("bin-images/tallies.jpg", picture(3))
     warehouse.drop("metadata/tallies.json", metadata(4))
     assert [one.status for one in warehouse.checks("tallies")] == ["mismatch"]

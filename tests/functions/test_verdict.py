@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.records import Product, Record
+from inventory.metadata import Product, Record
 from inventory.verdict import FLAT_TAIL, SLIPS, judge, suspect
 from tests.builders import distribution, prediction
 

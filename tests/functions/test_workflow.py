@@ -7,7 +7,7 @@ from inventory.check_items import is_check
 from inventory.check_store import CheckStore
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES
-from inventory.records import METADATA_LIMIT_BYTES
+from inventory.metadata import METADATA_LIMIT_BYTES
 from tests.builders import item, metadata, metadata_of, picture, seen, upload
 
 IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"

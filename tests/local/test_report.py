@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from inventory.check import Check, timestamp
 from inventory.check_items import check_item
-from inventory.tallies import Tally
+from inventory.reports.tallies import Tally
 from local.aws import Cloud, Stack
 from local.captured import NoCapture, captured_answers
 from local.cli import app
@@ -67,7 +67,7 @@ def put_checks(stack, number, count, status="match"):
 def test_today_is_reported_beside_the_weeks_that_were_tallied(stack):
     for ago in range(1, 29):
         day = (datetime.now(UTC) - timedelta(days=ago)).date().isoformat()
-        stack.tallies.keep(Tally("BOS1", day, 10, 0, 10, 1, 9.4, 1.0, {"2": 10}, {"m@1": 10}))
+        stack.tallies.put(Tally("BOS1", day, 10, 0, 10, 1, 9.4, 1.0, {"2": 10}, {"m@1": 10}))
     put_checks(stack, 150, 2)
     put_checks(stack, 60, 5, "mismatch")
     *earlier, today = as_json("--days", "3")

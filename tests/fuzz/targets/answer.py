@@ -10,7 +10,7 @@ from inventory import verdict
 from inventory.check import Check
 from inventory.counting import count_objects
 from inventory.errors import RejectedUpload, RetryLater
-from inventory.records import Product, Record
+from inventory.metadata import Product, Record
 from tests.builders import JPEG
 from tests.fuzz.leaving import NOW, leave
 

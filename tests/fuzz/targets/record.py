@@ -5,7 +5,7 @@ from dataclasses import replace
 from inventory import verdict
 from inventory.check import Check
 from inventory.errors import RejectedUpload
-from inventory.records import EXPECTED_QUANTITY_LIMIT, read_record
+from inventory.metadata import EXPECTED_QUANTITY_LIMIT, read_record
 from tests.builders import prediction
 from tests.fuzz.leaving import NOW, leave
 

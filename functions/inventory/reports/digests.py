@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from inventory.alerts import subject
 from inventory.check import Check
-from inventory.tallies import Tally
+from inventory.reports.tallies import Tally
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from inventory.errors import RejectedUpload
-from inventory.records import Product, Record, read_record
+from inventory.metadata import Product, Record, read_record
 from tests.builders import item, metadata, metadata_of
 
 

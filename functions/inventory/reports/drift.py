@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from inventory.tallies import Tally, together
+from inventory.reports.tallies import Tally, merge
 
 REFERENCE = timedelta(days=28)
 """Four weeks: whole weeks, so that every weekday weighs the same."""
@@ -94,7 +94,7 @@ def stability_index(counts: Mapping[str, int], reference: Mapping[str, int]) -> 
 def _comparison(tally: Tally, before: Iterable[Tally]) -> Comparison:
     day = date.fromisoformat(tally.day)
     earliest = (day - REFERENCE).isoformat()
-    reference = together(tally.site, tally.day, (each for each in before if earliest <= each.day < tally.day))
+    reference = merge(tally.site, tally.day, (each for each in before if earliest <= each.day < tally.day))
     drift = excess = None
     disagrees = False
     if min(tally.counted, reference.counted) >= LEAST_ANSWERS:

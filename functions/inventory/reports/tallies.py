@@ -122,7 +122,7 @@ def tally(answers: Iterable[Answer]) -> list[Tally]:
     ]
 
 
-def together(site: str, day: str, tallies: Iterable[Tally]) -> Tally:
+def merge(site: str, day: str, tallies: Iterable[Tally]) -> Tally:
     """Several tallies of a site as one."""
     sums: dict[str, Any] = {}
     for each in tallies:
@@ -140,7 +140,7 @@ class Tallies:
     def __init__(self, table: "Table") -> None:
         self._table = table
 
-    def keep(self, tally: Tally) -> None:
+    def put(self, tally: Tally) -> None:
         """Put a tally, in place of an earlier one of its day and site."""
         expires_at = datetime.fromisoformat(f"{tally.day}T00:00:00+00:00") + TALLIES_KEPT
         values = {name: stored(value) for name, value in asdict(tally).items()}
