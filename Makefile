@@ -22,10 +22,11 @@ setup: $(UV) ## Install what running it takes (light: no torch)
 demo: $(UV) ## See it work; other bins with BINS=<folder or s3://bucket[/prefix]>, fewer with LIMIT=50
 	$(UV) run bincheck demo $(if $(BINS),"$(BINS)") $(if $(LIMIT),--limit $(LIMIT))
 
-lint: $(UV) ## ruff, mypy, sam validate
+lint: $(UV) ## ruff, mypy, import-linter, sam validate
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
+	$(RUN) lint-imports --no-cache --no-logo
 	$(RUN) python -m local.sam validate --lint
 	$(RUN) python -m local.sam validate --lint --template-file deploy/permissions.yaml
 

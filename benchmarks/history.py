@@ -27,7 +27,7 @@ from moto.core.models import botocore_stubber
 from moto.dynamodb.models.table import Table as MotoTable
 
 from inventory.check_store import CheckStore
-from inventory.counting import Prediction
+from inventory.prediction import Prediction
 from inventory.uploads import Upload
 from inventory.workflow import CheckWorkflow
 from tests.builders import item, metadata_of, picture, prediction, seen, upload

@@ -10,10 +10,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from inventory import clients
 from inventory.check import Check
 from inventory.check_store import CheckStore
-from inventory.counting import Prediction, count_objects
+from inventory.counting import count_objects
 from inventory.errors import RetryLater
 from inventory.failures import Failures
 from inventory.observability import logger, measured_endpoint_call, metrics, tracer
+from inventory.prediction import Prediction
 from inventory.returned_messages import report_returned
 from inventory.settings import CheckerSettings
 from inventory.uploads import Upload, read_message, read_notification

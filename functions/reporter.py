@@ -18,12 +18,13 @@ from inventory.errors import RetryLater
 from inventory.observability import logger, metrics, tracer
 from inventory.reports.digests import Digests, most_suspicious
 from inventory.reports.drift import REFERENCE, compare
-from inventory.reports.tallies import Tallies, Tally, answer_of, tally
+from inventory.reports.tallies import Tally, answer_of, tally
+from inventory.reports.tally_store import TallyStore
 from inventory.settings import ReporterSettings
 
 config = ReporterSettings.from_environment()
 table = clients.checks_table(config.checks_table)
-checks, tallies = CheckStore(table), Tallies(table)
+checks, tallies = CheckStore(table), TallyStore(table)
 digests = Digests(clients.sns(), config.digest_topic_arn) if config.digest_topic_arn else None
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from inventory.check_store import CheckStore
 from inventory.failures import Failures
-from inventory.tallies import Tallies
+from inventory.reports.tally_store import TallyStore
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -87,8 +87,8 @@ class Cloud:
     def checks(self, table_name: str) -> CheckStore:
         return CheckStore(self.table(table_name))
 
-    def tallies(self, table_name: str) -> Tallies:
-        return Tallies(self.table(table_name))
+    def tallies(self, table_name: str) -> TallyStore:
+        return TallyStore(self.table(table_name))
 
     def table(self, name: str) -> "Table":
         return self.session.resource("dynamodb", **self._options()).Table(name)
@@ -153,7 +153,7 @@ class Stack:
         return self.cloud.checks(self.outputs["ChecksTableName"])
 
     @cached_property
-    def tallies(self) -> Tallies:
+    def tallies(self) -> TallyStore:
         return self.cloud.tallies(self.outputs["ChecksTableName"])
 
     def _queue_url(self, output: str) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 from boto3.dynamodb.types import TypeSerializer
 
 from inventory.bins import Bin
-from inventory.counting import Prediction
+from inventory.prediction import Prediction
 from inventory.uploads import SEQUENCER_DIGITS, Upload
 from tests.functions.legacy import checked, pairing, waiting
 

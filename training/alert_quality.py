@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from inventory.counting import Prediction
-from inventory.records import Record
+from inventory.metadata import Record
+from inventory.prediction import Prediction
 from inventory.verdict import SLIPS, judge
 
 from .metrics import Band, gap, reliability

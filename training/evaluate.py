@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm.contrib.concurrent import thread_map
 
-from inventory.counting import Prediction
+from inventory.prediction import Prediction
 from model.calibration import shifted
 from model.pictures import RejectedImage
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from inventory.counting import Prediction
+from inventory.prediction import Prediction
 
 from .alert_quality import Checks, precision_recall
 from .data import LABELS, LabelledBin, counts_of, training_label

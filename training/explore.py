@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from inventory.counting import Prediction
+from inventory.prediction import Prediction
 
 from .alert_quality import check_all
 from .data import LABELS, LabelledBin, counts_of, read_bins, training_label

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inventory.records import INCHES, measure
+from inventory.metadata import INCHES, measure
 
 FACTS = ("volume_in3", "largest_in3", "weight_lb")
 """Of all items in the bin, of its largest item, of all items."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inventory.records import Product
+from inventory.metadata import Product
 
 SAME_SHARE = 0.5
 """Of objects claimed too many, how many are one more of what lies there; the others are any that are sold."""
@@ -17,7 +17,7 @@ def claimed_products(
     """What a record lists that says `slip` fewer objects (negative: more) than the bin holds.
 
     `volumes` are those of the objects that the bin truly holds, `catalogue` those of any objects, in cubic inches.
-    Nothing where a size is not known, as `inventory.records` has it.
+    Nothing where a size is not known, as `inventory.metadata` has it.
     """
     if slip > len(volumes):  # a metadata file that lists fewer objects than it expects
         return ()

@@ -2,12 +2,12 @@
 
 import json
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from inventory.errors import RejectedUpload, RetryLater
+from inventory.prediction import Prediction
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -22,26 +22,6 @@ VOLUME_LIMIT_IN3 = 1e9
 REASON_LIMIT = 500
 NAME_LIMIT = 200
 """Characters of what a model says that are kept."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model sees in a picture.
-
-    `labels` are whole numbers from "0" up, the last of which may be open ("6+": six or more). `probabilities` and
-    `prior` go with them, each from 0 to 1 and adding up to 1; `prior` is the mix of counts that the probabilities
-    assume. `count` is the likeliest label's number, `model` is `<name>@<digest>`. `volume_in3` is how many cubic inches
-    of objects the model sees, `volume_error` the standard deviation of its natural logarithm; None where a model does
-    not tell.
-    """
-
-    count: int
-    labels: tuple[str, ...]
-    probabilities: tuple[float, ...]
-    prior: tuple[float, ...]
-    model: str
-    volume_in3: float | None = None
-    volume_error: float | None = None
 
 
 def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, picture: bytes, inference_id: str) -> Prediction:

@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from inventory.counting import Prediction
 from inventory.metadata import Record
+from inventory.prediction import Prediction
 
 Status = Literal["match", "mismatch"]
 Severity = Literal["low", "medium", "high"]

@@ -15,7 +15,6 @@ from inventory.bins import Bin, StrayKey, Subject, locate
 from inventory.check import BinState, Check, StoredObject, bucket_of, timestamp
 from inventory.check_items import DIGITS
 from inventory.check_store import CheckStore, ConcurrentUpdate
-from inventory.counting import Prediction
 from inventory.decision import (
     ACTION_REQUIRED,
     Look,
@@ -31,6 +30,7 @@ from inventory.decision import (
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES, OpenObject, open_parts
 from inventory.metadata import METADATA_LIMIT_BYTES, read_record
+from inventory.prediction import Prediction
 from inventory.uploads import Upload
 
 if TYPE_CHECKING:

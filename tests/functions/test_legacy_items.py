@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from inventory.check import timestamp
-from inventory.reports.tallies import Tallies
+from inventory.reports.tally_store import TallyStore
 from tests.builders import metadata, picture, upload
 from tests.functions.legacy import NEWEST, checked, pairing, waiting
 
@@ -146,5 +146,5 @@ def test_tallies_of_back_then_are_still_compared_with(warehouse):
     tally = {"answers": 3, "rejected": 0, "compared": 3, "mismatches": 1, "confidence": 1, "suspicion": 1}
     more = {"site": "", "day": "2026-02-27", "labels": {"2": 3}, "models": {"m@1": 3}}
     warehouse.table.put_item(Item={"bin": "tallies", "check": "2026-02-27#", **tally, **more})
-    (found,) = Tallies(warehouse.table).between(date(2026, 2, 1), date(2026, 2, 28))
+    (found,) = TallyStore(warehouse.table).between(date(2026, 2, 1), date(2026, 2, 28))
     assert (found.day, found.answers) == ("2026-02-27", 3)

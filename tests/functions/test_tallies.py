@@ -5,14 +5,15 @@ from datetime import UTC, date, datetime
 import boto3
 import pytest
 
-from inventory.reports.tallies import Tallies, Tally, merge
+from inventory.reports.tallies import Tally, merge
+from inventory.reports.tally_store import TallyStore
 from tests.builders import metadata, picture
 from tests.functions.test_handlers import Context, handlers, metrics_in  # noqa: F401  (a fixture)
 
 
 @pytest.fixture
 def tallies(warehouse):
-    return Tallies(boto3.resource("dynamodb").Table("checks"))
+    return TallyStore(boto3.resource("dynamodb").Table("checks"))
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --group train")
 
-from inventory.counting import Prediction
-from inventory.records import Product
+from inventory.metadata import Product
+from inventory.prediction import Prediction
 from training.alert_quality import alert_quality, check_all, figures_of
 from training.slips import claimed_products
 

@@ -16,7 +16,7 @@ import boto3
 import numpy as np
 import numpy.typing as npt
 
-from inventory.counting import Prediction
+from inventory.prediction import Prediction
 from model.predictor import BrokenArtifactError, Predictor
 from training.data import LabelledBin, counts_of, read_bins, training_label
 from training.evaluate import predict_all, read_answers, shifted_to_own_mix
