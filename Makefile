@@ -11,7 +11,7 @@ RUN := $(UV) run --quiet --group dev
 CHECKOV := $(UV) tool run --quiet --from checkov==3.3.30 checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak fuzz test-docker test-containers test-training lint audit format train
+.PHONY: help setup demo test soak fuzz test-docker test-containers test-training lint audit map format train
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,8 @@ lint: $(UV) ## ruff, mypy, import-linter, sam validate
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports --no-cache --no-logo
-	$(RUN) python -m local.sam validate --lint
-	$(RUN) python -m local.sam validate --lint --template-file deploy/permissions.yaml
+	$(RUN) python -m local.embedded.sam validate --lint
+	$(RUN) python -m local.embedded.sam validate --lint --template-file deploy/permissions.yaml
 
 audit: $(UV) ## checkov over the templates, and known weaknesses of all locked packages by api.osv.dev
 	$(CHECKOV) --config-file deploy/checkov.yaml
@@ -55,6 +55,9 @@ test-training: export UV_PROJECT_ENVIRONMENT := .venv-train
 test-training: $(UV) ## Test training too; 4.6 GB of packages
 	$(UV) sync --quiet --group train --group dev
 	.venv-train/bin/python -m pytest tests/training tests/model tests/jobs/test_containers.py tests/jobs/test_pipeline_run.py
+
+map: $(UV) ## Draw docs/map.md from the code
+	$(RUN) python -m tests.maps
 
 format: $(UV) ## Put the code in order
 	$(RUN) ruff check --fix

@@ -11,6 +11,7 @@ from inventory import workflow
 from inventory.bins import Bin, StrayKey
 from inventory.check_items import BACKFILLS, FAILURES, TALLIES
 from inventory.check_store import CheckStore
+from inventory.errors import RetryLater
 from tests.builders import BUCKET, metadata, picture, upload
 
 HOUR = timedelta(hours=1)
@@ -99,6 +100,16 @@ def test_a_review_of_a_check_that_another_one_replaced_is_kept_with_that_check(w
     assert [
         check.check for check in warehouse.store.list_open("mismatch", warehouse.clock - HOUR, warehouse.clock)
     ] == [new.check]
+
+
+def test_a_review_of_a_check_that_is_gone_leaves_no_trace(warehouse):
+    warehouse.drop("bin-images/1.jpg", picture(2))
+    check = warehouse.drop("metadata/1.json", metadata(4))
+    warehouse.table.delete_item(Key={"bin": "1", "check": check.check})
+    with pytest.raises(RetryLater):
+        warehouse.review(check, 2)
+    assert warehouse.checks("1") == []
+    assert "Item" not in warehouse.table.get_item(Key={"bin": "1", "check": check.check})
 
 
 # Waiting
