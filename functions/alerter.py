@@ -30,8 +30,9 @@ from inventory.settings import AlerterSettings
 
 SENT_REMEMBERED_S = 24 * 3600
 """As long as a stream keeps records, so that no replay of it is heard twice."""
-RETRY_DELAY_S = 30
-MIN_REMAINING_TIME_MS = 25_000
+RETRY_DELAY_S = 35
+"""Longer than this function may run: until then an alert whose sender died counts as being sent."""
+MIN_REMAINING_TIME_MS = 20_000
 """The least time in which to begin: two attempts at a topic that answers nothing (see `clients`), and the notes."""
 
 config = AlerterSettings.from_environment()

@@ -13,7 +13,7 @@ from inventory.check_store import BY_DAY
 from inventory.failures import FAILURES_KEPT
 from inventory.legacy_items import LEGACY_TALLIES
 from inventory.verdict import SEVERITIES
-from local.backfill import RESUMED_WITHIN
+from local.stack.backfill import RESUMED_WITHIN
 from tests.template import ROOT, resource, template
 
 FUNCTIONS = ["Checker", "Counter", "Alerter", "Watchdog", "Reporter"]
@@ -122,11 +122,23 @@ def test_a_message_never_comes_back_while_it_is_worked_on_and_fails_five_times()
     assert resource("InboxDeadLetters")["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
 
 
-@pytest.mark.parametrize("name", ["checker", "watchdog"])
+def timeout_s(function):
+    return resource(function).get("Timeout", GLOBALS["Timeout"])
+
+
+def constant(function, name):
+    code = (ROOT / "functions" / f"{function.lower()}.py").read_text()
+    (value,) = re.findall(rf"^{name} = ([\d_]+)$", code, re.MULTILINE)
+    return int(value)
+
+
+@pytest.mark.parametrize("name", ["Checker", "Alerter", "Watchdog"])
 def test_a_function_that_has_just_started_has_the_time_that_it_asks_for(name):
-    code = (ROOT / "functions" / f"{name}.py").read_text()
-    (least_ms,) = re.findall(r"^MIN_REMAINING_TIME_MS = ([\d_]+)$", code, re.MULTILINE)
-    assert int(least_ms) < GLOBALS["Timeout"] * 1000
+    assert constant(name, "MIN_REMAINING_TIME_MS") < timeout_s(name) * 1000
+
+
+def test_an_alert_whose_sender_died_is_free_again_when_the_queue_hands_it_out():
+    assert constant("Alerter", "RETRY_DELAY_S") > timeout_s("Alerter")
 
 
 def test_one_bad_message_does_not_send_back_its_batch_and_concurrency_is_bounded():
@@ -155,7 +167,7 @@ def test_alerts_that_could_not_be_sent_are_tried_again_one_by_one_and_end_in_the
     assert source["ScalingConfig"] == {"MaximumConcurrency": 2}
     queue, inbox = resource("AlertsQueue"), resource("InboxQueue")
     assert queue["RedrivePolicy"] == inbox["RedrivePolicy"]
-    assert queue["VisibilityTimeout"] >= 6 * GLOBALS["Timeout"]
+    assert queue["VisibilityTimeout"] >= 6 * timeout_s("Alerter")
     assert queue["MessageRetentionPeriod"] < resource("InboxDeadLetters")["MessageRetentionPeriod"]
 
 

@@ -145,10 +145,10 @@ def test_one_that_another_process_is_sending_waits_in_the_queue(alerter, warehou
 
 
 def test_alerts_for_which_no_time_is_left_wait_in_the_queue(alerter, warehouse, records):
-    alerter.handler({"Records": records}, Context(remaining_ms=20_000))
+    alerter.handler({"Records": records}, Context(remaining_ms=15_000))
     waiting = alerter.waiting()
     assert (len(waiting), bins(warehouse)) == (3, [])
-    assert len(alerter.handler(sqs_event(*waiting), Context(remaining_ms=20_000))["batchItemFailures"]) == 3
+    assert len(alerter.handler(sqs_event(*waiting), Context(remaining_ms=15_000))["batchItemFailures"]) == 3
     alerter.handler(sqs_event(*waiting), Context())
     assert sorted(bins(warehouse)) == ["1", "2", "3"]
 

@@ -16,9 +16,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from local.cloud import EmbeddedCloud
-from local.progress import bar, steps
-from local.service import Service
+from local.cli.progress import bar, steps
+from local.embedded.cloud import EmbeddedCloud
+from local.embedded.service import Service
 from samples.render import write_training_set
 from tests.resilience import figures
 from tests.resilience.soak import Moment, Settings, album, soak

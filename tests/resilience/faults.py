@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from inventory.check_items import STATE
+
 LASTING = 0.1
 """Share of faults that every attempt of a call meets."""
 SLOW_S = (1.0, 6.0)
@@ -20,15 +22,17 @@ SLOW_S = (1.0, 6.0)
 
 
 class Target(StrEnum):
-    """What a call of the Checker does."""
+    """What a call of a function does: the Checker counts, reads and commits; the Alerter claims an alert, publishes and
+    remembers it, or queues it. What else is written is notes."""
 
     COUNT = "count"
-    PUT = "put"
-    PUBLISH = "publish"
-    MARK = "mark"
-    TRANSACTION = "transaction"
-    WRITE = "write"
     READ = "read"
+    COMMIT = "commit"
+    CLAIM = "claim"
+    PUBLISH = "publish"
+    REMEMBER = "remember"
+    QUEUE = "queue"
+    NOTE = "note"
 
 
 class Fault(StrEnum):
@@ -49,10 +53,12 @@ class Fault(StrEnum):
     TABLE_ANSWER_LOST = "DynamoDB: answer lost"
     TOPIC_BROKEN = "SNS: 500"
     TOPIC_ANSWER_LOST = "SNS: answer lost"
-    KILLED_BEFORE_PUT = "killed before the put"
-    KILLED_AFTER_PUT = "killed after the put, before the publish"
-    KILLED_AFTER_PUBLISH = "killed after the publish, before the mark"
-    KILLED_AFTER_MARK = "killed after the mark"
+    QUEUE_BROKEN = "SQS: 500"
+    QUEUE_ANSWER_LOST = "SQS: answer lost"
+    KILLED_BEFORE_COMMIT = "Checker killed before the commit"
+    KILLED_AFTER_COMMIT = "Checker killed after the commit"
+    KILLED_BEFORE_PUBLISH = "Alerter killed before the publish"
+    KILLED_AFTER_PUBLISH = "Alerter killed after the publish"
 
 
 ENDPOINT = (
@@ -66,26 +72,26 @@ ENDPOINT = (
     Fault.CUT_OFF,
 )
 KILLS = {
-    Target.PUT: (Fault.KILLED_BEFORE_PUT, Fault.KILLED_AFTER_PUT),
-    Target.PUBLISH: (Fault.KILLED_AFTER_PUBLISH,),
-    Target.MARK: (Fault.KILLED_AFTER_MARK,),
+    Target.COMMIT: (Fault.KILLED_BEFORE_COMMIT, Fault.KILLED_AFTER_COMMIT),
+    Target.PUBLISH: (Fault.KILLED_BEFORE_PUBLISH, Fault.KILLED_AFTER_PUBLISH),
 }
+KILLED_BEFORE = frozenset(before for before, _ in KILLS.values())
 KILLED = frozenset(fault for faults in KILLS.values() for fault in faults)
-TRANSACTIONS = (Target.PUT, Target.TRANSACTION)
-TABLE = (Target.PUT, Target.MARK, Target.TRANSACTION, Target.WRITE, Target.READ)
+TABLES = (Target.READ, Target.COMMIT, Target.CLAIM, Target.REMEMBER, Target.NOTE)
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Shares of calls that go wrong: of those to the endpoint, the table and the topic, and of those at each moment at
-    which functions are killed. Conflicts meet writes only. `storm` is how many calls to the endpoint in a row are
-    throttled once a storm breaks out."""
+    """Shares of calls that go wrong: of those to the endpoint, the tables, the topic and the queue, and of those at
+    each moment at which functions are killed. `storm` is how many calls to the endpoint in a row are throttled once a
+    storm breaks out."""
 
     endpoint: float = 0.05
     table_throttled: float = 0.02
     table_conflict: float = 0.01
     table_answer_lost: float = 0.005
     topic: float = 0.02
+    queue: float = 0.1
     kill: float = 0.006
     storm: int = 300
     without: tuple[Fault, ...] = ()
@@ -98,41 +104,47 @@ class Rates:
             shares |= dict.fromkeys(kinds, self.endpoint / len(kinds))
         if target is Target.PUBLISH:
             shares |= dict.fromkeys((Fault.TOPIC_BROKEN, Fault.TOPIC_ANSWER_LOST), self.topic / 2)
-        if target in TABLE:
+        if target is Target.QUEUE:
+            shares |= dict.fromkeys((Fault.QUEUE_BROKEN, Fault.QUEUE_ANSWER_LOST), self.queue / 2)
+        if target in TABLES:
             shares |= {Fault.TABLE_THROTTLED: self.table_throttled, Fault.TABLE_ANSWER_LOST: self.table_answer_lost}
-        if target in TABLE and target is not Target.READ:
+        if target is Target.COMMIT:
             shares[Fault.TABLE_CONFLICT] = self.table_conflict
         return shares
 
 
 @dataclass(frozen=True)
 class Call:
-    """One attempt at a call: what it does, which call it belongs to, which attempt it is, what it says."""
+    """One attempt at a call: what it does, which call it belongs to, which attempt it is, whether it is the last of
+    several, what it says."""
 
     target: Target
     invocation: str
     attempt: int
+    is_last: bool
     body: bytes
 
     @property
-    def transaction(self) -> Any:
-        """The transaction that a PUT or TRANSACTION asks for."""
-        return json.loads(self.body)
+    def actions(self) -> list[dict[str, Any]]:
+        """The actions of a transaction; none for any other call of DynamoDB."""
+        return json.loads(self.body).get("TransactItems", [])
 
     @property
-    def check(self) -> tuple[str, str]:
-        """Bin and identity of the check that a PUT puts."""
-        item = _new_check(self.transaction)["Item"]
-        return item["bin"]["S"], item["check"]["S"]
+    def checks(self) -> list[tuple[str, str]]:
+        """Bin and identity of each check that a COMMIT puts."""
+        items = [action["Put"]["Item"] for action in self.actions if "Put" in action]
+        keys = [(item["bin"]["S"], item["check"]["S"]) for item in items]
+        return [(bin, check) for bin, check in keys if not check.startswith("/")]
 
 
 def call(path: str, headers: Mapping[str, str], body: bytes) -> Call:
     """What a request to the cloud is."""
-    attempt = re.search(r"attempt=(\d+)", headers.get("amz-sdk-request", ""))
+    attempt = re.search(r"attempt=(\d+)(; max=\1$)?", headers.get("amz-sdk-request", ""))
     return Call(
-        _target(path, headers.get("X-Amz-Target", "").rpartition(".")[2], body),
+        _target(path, headers.get("X-Amz-Target", ""), body),
         headers.get("amz-sdk-invocation-id", ""),
         int(attempt[1]) if attempt else 1,
+        bool(attempt and attempt[2]),
         body,
     )
 
@@ -142,16 +154,14 @@ def _target(path: str, operation: str, body: bytes) -> Target:
         return Target.COUNT
     if not operation:
         return Target.PUBLISH
-    if operation == "TransactWriteItems":
-        return Target.PUT if _new_check(json.loads(body)) else Target.TRANSACTION
-    if operation == "UpdateItem" and b"alerted_at" in body:
-        return Target.MARK
-    return Target.WRITE if operation in ("UpdateItem", "PutItem") else Target.READ
-
-
-def _new_check(transaction: dict[str, Any]) -> Any:
-    puts = [action["Put"] for action in transaction["TransactItems"] if "Put" in action]
-    return next((put for put in puts if "attribute_not_exists" in put.get("ConditionExpression", "")), None)
+    if operation.startswith("AmazonSQS"):
+        return Target.QUEUE
+    said = json.loads(body)
+    if "id" in said.get("Item", said.get("Key", ())):
+        return Target.REMEMBER if operation.endswith("UpdateItem") else Target.CLAIM
+    if "TransactItems" in said or said.get("Item", {}).get("check") == {"S": STATE}:
+        return Target.COMMIT
+    return Target.NOTE if operation.endswith("PutItem") else Target.READ
 
 
 class Faults:

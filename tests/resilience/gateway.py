@@ -15,7 +15,7 @@ from contextlib import suppress
 import psutil
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, web
 
-from tests.resilience.faults import KILLED, SLOW_S, TRANSACTIONS, Call, Fault, Faults, Target, call
+from tests.resilience.faults import KILLED, KILLED_BEFORE, SLOW_S, Call, Fault, Faults, Target, call
 
 SILENCE_S = 15.0
 """Longer than the Checker waits for an endpoint."""
@@ -26,14 +26,16 @@ NOT_PASSED_ON = {"content-length", "transfer-encoding", "connection", "date", "s
 class FaultyGateway:
     """Passes calls on to the cloud at `url`, or has them go wrong; functions descend from the process `cloud_pid`.
 
-    `puts` counts how often each check was put, `alerted` the alerts that were published, and
-    `most_counts_at_once` the calls to the endpoint that were under way together.
+    `puts` counts how often each check was put, `alerted` the alerts that were published, `unconfirmed` those of them
+    that their sender did not learn of or could not remember, and `most_counts_at_once` the calls to the endpoint that
+    were under way together.
     """
 
     def __init__(self, url: str, cloud_pid: int, faults: Faults, cursed: Collection[str] = ()) -> None:
         self.puts: Counter[tuple[str, str]] = Counter()
         self.calls: Counter[Target] = Counter()
         self.alerted = 0
+        self.unconfirmed = 0
         self.most_counts_at_once = 0
         self.url = ""
         self._cloud_url = url
@@ -41,7 +43,7 @@ class FaultyGateway:
         self._faults = faults
         self._cursed = cursed
         self._counting = 0
-        self._transactions: set[str] = set()
+        self._committed: set[str] = set()
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -92,20 +94,26 @@ class FaultyGateway:
         fault = self._faults.draw(made)
         if made.target is Target.COUNT and hashlib.md5(made.body).hexdigest() in self._cursed:
             fault = self._faults.count(Fault.CURSED)
-        if fault is Fault.KILLED_BEFORE_PUT:
+        if fault in KILLED_BEFORE:
             await self._kill(request)
         if fault is Fault.SILENT:
             await _await_hanging_up(request)
         if fault is Fault.SLOW:
             await asyncio.sleep(self._faults.slow.uniform(*SLOW_S))
-        if fault in (Fault.KILLED_BEFORE_PUT, Fault.SILENT, Fault.CUT_OFF):
+        if fault in KILLED_BEFORE or fault in (Fault.SILENT, Fault.CUT_OFF):
             return _hang_up(request)
         if fault in REFUSALS:
+            if made.target is Target.REMEMBER and made.is_last:
+                self.unconfirmed += 1
             return REFUSALS[fault](made)
         answer = await self._pass_on(request, made)
         if fault in KILLED:
             await self._kill(request)
-        return _hang_up(request) if fault in EFFECTIVE else answer
+        if fault in EFFECTIVE:
+            _hang_up(request)
+        if made.target is Target.PUBLISH and answer.status == 200 and _is_gone(request):
+            self.unconfirmed += 1
+        return answer
 
     async def _pass_on(self, request: web.Request, made: Call) -> web.Response:
         url = f"{self._cloud_url}{request.rel_url}"
@@ -119,9 +127,9 @@ class FaultyGateway:
     def _note(self, made: Call) -> None:
         if made.target is Target.PUBLISH:
             self.alerted += 1
-        if made.target is Target.PUT and (token := made.transaction["ClientRequestToken"]) not in self._transactions:
-            self._transactions.add(token)
-            self.puts[made.check] += 1
+        if made.target is Target.COMMIT and made.invocation not in self._committed:
+            self._committed.add(made.invocation)
+            self.puts.update(made.checks)
 
     async def _kill(self, request: web.Request) -> None:
         assert request.transport
@@ -136,8 +144,13 @@ def _hang_up(request: web.Request) -> web.Response:
 
 async def _await_hanging_up(request: web.Request) -> None:
     deadline = time.monotonic() + SILENCE_S
-    while request.transport and not request.transport.is_closing() and time.monotonic() < deadline:
+    while not _is_gone(request) and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
+
+
+def _is_gone(request: web.Request) -> bool:
+    """Whether the caller no longer waits for an answer."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def _sagemaker(status: int, kind: str, message: str, **members: object) -> web.Response:
@@ -156,19 +169,18 @@ def _dynamodb(kind: str, **members: object) -> web.Response:
 
 
 def _cancelled(made: Call, code: str) -> web.Response:
-    actions = made.transaction["TransactItems"]
-    reasons = [{"Code": code, "Message": "a fault of the soak"}, *({"Code": "None"} for _ in actions[1:])]
+    reasons = [{"Code": code, "Message": "a fault of the soak"}, *({"Code": "None"} for _ in made.actions[1:])]
     return _dynamodb("TransactionCanceledException", CancellationReasons=reasons)
 
 
 def _table_throttled(made: Call) -> web.Response:
-    if made.target in TRANSACTIONS:
+    if made.actions:
         return _cancelled(made, "ThrottlingError")
     return _dynamodb("ProvisionedThroughputExceededException")
 
 
 def _table_conflict(made: Call) -> web.Response:
-    if made.target in TRANSACTIONS:
+    if made.actions:
         return _cancelled(made, "TransactionConflict")
     return _dynamodb("TransactionConflictException")
 
@@ -178,7 +190,12 @@ def _topic_broken(_: Call) -> web.Response:
     return web.Response(text=error, status=500, content_type="text/xml")
 
 
-EFFECTIVE = {*KILLED, Fault.TABLE_ANSWER_LOST, Fault.TOPIC_ANSWER_LOST}
+def _queue_broken(_: Call) -> web.Response:
+    error = {"__type": "com.amazonaws.sqs#InternalFailure", "message": "a fault of the soak"}
+    return web.json_response(error, status=500, content_type="application/x-amz-json-1.0")
+
+
+EFFECTIVE = {*KILLED, Fault.TABLE_ANSWER_LOST, Fault.TOPIC_ANSWER_LOST, Fault.QUEUE_ANSWER_LOST}
 """Faults of calls that take effect, whose answer nobody gets."""
 REFUSALS: Mapping[Fault, Callable[[Call], web.Response]] = {
     Fault.THROTTLED: lambda _: _sagemaker(429, "ThrottlingException", "Rate exceeded"),
@@ -191,6 +208,7 @@ REFUSALS: Mapping[Fault, Callable[[Call], web.Response]] = {
     Fault.TABLE_THROTTLED: _table_throttled,
     Fault.TABLE_CONFLICT: _table_conflict,
     Fault.TOPIC_BROKEN: _topic_broken,
+    Fault.QUEUE_BROKEN: _queue_broken,
 }
 
 

@@ -5,17 +5,24 @@ against the other.
 """
 
 import hashlib
-from collections import Counter, defaultdict
+import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from inventory.check_items import ALERT, STATE
 from tests.resilience.uploads import Content, Plan, bin_of
 
 DISAGREE = ("mismatch", "rejected")
+SEVERITIES = ("low", "medium", "high")
+STATUSES = {"resolved": "match", "unpaired": "waiting"}
+"""The status of the check that an alert tells of, where it is not called like the alert."""
 Item = Mapping[str, Any]
+Answer = tuple[str, int | None, str | None]
+"""What a check says: its status, what is seen, and whether objects are missing or extra."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +40,16 @@ class History:
         return f"{image[0].version if image else '-'}/{record[0].version if record else '-'}"
 
     @property
-    def is_pair(self) -> bool:
-        return bool(self.images and self.records)
+    def answer(self) -> Answer | None:
+        """What the newest pair comes to; None for a bin that is no pair."""
+        return answer_of(self.images[-1], self.records[-1]) if self.images and self.records else None
 
     @property
-    def pairs(self) -> dict[str, tuple[Content, Content]]:
-        """Every pair that the bin can have held at some moment, by identity."""
-        return {f"{i.version}/{r.version}": (i, r) for i in self.images for r in self.records}
-
-    @property
-    def returns(self) -> bool:
-        """Whether the bin holds what it held before something else, so that its check may be an older one."""
-        return any(
-            any(content != contents[-1] for content in contents[contents.index(contents[-1]) :])
-            for contents in (self.images, self.records)
-        )
+    def answers(self) -> dict[str, Answer]:
+        """What has to be said of all that the bin can have held at some moment, by identity."""
+        pairs = {f"{i.version}/{r.version}": answer_of(i, r) for i in self.images for r in self.records}
+        alone = [f"{i.version}/-" for i in self.images] + [f"-/{r.version}" for r in self.records]
+        return pairs | dict.fromkeys(alone, ("waiting", None, None))
 
 
 Inbox = Mapping[str, History]
@@ -55,19 +57,42 @@ Inbox = Mapping[str, History]
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What was found: the table's items, the alerts that a subscriber got, the keys that dead letters tell of (None for
-    messages that tell of none), how often each check was put, and how many messages are left in the queue."""
+    """What was found: the table's items, the alerts that a subscriber heard, the keys that dead letters tell of (None
+    for messages that tell of none), how often each check was put, and how many messages are left in the queue.
+    `unconfirmed` is how many alerts were sent without their sender learning of it or remembering it, so that it has to
+    send them again."""
 
     items: Sequence[Item]
-    alerts: Sequence[Item]
+    heard: Sequence[Item]
     dead_letters: Sequence[str | None] = ()
     puts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     left_in_queue: int = 0
+    unconfirmed: int = 0
 
     @cached_property
-    def told(self) -> frozenset[str]:
-        """The check_ids that the subscriber was told of."""
-        return frozenset(alert["check_id"] for alert in self.alerts)
+    def checks(self) -> Sequence[Item]:
+        return [item for item in self.items if not item["check"].startswith("/")]
+
+    @cached_property
+    def states(self) -> Mapping[str, Item]:
+        """What is known of each bin."""
+        return {item["bin"]: item for item in self.items if item["check"] == STATE}
+
+    @cached_property
+    def outbox(self) -> Sequence[Item]:
+        """The alerts that were put, with all that they say; those of a bin in their order."""
+        said = []
+        for item in self.items:
+            if item["check"].startswith(ALERT):
+                alert = json.loads(item["alert"])
+                check = alert.pop("check")
+                names = {"check_id": _named(check["bin"], check["check"]), "alert_id": item["alert_id"]}
+                said.append(check | alert | names)
+        return sorted(said, key=lambda alert: alert["revision"])
+
+    @cached_property
+    def heard_again(self) -> int:
+        return len(self.heard) - len({alert["alert_id"] for alert in self.heard})
 
 
 class Broken(StrEnum):
@@ -76,11 +101,14 @@ class Broken(StrEnum):
     LOST = "lost uploads"
     DUPLICATE = "duplicate records"
     WRONG = "wrong records"
-    UNTOLD = "mismatches that nobody was told of"
-    STRAY_ALERT = "alerts without their check"
-    OVERTAKEN = "checks that came after a newer one"
+    UNTOLD = "news without an alert"
+    NO_NEWS = "alerts that are no news"
+    STRAY_ALERT = "alerts of what is not so"
+    UNHEARD = "alerts that nobody heard"
+    HEARD_AGAIN = "alerts heard again without a cause"
+    OVERTAKEN = "newer checks that an older one undid"
     MISLISTED = "bins wrong on the open list"
-    GOOD_DEAD_LETTER = "good uploads in the dead letters"
+    GOOD_DEAD_LETTER = "good uploads and alerts in the dead letters"
     UNREADABLE_GONE = "unreadable messages not in the dead letters"
     UNBOUNDED = "calls beyond the bound"
 
@@ -106,133 +134,145 @@ def violations(inbox: Inbox, found: Aftermath, unreadable_messages: int = 0) -> 
     """Every promise that was broken; none when all is well."""
     return [
         *_lost(inbox, found),
-        *_made_up(inbox, found),
+        *_wrong(inbox, found),
         *_doubled(found),
-        *_not_alerted(inbox, found),
-        *_alerts_of_nothing(found),
+        *_news(inbox, found),
+        *_no_news(found),
+        *_stray_alerts(inbox, found),
+        *_heard(found),
         *_open_list(inbox, found),
-        *_overwritten(inbox, found),
+        *_overtaken(inbox, found),
         *_dead_letters(inbox, found, unreadable_messages),
     ]
 
 
-def agrees(label: str, expected: int) -> bool:
-    """Whether a picture with this label agrees with a record; an open label does with every quantity that it covers."""
-    return expected >= int(label[:-1]) if label.endswith("+") else expected == int(label)
-
-
-def status_of(image: Content, record: Content) -> str:
-    """The status that the check of a pair has to have."""
+def answer_of(image: Content, record: Content) -> Answer:
+    """What the check of a pair has to say."""
     if image.says is None or record.says is None:
-        return "rejected"
-    return "match" if agrees(str(image.says), int(record.says)) else "mismatch"
+        return "rejected", None, None
+    label, expected = str(image.says), int(record.says)
+    seen = int(label.removesuffix("+"))
+    if seen == expected or (label.endswith("+") and expected > seen):
+        return "match", seen, None
+    return "mismatch", seen, "missing" if seen < expected else "extra"
 
 
-def _checks(items: Sequence[Item]) -> Iterator[Item]:
-    return (item for item in items if item["check"] != "pairing")
+def _said(told: Item) -> Answer:
+    """What a check says, or the check that an alert tells of."""
+    predicted = told.get("predicted")
+    return told["status"], None if predicted is None else int(predicted), told.get("direction")
+
+
+def _waiting(found: Aftermath, bin: str) -> str | None:
+    """The identity under which a part of a bin waits alone."""
+    lone = found.states.get(bin, {}).get("lone")
+    if not lone:
+        return None
+    version = lone["stored"]["version"]
+    return f"{version}/-" if lone["part"] == "image" else f"-/{version}"
+
+
+def _named(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def _lost(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
     if found.left_in_queue:
         yield Violation(Broken.LOST, "", f"{found.left_in_queue} uploads are still in the queue")
-    recorded = {(item["bin"], item.get("waits", item["check"])) for item in found.items}
+    recorded = {(item["bin"], item["check"]) for item in found.checks}
     dead = {bin_of(key) for key in found.dead_letters if key}
     for bin, history in inbox.items():
-        if (bin, history.newest) not in recorded and bin not in dead:
+        if (bin, history.newest) not in recorded and _waiting(found, bin) != history.newest and bin not in dead:
             yield Violation(Broken.LOST, bin, f"no record of {history.newest}, and no dead letter")
 
 
-def _made_up(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
-    for item in _checks(found.items):
-        pairs = inbox[item["bin"]].pairs if item["bin"] in inbox else {}
-        if item["check"] not in pairs:
-            yield Violation(Broken.WRONG, item["bin"], f"it never held {item['check']}")
-            continue
-        image, record = pairs[item["check"]]
-        told = (item["status"], None if item.get("predicted") is None else int(item["predicted"]))
-        status = status_of(image, record)
-        seen = None if status == "rejected" else int(str(image.says).removesuffix("+"))
-        if told != (status, seen):
-            yield Violation(Broken.WRONG, item["bin"], f"{told} in place of {(status, seen)}")
+def _wrong(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
+    for item in found.checks:
+        answers = inbox[item["bin"]].answers if item["bin"] in inbox else {}
+        if _said(item) != (answer := answers.get(item["check"])):
+            yield Violation(Broken.WRONG, item["bin"], f"{item['check']} says {_said(item)} in place of {answer}")
+        if item["check_id"] != (name := _named(item["bin"], item["check"])):
+            yield Violation(Broken.WRONG, item["bin"], f"{item['check']} is called {item['check_id']}, not {name}")
 
 
 def _doubled(found: Aftermath) -> Iterator[Violation]:
     for (bin, check), times in found.puts.items():
         if times > 1:
             yield Violation(Broken.DUPLICATE, bin, f"{check} was put {times} times")
-    for name, times in Counter(item["check_id"] for item in _checks(found.items)).items():
-        if times > 1:
-            yield Violation(Broken.DUPLICATE, "", f"{times} checks are called {name}")
 
 
-def _calls_for_alert(item: Item) -> bool:
-    """A check that disagrees does, unless it repeats what was told; so does one that settles what was told."""
-    return (item["status"] in DISAGREE and not item.get("repeats")) or bool(item.get("resolves"))
-
-
-def lacks_alert(item: Item) -> bool:
-    """Whether an item of the table is a check whose alert is not marked."""
-    return item["check"] != "pairing" and _calls_for_alert(item) and not item.get("alerted_at")
-
-
-def _not_alerted(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
-    spoken_for = {item["bin"] for item in _checks(found.items) if _is_newest(inbox, item) and _is_told(found, item)}
-    for item in _checks(found.items):
-        if not _calls_for_alert(item) or _is_told(found, item):
+def _news(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
+    """Every answer that disagrees has an alert or repeats one, and the last that people are told of a bin is so."""
+    told = {alert["check_id"] for alert in found.outbox}
+    for item in found.checks:
+        if item["status"] in DISAGREE and item["check_id"] not in told and item.get("repeats") not in told:
+            yield Violation(Broken.UNTOLD, item["bin"], f"{item['check']} has no alert and repeats none")
+    last = {alert["bin"]: alert for alert in found.outbox}
+    reasons = {(item["bin"], item["check"]): item.get("reason") for item in found.checks}
+    for bin, history in inbox.items():
+        if history.cursed or not history.answer:
             continue
-        if _is_newest(inbox, item) or item["bin"] not in spoken_for:
-            how = "is not marked" if lacks_alert(item) else "reached nobody"
-            yield Violation(Broken.UNTOLD, item["bin"], f"{item['check']} {how}")
+        answer = (*history.answer, reasons.get((bin, history.newest))) if history.answer[0] in DISAGREE else None
+        known = _open(last.get(bin))
+        if known != answer:
+            yield Violation(Broken.UNTOLD, bin, f"people know {known} in place of {answer}")
 
 
-def told_by_newer(found: Aftermath) -> int:
-    """How many checks were overtaken before anybody was told, so that a newer check of the bin told instead."""
-    return sum(_calls_for_alert(item) and not _is_told(found, item) for item in _checks(found.items))
+def _no_news(found: Aftermath) -> Iterator[Violation]:
+    """An alert either says what people do not know, or is more severe, or ends what they know."""
+    before: dict[str, Item] = {}
+    for alert in found.outbox:
+        known, bin = before.get(alert["bin"]), alert["bin"]
+        before[bin] = alert
+        if _open(known) == _open(alert) and not (known and _open(alert) and _severity(alert) > _severity(known)):
+            yield Violation(Broken.NO_NEWS, bin, f"{alert['kind']} of {alert['check']} when that was known")
 
 
-def _is_newest(inbox: Inbox, item: Item) -> bool:
-    return item["bin"] in inbox and inbox[item["bin"]].newest == item["check"]
+def _open(alert: Item | None) -> tuple[Any, ...] | None:
+    """What people know after an alert; None where nothing is open."""
+    return (*_said(alert), alert.get("reason")) if alert and alert["kind"] != "resolved" else None
 
 
-def _is_told(found: Aftermath, item: Item) -> bool:
-    return _calls_for_alert(item) and bool(item.get("alerted_at")) and item["check_id"] in found.told
+def _severity(alert: Item) -> int:
+    return SEVERITIES.index(alert["severity"])
 
 
-def _alerts_of_nothing(found: Aftermath) -> Iterator[Violation]:
-    statuses = {(item["bin"], item["check_id"]): item["status"] for item in _checks(found.items)}
-    said: dict[str, Item] = {}
-    for alert in found.alerts:
-        if alert["kind"] == "unpaired":
-            continue
-        status = statuses.get((alert["bin"], alert["check_id"]))
-        if status != {"resolved": "match"}.get(alert["kind"], alert["kind"]):
-            how = f"{alert['kind']} of {alert['check_id']}, which is {status or 'no check'}"
-            yield Violation(Broken.STRAY_ALERT, alert["bin"], how)
-        if _said(said.setdefault(alert["check_id"], alert)) != _said(alert):
-            yield Violation(Broken.STRAY_ALERT, alert["bin"], f"{alert['check_id']} said two things")
-    for item in _checks(found.items):
-        named = hashlib.sha256(f"{item['bin']}\n{item['check']}".encode()).hexdigest()[:32]
-        if item["check_id"] != named:
-            yield Violation(Broken.STRAY_ALERT, item["bin"], f"{item['check_id']} is not {named}")
+def _stray_alerts(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
+    for alert in found.outbox:
+        bin, status = alert["bin"], STATUSES.get(alert["kind"], alert["kind"])
+        answers = inbox[bin].answers if bin in inbox else {}
+        if _said(alert) != (answer := answers.get(alert["check"])) or alert["status"] != status:
+            how = f"{alert['kind']} {alert['check']} says {_said(alert)} in place of {answer}"
+            yield Violation(Broken.STRAY_ALERT, bin, how)
+        if alert["alert_id"] != (name := _named(bin, alert["check"], str(alert["revision"]))):
+            yield Violation(Broken.STRAY_ALERT, bin, f"{alert['alert_id']} is not {name}")
+    put = {alert["alert_id"]: alert for alert in found.outbox}
+    for heard in found.heard:
+        alert = put.get(heard["alert_id"], {})
+        if not alert or any(heard[name] != alert[name] for name in heard.keys() & alert.keys()):
+            yield Violation(Broken.STRAY_ALERT, heard["bin"], f"{heard['alert_id']} is not in the outbox like this")
 
 
-def _said(alert: Item) -> list[Any]:
-    """What an alert tells besides its time and shares: those are rounded once they were recorded."""
-    return [
-        alert.get(name) for name in ("bin", "kind", "expected", "predicted", "image", "metadata", "model", "reason")
-    ]
+def _heard(found: Aftermath) -> Iterator[Violation]:
+    heard = {alert["alert_id"] for alert in found.heard}
+    for alert in found.outbox:
+        if alert["alert_id"] not in heard:
+            yield Violation(Broken.UNHEARD, alert["bin"], f"{alert['kind']} of {alert['check']}")
+    if found.heard_again > found.unconfirmed:
+        yield Violation(Broken.HEARD_AGAIN, "", f"{found.heard_again} times, with {found.unconfirmed} causes")
 
 
 def _open_list(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
     listed: dict[str, set[str]] = defaultdict(set)
     for item in found.items:
         if "open" in item:
-            listed[item["bin"]].add(f"{item['open'].split('#')[0]} {item.get('waits', item['check'])}")
+            check = _waiting(found, item["bin"]) if item["check"] == STATE else item["check"]
+            listed[item["bin"]].add(f"{item['open'].split('#')[0]} {check}")
     for bin, history in inbox.items():
         if history.cursed:
             continue
-        if history.is_pair:
-            status = status_of(history.images[-1], history.records[-1])
+        if history.answer:
+            status = history.answer[0]
             allowed = [{f"{status} {history.newest}"} if status in DISAGREE else set[str]()]
         else:
             allowed = [{f"{status} {history.newest}"} for status in ("waiting", "unpaired")]
@@ -240,15 +280,13 @@ def _open_list(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
             yield Violation(Broken.MISLISTED, bin, f"{listed[bin]} in place of {allowed[0]}")
 
 
-def _overwritten(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
-    newest: dict[str, Item] = {}
-    for item in _checks(found.items):
-        if item["bin"] not in newest or item["checked_at"] > newest[item["bin"]]["checked_at"]:
-            newest[item["bin"]] = item
-    for bin, item in newest.items():
-        history = inbox.get(bin)
-        if history and history.is_pair and not history.returns and item["check"] != history.newest:
-            yield Violation(Broken.OVERTAKEN, bin, f"{item['check']} came after {history.newest}")
+def _overtaken(inbox: Inbox, found: Aftermath) -> Iterator[Violation]:
+    for bin, history in inbox.items():
+        if history.cursed or not history.answer:
+            continue
+        current = found.states.get(bin, {}).get("current", {}).get("check")
+        if current != history.newest:
+            yield Violation(Broken.OVERTAKEN, bin, f"{current} speaks for it in place of {history.newest}")
 
 
 def _dead_letters(inbox: Inbox, found: Aftermath, unreadable_messages: int) -> Iterator[Violation]:

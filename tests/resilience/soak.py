@@ -3,31 +3,28 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from inventory.checks import PAIRING, timestamp
-from inventory.inspection import CHECKER_TIMEOUT
-from local.aws import Stack
-from local.cloud import ENDPOINT
-from local.demo import collect
-from local.queues import depth
-from local.subscription import subscribed
+from inventory.check_items import ALERT
+from local.embedded.cloud import ENDPOINT
+from local.stack.aws import Stack
+from local.stack.queues import depth
+from local.stack.subscription import Subscription, subscribed
 from tests.resilience import judge
 from tests.resilience.faults import Fault, Faults, Rates, Target
 from tests.resilience.gateway import FaultyGateway
 from tests.resilience.judge import Aftermath, Broken, Item, Violation
 from tests.resilience.uploads import Picture, Plan
 
-SERVICES = ("DYNAMODB", "SNS", "SAGEMAKER_RUNTIME")
+FUNCTIONS = ("CheckerFunctionName", "AlerterFunctionName")
+SERVICES = ("DYNAMODB", "SAGEMAKER_RUNTIME", "SNS", "SQS")
+"""The functions that are in danger, and the calls of theirs that go wrong."""
 BACKLOG = 60
 """Uploads that may wait for a Checker before the next one is dropped, so that bins change while they are looked at."""
-HASTE = timedelta(seconds=2)
-"""How long an alert may take before a soak in haste has its maker taken for dead; the Checker itself waits longer."""
 LOOK_EVERY = 20
 """Uploads between two looks at the queue."""
 
@@ -36,11 +33,10 @@ LOOK_EVERY = 20
 class Settings:
     """How a soak is run.
 
-    `concurrency` is how many Checkers run at once, `visibility_s` how long the queue hides a message, `receives` how
-    often it hands it out before it is a dead letter: as in the template but for `visibility_s`, which need only be
-    longer than the Checker's timeout. `unreadable_messages` are put in the queue between the uploads. With `hasten`,
-    makers that were killed are taken for dead after `HASTE`. The soak ends when for `stalled_s` no message was done
-    with.
+    `concurrency` is how many Checkers run at once, `visibility_s` how long the queues hide a message, `receives` how
+    often they hand it out before it is a dead letter: as in the template but for `visibility_s`, which need only be
+    longer than a function's timeout. `unreadable_messages` are put in the queue between the uploads. The soak ends when
+    for `stalled_s` no message was done with, or no alert was heard.
     """
 
     rates: Rates = field(default_factory=Rates)
@@ -48,7 +44,6 @@ class Settings:
     visibility_s: int = 90
     receives: int = 5
     unreadable_messages: int = 10
-    hasten: bool = False
     stalled_s: float = 900.0
 
 
@@ -74,8 +69,8 @@ class Outcome:
     faults: Counter[Fault]
     calls: Counter[Target]
     alerts: int
-    alerts_again: int
-    told_by_newer: int
+    unconfirmed: int
+    heard_again: int
     dead_letters: int
     most_counts_at_once: int
     dropped_s: float
@@ -115,10 +110,10 @@ def soak(
     moments: list[Moment] = []
     sites = sorted({drop.key.split("/")[0] for drop in plan.drops})
     with ExitStack() as context:
-        alerts = context.enter_context(subscribed(stack, {"site": sites}))
+        subscription = context.enter_context(subscribed(stack, {"site": sites}))
         gateway = FaultyGateway(stack.cloud.endpoint_url or "", cloud_pid, faults, plan.cursed)
         context.enter_context(gateway)
-        context.enter_context(_endangered(stack, gateway.url, settings))
+        _endanger(stack, gateway.url, settings, context)
         started = time.monotonic()
 
         def note(uploads: int) -> None:
@@ -130,32 +125,30 @@ def soak(
 
         _drop(stack, plan, faults, settings, note)
         dropped_s = time.monotonic() - started
-        for _ in _draining(stack, settings):
-            note(len(plan.drops))
-            if settings.hasten:
-                _age(stack, sites)
-        wall_s = time.monotonic() - started
-        items = [item for item in _table(stack) if item["bin"].split("/")[0] in sites]
-        told = collect(alerts, gateway.alerted, patience_s=60)
+        _drain(stack, settings, lambda: note(len(plan.drops)))
+        items, heard = _hear(stack, subscription, sites, settings)
+        note(len(plan.drops))
     inbox = judge.inbox(plan)
     dead_letters = _dead_letters(stack, sites)
-    found = Aftermath(items, told, dead_letters, gateway.puts, left_in_queue=depth(stack, stack.inbox_queue_url))
+    left = depth(stack, stack.inbox_queue_url)
+    found = Aftermath(items, heard, dead_letters, gateway.puts, left, gateway.unconfirmed)
     broken = judge.violations(inbox, found, settings.unreadable_messages)
     if gateway.most_counts_at_once > settings.concurrency:
         broken.append(Violation(Broken.UNBOUNDED, "", f"{gateway.most_counts_at_once} calls at once"))
     return Outcome(
         uploads=len(plan.drops),
         bins=len(inbox),
-        statuses=Counter(item["status"] for item in items if "status" in item),
+        statuses=Counter(item["status"] for item in found.checks)
+        + Counter(waiting=sum("lone" in state for state in found.states.values())),
         faults=faults.counts,
         calls=gateway.calls,
-        alerts=len(told),
-        alerts_again=len(told) - len({alert["check_id"] for alert in told}),
-        told_by_newer=judge.told_by_newer(found),
+        alerts=len(found.outbox),
+        unconfirmed=found.unconfirmed,
+        heard_again=found.heard_again,
         dead_letters=len(dead_letters),
         most_counts_at_once=gateway.most_counts_at_once,
         dropped_s=dropped_s,
-        wall_s=wall_s,
+        wall_s=moments[-1].at_s,
         moments=moments,
         violations=broken,
     )
@@ -179,44 +172,70 @@ def _drop(stack: Stack, plan: Plan, faults: Faults, settings: Settings, note: Ca
                 time.sleep(0.1)
 
 
-def _draining(stack: Stack, settings: Settings) -> Iterator[int]:
-    """Tell how many messages are left, again and again, until there is none or for `stalled_s` none was done."""
+def _drain(stack: Stack, settings: Settings, note: Callable[[], None]) -> None:
+    """Wait until no upload is left in the queue, or for `stalled_s` none was done with."""
     left, changed_at = -1, time.monotonic()
     while left and time.monotonic() - changed_at < settings.stalled_s:
         time.sleep(0.5)
         now = depth(stack, stack.inbox_queue_url)
         left, changed_at = now, changed_at if now == left else time.monotonic()
-        yield left
+        note()
 
 
-@contextmanager
-def _endangered(stack: Stack, gateway_url: str, settings: Settings) -> Iterator[None]:
-    """Lead the Checker's calls through the gateway, and have the queue tell failed messages again sooner."""
-    functions, name = stack.cloud.functions(), stack.outputs["CheckerFunctionName"]
-    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    sqs, url = stack.cloud.sqs(), stack.inbox_queue_url
-    names: Any = ["VisibilityTimeout", "RedrivePolicy", "QueueArn"]
-    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    arn = queue.pop("QueueArn")
-    (mapping,) = functions.list_event_source_mappings(FunctionName=name, EventSourceArn=arn)["EventSourceMappings"]
+def _hear(
+    stack: Stack, subscription: Subscription, sites: Sequence[str], settings: Settings
+) -> tuple[list[Item], list[Item]]:
+    """Listen until all of the outbox was heard and no alert waits for another attempt, or for `stalled_s` none came.
+    Returns what the table holds then, and what was heard."""
+    heard: list[Item] = []
+    changed_at = time.monotonic()
+    while True:
+        if came := subscription.receive(wait_s=2):
+            heard += came
+            changed_at = time.monotonic()
+            continue
+        stalled = time.monotonic() - changed_at > settings.stalled_s
+        if stalled or not depth(stack, stack.alerts_queue_url):
+            items = _table(stack, sites)
+            outbox = {item["alert_id"] for item in items if item["check"].startswith(ALERT)}
+            if stalled or outbox == {alert["alert_id"] for alert in heard}:
+                return items, heard
 
-    def change(variables: Mapping[str, str], scaling: Any, queue: Mapping[str, str]) -> None:
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
-        sqs.set_queue_attributes(QueueUrl=url, Attributes=queue)
 
+def _endanger(stack: Stack, gateway_url: str, settings: Settings, context: ExitStack) -> None:
+    """Lead the functions' calls through the gateway, and have the queues hand out failed messages again sooner, until
+    the context ends."""
+    functions, sqs = stack.cloud.functions(), stack.cloud.sqs()
+
+    def change(call: Callable[..., Any], before: Any, after: Any, **what: str) -> None:
+        context.callback(call, **what, **before)
+        call(**what, **after)
+
+    for output in FUNCTIONS:
+        name = stack.outputs[output]
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        rerouted = variables | {f"AWS_ENDPOINT_URL_{service}": gateway_url for service in SERVICES}
+        change(
+            functions.update_function_configuration,
+            {"Environment": {"Variables": variables}},
+            {"Environment": {"Variables": rerouted}},
+            FunctionName=name,
+        )
+    for url in (stack.inbox_queue_url, stack.alerts_queue_url):
+        names: Any = ["VisibilityTimeout", "RedrivePolicy"]
+        queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        redrive = {**json.loads(queue["RedrivePolicy"]), "maxReceiveCount": settings.receives}
+        impatient = {"VisibilityTimeout": str(settings.visibility_s), "RedrivePolicy": json.dumps(redrive)}
+        change(sqs.set_queue_attributes, {"Attributes": queue}, {"Attributes": impatient}, QueueUrl=url)
+    checker, inbox = stack.outputs["CheckerFunctionName"], stack.inbox_queue_url
+    arn = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    (mapping,) = functions.list_event_source_mappings(FunctionName=checker, EventSourceArn=arn)["EventSourceMappings"]
     change(
-        {**variables, **{f"AWS_ENDPOINT_URL_{service}": gateway_url for service in SERVICES}},
-        {"MaximumConcurrency": settings.concurrency},
-        {
-            "VisibilityTimeout": str(settings.visibility_s),
-            "RedrivePolicy": json.dumps({**json.loads(queue["RedrivePolicy"]), "maxReceiveCount": settings.receives}),
-        },
+        functions.update_event_source_mapping,
+        {"ScalingConfig": mapping["ScalingConfig"]},
+        {"ScalingConfig": {"MaximumConcurrency": settings.concurrency}},
+        UUID=mapping["UUID"],
     )
-    try:
-        yield
-    finally:
-        change(variables, mapping["ScalingConfig"], queue)
 
 
 def _visible(stack: Stack) -> int:
@@ -225,49 +244,32 @@ def _visible(stack: Stack) -> int:
     return int(answer["Attributes"][name])
 
 
-def _resource_table(stack: Stack) -> Any:
-    resource = stack.cloud.session.resource("dynamodb", endpoint_url=stack.cloud.endpoint_url)
-    return resource.Table(stack.outputs["ChecksTableName"])
-
-
-def _table(stack: Stack) -> Iterator[Item]:
-    table, query = _resource_table(stack), {}
-    while True:
-        page = table.scan(ConsistentRead=True, **query)
-        yield from page["Items"]
-        if "LastEvaluatedKey" not in page:
-            return
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-def _age(stack: Stack, sites: Sequence[str]) -> None:
-    """Make the records of bins older where a check waits for its alert: its maker is taken for dead after a timeout."""
-    table = _resource_table(stack)
-    dead_by, made_by = (timestamp(datetime.now(UTC) - age) for age in (CHECKER_TIMEOUT, HASTE))
-    items = [item for item in _table(stack) if item["bin"].split("/")[0] in sites and item["check"] != PAIRING]
-    waiting = {item["bin"] for item in items if judge.lacks_alert(item) and dead_by < item["checked_at"] < made_by}
-    for item in items:
-        if item["bin"] in waiting:
-            table.update_item(
-                Key={"bin": item["bin"], "check": item["check"]},
-                UpdateExpression="SET checked_at = :aged",
-                ExpressionAttributeValues={
-                    ":aged": timestamp(datetime.fromisoformat(item["checked_at"]) - CHECKER_TIMEOUT)
-                },
-            )
+def _table(stack: Stack, sites: Sequence[str]) -> list[Item]:
+    """The items of these sites' bins."""
+    pages = stack.table.meta.client.get_paginator("scan").paginate(TableName=stack.table.name, ConsistentRead=True)
+    return [item for page in pages for item in page["Items"] if item["bin"].split("/")[0] in sites]
 
 
 def _dead_letters(stack: Stack, sites: Sequence[str]) -> list[str | None]:
-    """The keys that dead letters of these sites tell of; None for each that is no event. They stay where they are."""
+    """The keys that dead letters of these sites tell of; None for each that tells of none. They stay where they are."""
     sqs, keys = stack.cloud.sqs(), []
     while messages := sqs.receive_message(
         QueueUrl=stack.dead_letters_url, MaxNumberOfMessages=10, VisibilityTimeout=600
     ).get("Messages", []):
         for message in messages:
-            try:
-                key = json.loads(message["Body"])["Records"][0]["s3"]["object"]["key"]
-            except (ValueError, KeyError):
-                key = None
+            key = _key_of(message["Body"])
             if key is None or key.split("/")[0] in sites:
                 keys.append(key)
     return keys
+
+
+def _key_of(body: str) -> str | None:
+    """The key of the upload, or of the alert's picture or record, that a message tells of."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return None
+    if "Records" in told:
+        return told["Records"][0]["s3"]["object"]["key"]
+    address = told["check"]["image"] or told["check"]["metadata"]
+    return address.removeprefix("s3://").split("/", 1)[1]

@@ -1,6 +1,5 @@
 """The judge finds nothing where all is well, and each broken promise where it is broken."""
 
-import copy
 import hashlib
 import json
 
@@ -30,50 +29,90 @@ INBOX = {
 }
 
 
-def item(bin, image, record, at, status, predicted=None, **more):
+def named(*parts):
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def check(bin, image, record, status, predicted=None, **more):
     check = f"{image.version}/{record.version}"
-    name = hashlib.sha256(f"{bin}\n{check}".encode()).hexdigest()[:32]
-    told = {"alerted_at": f"12:0{at + 1}", "open": f"{status}#day"} if status != "match" else {}
-    return {
-        "bin": bin, "check": check, "check_id": name, "checked_at": f"12:0{at}", "status": status,
-        **({} if predicted is None else {"predicted": predicted}), **told, **more,
-    }  # fmt: skip
+    listed = {"open": f"{status}#day"} if status != "match" else {}
+    seen = {} if predicted is None else {"predicted": predicted}
+    return {"bin": bin, "check": check, "check_id": named(bin, check), "status": status, **seen, **listed, **more}
 
 
-def alert(of, kind=None):
+def state(bin, **known):
+    return {"bin": bin, "check": "/state", **known}
+
+
+def speaks(check):
+    return state(check["bin"], current={"check": check["check"], "status": check["status"]})
+
+
+def alert(check, revision, kind=None, severity="medium"):
+    """The alert of a check, as the outbox holds it."""
+    names = ("bin", "check", "status", "predicted", "direction", "reason")
+    said = {name: check.get(name) for name in names} | {"severity": severity}
     return {
-        "check_id": of["check_id"],
-        "bin": of["bin"],
-        "kind": kind or of["status"],
-        "predicted": of.get("predicted"),
+        "bin": check["bin"],
+        "check": f"/alert/{revision:012d}",
+        "alert_id": named(check["bin"], check["check"], str(revision)),
+        "alert": json.dumps({"kind": kind or check["status"], "check": said, "revision": revision}),
     }
+
+
+def heard(alert):
+    """What a subscriber hears of an alert."""
+    said = json.loads(alert["alert"])
+    names = ("bin", "predicted", "reason", "severity")
+    told = {name: said["check"][name] for name in names} | {"kind": said["kind"], "revision": said["revision"]}
+    return told | {"alert_id": alert["alert_id"], "check_id": named(said["check"]["bin"], said["check"]["check"])}
 
 
 class Found:
     """What a soak finds where all is well, to be spoilt."""
 
     def __init__(self):
-        self.agrees = item("s/agrees", picture("3"), record(3), 1, "match", 3)
-        self.open = item("s/open", picture("6+"), record(9), 1, "match", 6)
-        self.differs = item("s/differs", picture("3"), record(4), 1, "mismatch", 3)
-        self.before = item("s/replaced", picture("3"), record(4), 1, "mismatch", 3)
+        self.agrees = check("s/agrees", picture("3"), record(3), "match", 3)
+        self.open = check("s/open", picture("6+"), record(9), "match", 6)
+        self.differs = check("s/differs", picture("3"), record(4), "mismatch", 3, direction="missing")
+        self.before = check("s/replaced", picture("3"), record(4), "mismatch", 3, direction="missing")
         del self.before["open"]
-        self.after = item("s/replaced", picture("4"), record(4), 3, "match", 4)
-        self.unreadable = item("s/unreadable", picture("3"), UNREADABLE, 1, "rejected")
-        self.lone = {
-            "bin": "s/lone", "check": "pairing", "status": "waiting", "waits": f"{picture('3').version}/-",
-            "open": "waiting#day", "checked_at": "12:01", "check_id": "lone",
-        }  # fmt: skip
+        self.after = check("s/replaced", picture("4"), record(4), "match", 4)
+        self.unreadable = check("s/unreadable", picture("3"), UNREADABLE, "rejected", reason="no JSON")
+        self.lone = state(
+            "s/lone", lone={"part": "image", "stored": {"version": picture("3").version}}, open="waiting#day"
+        )
+        self.replaced = speaks(self.after)
         self.checks = [self.agrees, self.open, self.differs, self.before, self.after, self.unreadable]
-        self.items = [*self.checks, self.lone, {"bin": "s/agrees", "check": "pairing"}]
-        self.alerts = [alert(of) for of in (self.differs, self.differs, self.before, self.unreadable)]
+        speaking = [speaks(check) for check in self.checks if check is not self.before and check is not self.after]
+        self.alerts = [
+            alert(self.differs, 2),
+            alert(self.before, 2),
+            alert(self.after, 3, "resolved"),
+            alert(self.unreadable, 2),
+        ]
+        self.items = [*self.checks, self.lone, self.replaced, *speaking]
+        self.heard = [heard(self.alerts[0]), *map(heard, self.alerts)]
         self.dead_letters = ["s/metadata/cursed.json", None]
         self.puts = {(check["bin"], check["check"]): 1 for check in self.checks}
         self.left_in_queue = 0
+        self.unconfirmed = 1
+
+    def put(self, *alerts):
+        """Put more alerts into the outbox, and have them heard."""
+        self.alerts += alerts
+        self.heard += map(heard, alerts)
 
     @property
     def broken(self):
-        found = Aftermath(self.items, self.alerts, self.dead_letters, self.puts, self.left_in_queue)
+        found = Aftermath(
+            [*self.items, *self.alerts],
+            self.heard,
+            self.dead_letters,
+            self.puts,
+            self.left_in_queue,
+            self.unconfirmed,
+        )
         return {(violation.broken, violation.bin) for violation in violations(INBOX, found, unreadable_messages=1)}
 
 
@@ -96,8 +135,8 @@ def test_a_bin_whose_newest_pair_was_never_checked_is_lost(found):
     assert (Broken.LOST, "s/replaced") in found.broken
 
 
-def test_a_lone_upload_without_a_record_is_lost(found):
-    found.items.remove(found.lone)
+def test_a_lone_upload_of_which_nothing_is_known_is_lost(found):
+    del found.lone["lone"]
     assert (Broken.LOST, "s/lone") in found.broken
 
 
@@ -121,16 +160,20 @@ def test_an_unreadable_message_that_vanished(found):
     assert found.broken == {(Broken.UNREADABLE_GONE, "")}
 
 
-@pytest.mark.parametrize(("wrong", "value"), [("status", "match"), ("predicted", 4)])
+@pytest.mark.parametrize(("wrong", "value"), [("status", "match"), ("predicted", 4), ("direction", "extra")])
 def test_a_check_with_another_answer_than_the_model_gave(found, wrong, value):
     found.differs[wrong] = value
     assert (Broken.WRONG, "s/differs") in found.broken
 
 
 def test_a_check_of_what_the_bin_never_held(found):
-    stray = copy.deepcopy(found.agrees) | {"check": "x/y"}
-    found.items.append(stray)
-    assert (Broken.WRONG, "s/agrees") in found.broken
+    found.items.append(found.agrees | {"check": "x/y"})
+    assert found.broken == {(Broken.WRONG, "s/agrees")}
+
+
+def test_a_check_id_that_is_not_made_of_bin_and_check(found):
+    found.agrees["check_id"] = "drawn at random"
+    assert found.broken == {(Broken.WRONG, "s/agrees")}
 
 
 def test_a_check_that_was_put_twice(found):
@@ -138,50 +181,94 @@ def test_a_check_that_was_put_twice(found):
     assert found.broken == {(Broken.DUPLICATE, "s/agrees")}
 
 
-def test_a_mismatch_that_reached_nobody(found):
-    found.alerts = [alert for alert in found.alerts if alert["bin"] != "s/differs"]
+def test_a_mismatch_without_an_alert(found):
+    del found.alerts[0], found.heard[:2]
     assert found.broken == {(Broken.UNTOLD, "s/differs")}
 
 
-def test_a_mismatch_that_is_not_marked(found):
-    del found.differs["alerted_at"]
-    assert found.broken == {(Broken.UNTOLD, "s/differs")}
-
-
-def test_a_repeated_answer_needs_no_alert_and_a_settled_one_does(found):
-    found.differs["repeats"] = "an older check"
-    del found.differs["alerted_at"]
-    found.alerts = [alert for alert in found.alerts if alert["bin"] != "s/differs"]
-    assert found.broken == set()
-    found.after["resolves"] = found.before["check_id"]
+def test_an_older_mismatch_without_an_alert(found):
+    del found.alerts[1:3], found.heard[2:4]
     assert found.broken == {(Broken.UNTOLD, "s/replaced")}
-    found.after["alerted_at"] = "12:04"
-    found.alerts.append(alert(found.after, kind="resolved"))
-    assert found.broken == set()
-
-
-def test_an_older_mismatch_may_be_told_by_the_newest_check_of_its_bin_and_by_nothing_else(found):
-    del found.before["alerted_at"]
+    found.before["repeats"] = "an alert that never was"
     assert found.broken == {(Broken.UNTOLD, "s/replaced")}
-    found.after |= {"resolves": found.before["check_id"], "alerted_at": "12:04"}
-    found.alerts.append(alert(found.after, kind="resolved"))
+
+
+def test_a_bin_that_agrees_again_and_is_not_resolved(found):
+    del found.alerts[2], found.heard[3]
+    assert found.broken == {(Broken.UNTOLD, "s/replaced")}
+
+
+def test_a_bin_that_disagrees_and_is_resolved(found):
+    found.put(alert(found.differs, 3, "resolved"))
+    assert (Broken.UNTOLD, "s/differs") in found.broken
+
+
+def test_an_answer_that_was_told_twice(found):
+    found.put(alert(found.differs, 3))
+    assert found.broken == {(Broken.NO_NEWS, "s/differs")}
+
+
+def test_an_answer_that_became_more_severe_is_news_and_one_that_became_less_is_none(found):
+    found.put(alert(found.differs, 3, severity="high"))
+    assert found.broken == set()
+    found.put(alert(found.differs, 4, severity="low"))
+    assert found.broken == {(Broken.NO_NEWS, "s/differs")}
+
+
+@pytest.mark.parametrize("severity", ["medium", "high"])
+def test_a_bin_that_was_resolved_twice(found, severity):
+    found.put(alert(found.after, 4, "resolved", severity))
+    assert found.broken == {(Broken.NO_NEWS, "s/replaced")}
+
+
+def test_a_bin_that_was_resolved_first(found):
+    found.put(alert(found.agrees, 2, "resolved"))
+    assert found.broken == {(Broken.NO_NEWS, "s/agrees")}
+
+
+def test_alerts_are_news_in_the_order_of_their_revisions_however_they_lie_there(found):
+    found.alerts.reverse()
+    found.heard.reverse()
     assert found.broken == set()
 
 
-def test_an_alert_without_a_check(found):
-    found.alerts.append(alert(found.agrees, kind="mismatch"))
+def test_a_lone_upload_may_be_told_of(found):
+    waiting = found.lone | {"check": f"{picture('3').version}/-", "status": "waiting"}
+    found.put(alert(waiting, 2, "unpaired"))
+    found.lone["open"] = "unpaired#day"
+    assert found.broken == set()
+
+
+def test_an_alert_of_what_is_not_so(found):
+    found.put(alert(found.agrees, 2, "mismatch"))
+    assert (Broken.STRAY_ALERT, "s/agrees") in found.broken
+
+
+def test_an_alert_id_that_is_not_made_of_bin_and_check_and_revision(found):
+    for told in (found.alerts[0], *found.heard[:2]):
+        told["alert_id"] = "drawn at random"
+    assert found.broken == {(Broken.STRAY_ALERT, "s/differs")}
+
+
+def test_an_alert_that_was_heard_and_never_put(found):
+    found.heard.append(heard(alert(found.agrees, 2, "mismatch")))
     assert found.broken == {(Broken.STRAY_ALERT, "s/agrees")}
 
 
-def test_one_check_id_for_two_things(found):
-    found.alerts[1]["predicted"] = 5
+@pytest.mark.parametrize(("wrong", "value"), [("predicted", 5), ("kind", "rejected"), ("check_id", "another")])
+def test_an_alert_that_was_heard_in_other_words(found, wrong, value):
+    found.heard[1][wrong] = value
     assert found.broken == {(Broken.STRAY_ALERT, "s/differs")}
 
 
-def test_a_check_id_that_is_not_made_of_bin_and_check(found):
-    for told in (found.differs, *found.alerts[:2]):
-        told["check_id"] = "drawn at random"
-    assert found.broken == {(Broken.STRAY_ALERT, "s/differs")}
+def test_an_alert_that_nobody_heard(found):
+    del found.heard[:2]
+    assert found.broken == {(Broken.UNHEARD, "s/differs")}
+
+
+def test_an_alert_that_was_heard_again_without_a_cause(found):
+    found.unconfirmed = 0
+    assert found.broken == {(Broken.HEARD_AGAIN, "")}
 
 
 def test_a_bin_that_is_missing_from_the_open_list(found):
@@ -189,20 +276,27 @@ def test_a_bin_that_is_missing_from_the_open_list(found):
     assert found.broken == {(Broken.MISLISTED, "s/differs")}
 
 
+def test_a_lone_upload_that_is_missing_from_the_open_list(found):
+    del found.lone["open"]
+    assert found.broken == {(Broken.MISLISTED, "s/lone")}
+
+
 def test_an_older_check_that_stays_on_the_open_list(found):
     found.before["open"] = "mismatch#day"
     assert found.broken == {(Broken.MISLISTED, "s/replaced")}
 
 
-def test_a_check_that_came_after_a_newer_one(found):
-    found.before["checked_at"] = "12:05"
+def test_an_older_check_that_speaks_for_its_bin(found):
+    found.replaced["current"]["check"] = found.before["check"]
     assert found.broken == {(Broken.OVERTAKEN, "s/replaced")}
 
 
-def test_a_bin_that_holds_its_first_picture_again_may_be_spoken_for_by_its_first_check(found):
+def test_a_bin_that_holds_its_first_picture_again_is_spoken_for_by_its_first_check(found):
     bin = {"s/replaced": History([picture("3"), picture("4"), picture("3")], [record(4)])}
     found.before["open"] = "mismatch#day"
-    assert violations(bin, Aftermath([found.before, found.after], [alert(found.before)])) == []
+    alerts = [alert(found.before, 2), alert(found.after, 3, "resolved"), alert(found.before, 4)]
+    items = [found.before, found.after, speaks(found.before), *alerts]
+    assert violations(bin, Aftermath(items, [heard(told) for told in alerts])) == []
 
 
 def test_the_inbox_holds_what_was_dropped_in_its_order():
@@ -213,4 +307,5 @@ def test_the_inbox_holds_what_was_dropped_in_its_order():
     ]
     held = inbox(Plan(drops, {"s/1": "pair"}))["s/1"]
     assert held.newest == f"{picture('4').version}/{record(4).version}"
-    assert len(held.pairs) == 2
+    assert held.answer == ("match", 4, None)
+    assert held.answers[f"{picture('3').version}/{record(4).version}"] == ("mismatch", 3, "missing")

@@ -4,22 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from local.service import Service
+from local.embedded.service import Service
 from tests.resilience.faults import KILLED, Fault, Rates
 from tests.resilience.soak import Settings, album, soak
 from tests.resilience.uploads import pictures_in, plan
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 UPLOADS = 100
-SEED = 33
+SEED = 144
 SHORT = Settings(
     rates=Rates(endpoint=0.1, table_conflict=0.02, topic=0.05, kill=0.04, storm=20, without=(Fault.SILENT,)),
     concurrency=4,
     visibility_s=4,
     receives=20,
     unreadable_messages=0,
-    hasten=True,
-    stalled_s=120.0,
+    stalled_s=300.0,
 )
 
 
@@ -35,5 +34,5 @@ def test_every_promise_is_kept(outcome):
 
 
 def test_things_went_wrong(outcome):
-    assert all(outcome.faults[kind] for kind in (*KILLED, Fault.TABLE_THROTTLED, Fault.STORM))
-    assert outcome.alerts > 0
+    assert all(outcome.faults[kind] for kind in (*KILLED, Fault.TABLE_THROTTLED, Fault.TOPIC_ANSWER_LOST, Fault.STORM))
+    assert outcome.alerts > outcome.heard_again > 0
