@@ -9,6 +9,8 @@ import boto3
 import pytest
 
 from benchmarks.history import INBOX, Meter, history, item_bytes, look, measure, projected, record, uploads
+from costs import check_costs
+from costs.check_costs import quantities
 from inventory.check_items import ALERT, ALERTS_KEPT, MATCHES_KEPT, STATE, STATES_KEPT
 from tests.builders import notification, picture, sqs_event, upload
 from tests.functions.test_alerter import alerter  # noqa: F401  (a fixture)
@@ -16,8 +18,6 @@ from tests.functions.test_handlers import Context, checker, handlers  # noqa: F4
 from tests.simulation.cloud import Bucket
 from tests.template import resource, template
 from tests.watched import alarms, watched_by
-from training.jobs import check_costs
-from training.jobs.check_costs import quantities
 
 IMAGE, RECORD = (f"a-site-of-ours/hall-12/{name}" for name in ("bin-images/00000523.jpg", "metadata/00000523.json"))
 ITEM_OVERHEAD_BYTES = 100

@@ -9,7 +9,8 @@ import pytest
 
 from inventory import workflow
 from inventory.bins import Bin, StrayKey
-from inventory.check_items import BACKFILLS, FAILURES, TALLIES
+from inventory.check import Check, timestamp
+from inventory.check_items import BACKFILLS, FAILURES, TALLIES, check_item
 from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
 from tests.builders import BUCKET, metadata, picture, upload
@@ -239,6 +240,14 @@ def test_where_the_newer_key_is_removed_the_older_one_is_the_part_again(warehous
     warehouse.drop("bin-images/523.png", picture(3))
     warehouse.s3.delete_object(Bucket=BUCKET, Key="bin-images/523.png")
     assert warehouse.drop("metadata/523.json", metadata(2)).predicted == 2
+
+
+def test_contents_whose_name_begins_like_others_are_others(warehouse):
+    for identity in ("a/b", "a/b/model", "a/bc", "a/b-"):
+        check = Check("1", "", identity, "match", timestamp(warehouse.clock))
+        warehouse.table.put_item(Item=check_item(check))
+    found = warehouse.store.find_by_contents(Bin("", "1"), "a/b")
+    assert sorted(check.check for check in found) == ["a/b", "a/b/model"]
 
 
 # Names

@@ -138,3 +138,10 @@ def test_a_part_is_overdue_from_the_timeout_on_and_told_of_once():
     assert decision.classify(state, early) is Seen.NOT_DUE
     told = decide(state, TimePassed(NOW, HOUR, PICTURE)).state
     assert decision.classify(told, TimePassed(NOW + HOUR, HOUR, PICTURE)) is Seen.NOT_DUE
+
+
+def test_while_both_parts_lie_there_nothing_is_due():
+    state = BinState(BIN, 1, lone=LONE)
+    both = TimePassed(NOW + timedelta(days=1), HOUR, PICTURE, RECORD)
+    assert decision.classify(state, both) is Seen.NOT_DUE
+    assert decide(state, both).state == state
