@@ -1,1 +1,1 @@
-"""The `bincheck` command and the embedded cloud."""
+"""The `bincheck` command, the clients of a deployed stack, and the embedded cloud."""

@@ -1,4 +1,4 @@
-"""A run from beginning to end: drop bins, wait for their checks, and hold the alerts against them."""
+"""A run from beginning to end: drop bins, wait for their checks, and compare the alerts with them."""
 
 import time
 from collections import Counter
@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 
 from inventory.bins import Bin, Part, locate
 from inventory.check import Check
-from local.aws import Stack
-from local.dropping import Dropped
-from local.queues import depth
-from local.subscription import Alert, Subscription
+from local.stack.aws import Stack
+from local.stack.dropping import Dropped
+from local.stack.queues import depth
+from local.stack.subscription import Alert, Subscription
 
 ALERTING = ("mismatch", "rejected")
 POLL_S = 0.5
 STALLED_S = 180.0
-"""How long nothing may happen before the run is given up. The queue's visibility timeout is longer, so a message that
-failed once is not waited for."""
-ALERTS_PATIENCE_S = 15.0
+"""The run ends when nothing happens for so long. The queue's visibility timeout is longer, so the run does not wait for
+a message that failed once."""
+ALERTS_TIMEOUT_S = 15.0
 
 
 @dataclass
 class Bins:
-    """The bins that were dropped, each with the parts that came."""
+    """The bins that were dropped, each with the parts that were dropped."""
 
     parts: dict[Bin, set[Part]] = field(default_factory=dict)
     failures: list[Dropped] = field(default_factory=list)
@@ -33,8 +33,8 @@ class Bins:
         else:
             self.parts.setdefault(dropped.bin, set()).add(locate(dropped.key)[1])
 
-    def is_settled(self, bin: Bin, check: Check | None) -> bool:
-        """Whether this newest check of a bin is one that only another upload can change."""
+    def is_final(self, bin: Bin, check: Check | None) -> bool:
+        """Whether only another upload can change this newest check of a bin."""
         return check is not None and (check.status != "waiting" or len(self.parts[bin]) == 1)
 
 
@@ -64,7 +64,7 @@ class Findings:
         return [check for check in self.checks.values() if check and check.status in ALERTING]
 
     def problems(self) -> Iterator[str]:
-        """What is not as it has to be."""
+        """Everything that differs from a sound run."""
         if self.failures:
             yield f"{len(self.failures)} files could not be uploaded"
         if missing := self.statuses["unchecked"]:
@@ -81,20 +81,20 @@ class Findings:
             yield f"{doubled} alerts came twice"
 
 
-def settle(stack: Stack, bins: Bins, stalled_s: float = STALLED_S) -> Iterator[int]:
-    """Wait until every bin has its check and the queue is empty, telling after each look how many more bins have it.
+def wait_until_checked(stack: Stack, bins: Bins, stalled_s: float = STALLED_S) -> Iterator[int]:
+    """Wait until every bin has its check and the queue is empty; yield after each poll how many more bins have it.
 
-    Uploads are checked in about the order in which they came, so most looks ask for a few bins only. Ends early when
+    Uploads are checked in about the order of their arrival, so most polls ask for a few bins only. It ends early when
     nothing has changed for `stalled_s`.
     """
     pending = list(bins.parts)
     changed_at, left_before = time.monotonic(), -1
     while True:
         left = depth(stack, stack.inbox_queue_url)
-        still_pending = _unsettled(stack, bins, pending, look_at_all=left == 0)
-        settled = len(pending) - len(still_pending)
-        yield settled
-        if settled or left != left_before:
+        still_pending = _still_pending(stack, bins, pending, check_all=left == 0)
+        finished = len(pending) - len(still_pending)
+        yield finished
+        if finished or left != left_before:
             changed_at = time.monotonic()
         if not (still_pending or left) or time.monotonic() - changed_at > stalled_s:
             return
@@ -102,24 +102,24 @@ def settle(stack: Stack, bins: Bins, stalled_s: float = STALLED_S) -> Iterator[i
         time.sleep(POLL_S)
 
 
-def collect(subscription: Subscription, expected: int, patience_s: float = ALERTS_PATIENCE_S) -> list[Alert]:
-    """Take the alerts that have arrived: until so many are there and no more come, or patience ends."""
+def receive_alerts(subscription: Subscription, expected: int, timeout_s: float = ALERTS_TIMEOUT_S) -> list[Alert]:
+    """Receive alerts until `expected` have arrived and no more come, or until the timeout."""
     alerts: list[Alert] = []
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while True:
-        came = subscription.receive(wait_s=1 if len(alerts) >= expected else 2)
-        alerts += came
-        if not came and (len(alerts) >= expected or time.monotonic() > deadline):
+        received = subscription.receive(wait_s=1 if len(alerts) >= expected else 2)
+        alerts += received
+        if not received and (len(alerts) >= expected or time.monotonic() > deadline):
             return alerts
 
 
-def examine(stack: Stack, bins: Bins, subscription: Subscription) -> Findings:
-    """What a run that has settled shows."""
+def collect_findings(stack: Stack, bins: Bins, subscription: Subscription) -> Findings:
+    """The findings of a run whose bins all have their checks."""
     checks = {bin: stack.checks.latest_check(bin) for bin in bins.parts}
     expected = sum(1 for check in checks.values() if check and check.status in ALERTING)
     return Findings(
         checks,
-        collect(subscription, expected),
+        receive_alerts(subscription, expected),
         uploads_left=depth(stack, stack.inbox_queue_url),
         dead_letters=depth(stack, stack.dead_letters_url),
         failures=bins.failures,
@@ -133,12 +133,12 @@ def most_suspicious(checks: Iterable[Check | None], limit: int) -> list[Check]:
     return sorted(made, key=lambda check: (rank[check.status], -(check.suspicion or 0), check.bin))[:limit]
 
 
-def _unsettled(stack: Stack, bins: Bins, pending: Sequence[Bin], *, look_at_all: bool) -> list[Bin]:
-    unsettled = []
+def _still_pending(stack: Stack, bins: Bins, pending: Sequence[Bin], *, check_all: bool) -> list[Bin]:
+    pending_bins = []
     for position, bin in enumerate(pending):
-        if bins.is_settled(bin, stack.checks.latest_check(bin)):
+        if bins.is_final(bin, stack.checks.latest_check(bin)):
             continue
-        unsettled.append(bin)
-        if not look_at_all:
-            return [*unsettled, *pending[position + 1 :]]
-    return unsettled
+        pending_bins.append(bin)
+        if not check_all:
+            return [*pending_bins, *pending[position + 1 :]]
+    return pending_bins

@@ -8,9 +8,6 @@ import os
 import pytest
 from hypothesis import settings
 
-from local.cloud import EmbeddedCloud
-from tests.flow.endpoint import ScriptableEndpoint
-
 # The tests see neither the account nor the terminal of whoever runs them, nor that GitHub does (typer colours then).
 OUTSIDE = ("AWS_", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS")
 for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
@@ -29,6 +26,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def endpoint():
+    from tests.flow.endpoint import ScriptableEndpoint  # here, so that a unit test loads no emulator
+
     endpoint = ScriptableEndpoint()
     yield endpoint
     endpoint.down()
@@ -36,6 +35,8 @@ def endpoint():
 
 @pytest.fixture(scope="session")
 def cloud(endpoint, tmp_path_factory):
+    from local.embedded.cloud import EmbeddedCloud
+
     cloud = EmbeddedCloud(tmp_path_factory.mktemp("cloud"), sagemaker_runtime_url=endpoint.url)
     try:
         cloud.up()

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from inventory.check_items import BACKFILLS
-from local.cli import app
-from local.commands import reviewing
+from local.cli import resolve as resolve_command
+from local.cli.main import app
 from tests.builders import BUCKET, left_by_version_0_1, metadata, picture
 from tests.functions.conftest import account, warehouse  # noqa: F401  (fixtures)
 from tests.template import template
@@ -140,7 +140,7 @@ def resolve(warehouse, monkeypatch):  # noqa: F811
         return made, touched
 
     events = warehouse.table.meta.client.meta.events
-    monkeypatch.setattr(reviewing, "chosen", lambda _: SimpleNamespace(checks=warehouse.store))
+    monkeypatch.setattr(resolve_command, "resolve_stack", lambda _: SimpleNamespace(checks=warehouse.store))
     return resolve
 
 

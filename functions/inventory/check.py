@@ -123,7 +123,8 @@ class LastAlert:
     """What people were told of a bin last, and have not been told the end of.
 
     `check_id` is the check that it was told of. `actual` is what a person found since (None without a review), and
-    `expected` what the record said of it.
+    `expected` what the record said of it. `heard_severity` and `heard_suspicion` are the greatest that people were told
+    since they knew of nothing.
     """
 
     kind: Kind
@@ -136,6 +137,8 @@ class LastAlert:
     severity: str | None = None
     reason: str | None = None
     actual: int | None = None
+    heard_severity: str | None = None
+    heard_suspicion: float | None = None
 
     @classmethod
     def of(cls, check: Check) -> "LastAlert":
@@ -147,7 +150,7 @@ class LastAlert:
 
 @dataclass(frozen=True)
 class BinState:
-    """All of a bin that a decision needs. `revision` is how often it was written; 0 where nothing is known."""
+    """All of a bin that a decision needs. `revision` grows with every write; 0 where nothing is known."""
 
     bin: Subject
     revision: int = 0

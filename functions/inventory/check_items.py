@@ -48,12 +48,13 @@ SHARDS = "0123456789abcdef"
 
 MATCHES_KEPT = timedelta(days=90)
 ALERTS_KEPT = timedelta(days=90)
+REJECTIONS_KEPT = timedelta(days=90)
+"""Of rejections whose place another check has taken. The one that speaks for its bin stays."""
 STATES_KEPT = timedelta(days=120)
-"""How long a bin is remembered that is in order and never comes again. Longer than its alerts, whose items are numbered
-by the state's revision: a state that begins anew must not meet them."""
+"""How long a bin is remembered that is in order and never comes again."""
 
 COUNTS = ("expected", "predicted", "difference", "actual")
-FRACTIONS = ("suspicion", "expected_volume_in3", "predicted_volume_in3")
+FRACTIONS = ("suspicion", "heard_suspicion", "expected_volume_in3", "predicted_volume_in3")
 
 DIGITS = 6
 """After the point, of every fraction that is kept or told."""
@@ -81,13 +82,16 @@ def check_item(check: Check) -> Item:
     item["checked_on"] = f"{checked_at.astimezone(UTC).date()}#{check.check_id[0]}"
     if listed := check_attribute(check, "open_list"):
         item["open"] = listed
-    if check.status == "match":
-        item["expires_at"] = _after(checked_at, MATCHES_KEPT)
+    if expires_at := check_attribute(check, "expires_at"):
+        item["expires_at"] = expires_at
     return item
 
 
 def check_attribute(check: Check, name: str) -> Any:
     """An attribute of a check as its item holds it; None where the item lacks it."""
+    if name == "expires_at":  # what a person has reviewed is kept: it is a label
+        kept = check.status != "match" or check.reviewed_at
+        return None if kept else after(datetime.fromisoformat(check.checked_at), MATCHES_KEPT)
     if name == "open_list":
         return f"{check.open_list}#{datetime.fromisoformat(check.checked_at).date()}" if check.open_list else None
     return stored(getattr(check, name))
@@ -141,7 +145,7 @@ def state_expiry(state: BinState, moment: datetime) -> Item:
     """The attribute that lets a state expire: there is none while anything of the bin is open."""
     if state.lone or state.last_alert or not state.current or state.current.status != "match":
         return {}
-    return {"expires_at": _after(moment, STATES_KEPT)}
+    return {"expires_at": after(moment, STATES_KEPT)}
 
 
 def read_state(item: Mapping[str, Any]) -> BinState:
@@ -165,7 +169,7 @@ def alert_item(alert: Alert, moment: datetime) -> Item:
         **key(alert.check.subject, f"{ALERT}{alert.revision:012d}"),
         "alert_id": alert.alert_id,
         "alert": _alert_text(alert),
-        "expires_at": _after(moment, ALERTS_KEPT),
+        "expires_at": after(moment, ALERTS_KEPT),
     }
 
 
@@ -214,5 +218,5 @@ def _numbers(known: Mapping[str, Any]) -> Item:
     return {name: types[name](value) if name in types else value for name, value in known.items()}
 
 
-def _after(moment: datetime, age: timedelta) -> int:
+def after(moment: datetime, age: timedelta) -> int:
     return int((moment + age).timestamp())

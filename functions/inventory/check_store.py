@@ -4,6 +4,7 @@ A bin changes by `commit` alone, and only while its state still has the revision
 at once one is told to read again, and what one of them decided is written whole or not at all.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from boto3.dynamodb.conditions import Key
 
 from inventory.bins import Bin, StrayKey, Subject
-from inventory.check import BinState, Check, OpenList, timestamp, waiting_check
+from inventory.check import BinState, Check, CurrentCheck, OpenList, timestamp, waiting_check
 from inventory.check_items import (
+    REJECTIONS_KEPT,
     SHARDS,
     STATE,
+    after,
     alert_item,
     check_attribute,
     check_item,
@@ -83,15 +86,14 @@ class CheckStore:
         Raises:
             ConcurrentUpdate: the bin was written since, or a check that is to be appended is there already.
         """
-        writes = list(_check_writes(decision))
+        writes = list(_check_writes(decision, moment))
         if decision.alert:
             # The revision in its key is new, so this never fails unless the table was tampered with.
             writes.append(("Put", {"Item": alert_item(decision.alert, moment), **_IF_ABSENT}))
-        if not writes and decision.state == read:
+        if not writes and replace(decision.state, revision=read.revision) == read:
             return
         # Every write raises the revision, whatever it changes: whoever read before is to read again.
-        state = replace(decision.state, revision=read.revision + 1)
-        item = {**state_item(state), **state_expiry(state, moment)}
+        item = {**state_item(decision.state), **state_expiry(decision.state, moment)}
         self._write([("Put", {"Item": item, **_if_unchanged(read)}), *writes])
 
     def latest_check(self, subject: Subject) -> Check | None:
@@ -188,10 +190,15 @@ class CheckStore:
             listed = item.get("open", "").startswith(("mismatch", "rejected"))
             if listed and state.current and item["check"] != state.current.check:
                 self._table.update_item(Key=key(bin, item["check"]), **_DELIST)
-        if "status" in legacy:  # takes the lone part off its list: the state stands there instead
-            self._table.update_item(Key=key(bin, LEGACY_STATE), **_DELIST)
-        adopted = replace(state, revision=state.revision + 1)
-        self._write([("Put", {"Item": state_item(adopted), **_IF_ABSENT})])
+        # An empty item stays in the old one's place, so that neither a Checker of that version nor a later look,
+        # when this state has expired, goes on from it.
+        adopted = replace(state, revision=int(time.time()))
+        self._write(
+            [
+                ("Put", {"Item": state_item(adopted), **_IF_ABSENT}),
+                ("Put", {"Item": key(bin, LEGACY_STATE), **_if_unchanged(state)}),
+            ]
+        )
         return adopted
 
 
@@ -200,6 +207,16 @@ _IF_ABSENT: dict[str, Any] = {
     "ExpressionAttributeNames": {"#check": "check"},
 }
 _DELIST: dict[str, Any] = {"UpdateExpression": "REMOVE #open", "ExpressionAttributeNames": {"#open": "open"}}
+
+
+def _delist(current: CurrentCheck, moment: datetime) -> dict[str, Any]:
+    if current.status != "rejected":
+        return _DELIST
+    return {
+        "UpdateExpression": "SET expires_at = :expires_at REMOVE #open",
+        "ExpressionAttributeNames": {"#open": "open"},
+        "ExpressionAttributeValues": {":expires_at": after(moment, REJECTIONS_KEPT)},
+    }
 
 
 def _listed_check(item: Mapping[str, Any]) -> Check | None:
@@ -221,7 +238,7 @@ def _if_unchanged(read: BinState) -> dict[str, Any]:
     }
 
 
-def _check_writes(decision: Decision) -> Iterator[_Write]:
+def _check_writes(decision: Decision, moment: datetime) -> Iterator[_Write]:
     if decision.append:
         # The item of a check is also its idempotency record: it is put at most once.
         yield "Put", {"Item": check_item(decision.append), "ConditionExpression": "attribute_not_exists(check_id)"}
@@ -230,7 +247,7 @@ def _check_writes(decision: Decision) -> Iterator[_Write]:
     if decision.delist:
         # Unconditional: a check that somebody deleted by hand must not keep its bin from changing ever again. This
         # leaves an item without attributes then, which is no check.
-        yield "Update", {"Key": key(decision.state.bin, decision.delist), **_DELIST}
+        yield "Update", {"Key": key(decision.state.bin, decision.delist.check), **_delist(decision.delist, moment)}
 
 
 def _amendment(check: Check, names: Sequence[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ What happens to a bin decides what is written, and which part waits for its part
 | the upload was removed, checked or replaced since | nothing | as before |
 | the key has no place in the inbox | a rejected check | nothing |
 | one part lies there, for too long | nothing | as before, and it was told |
-| neither part lies there | nothing | nothing |
+| no part lies there alone | nothing | nothing |
 | nothing is overdue | nothing | as before |
 | a person reviews | what was found, in the check that speaks | as before |
 
@@ -30,7 +30,7 @@ What people know of the bin, and what is seen now, decide what they are told:
 | an open alert | the same answer | nothing | an open alert |
 | an open alert | another answer | an alert | an open alert |
 | an open alert | a review | nothing | a reviewed alert |
-| a reviewed alert | agreement | nothing | a reviewed alert |
+| a reviewed alert | agreement | nothing | nothing |
 | a reviewed alert | the same answer | nothing | a reviewed alert |
 | a reviewed alert | another answer | an alert | an open alert |
 | a reviewed alert | a review | nothing | a reviewed alert |
@@ -67,7 +67,8 @@ ACTION_REQUIRED: Severity = "medium"
 """Severity of what is no verdict but needs a person: a rejected upload, a partner that never came."""
 RANKS: Mapping[str | None, int] = {severity: rank for rank, (_, severity) in enumerate(reversed(SEVERITIES))}
 RESOLVED = ("check_id", "severity", "direction", "difference", "suspicion")
-"""What a `resolved` alert says of the alert that it closes, so that whoever heard of the one hears of the other."""
+"""What a `resolved` alert says of the alert that it closes: with the greatest severity and suspicion that people heard,
+so that whoever heard of it hears of its end."""
 
 
 class Seen(StrEnum):
@@ -80,7 +81,7 @@ class Seen(StrEnum):
     SETTLED = "the upload was removed, checked or replaced since"
     STRAY = "the key has no place in the inbox"
     OVERDUE = "one part lies there, for too long"
-    EMPTY = "neither part lies there"
+    NOT_ALONE = "no part lies there alone"
     NOT_DUE = "nothing is overdue"
     REVIEW = "a person reviews"
 
@@ -138,7 +139,7 @@ WRITING: Mapping[Seen, tuple[Written, Waits]] = {
     Seen.SETTLED: (Written.NOTHING, Waits.AS_BEFORE),
     Seen.STRAY: (Written.REJECTED, Waits.NOTHING),
     Seen.OVERDUE: (Written.NOTHING, Waits.TOLD),
-    Seen.EMPTY: (Written.NOTHING, Waits.NOTHING),
+    Seen.NOT_ALONE: (Written.NOTHING, Waits.NOTHING),
     Seen.NOT_DUE: (Written.NOTHING, Waits.AS_BEFORE),
     Seen.REVIEW: (Written.FINDING, Waits.AS_BEFORE),
 }
@@ -150,7 +151,7 @@ TELLING: Mapping[tuple[Knows, News], tuple[Told, Knows]] = {
     (Knows.OPEN, News.SAME): (Told.NOTHING, Knows.OPEN),
     (Knows.OPEN, News.OTHER): (Told.ALERT, Knows.OPEN),
     (Knows.OPEN, News.REVIEW): (Told.NOTHING, Knows.REVIEWED),
-    (Knows.REVIEWED, News.AGREES): (Told.NOTHING, Knows.REVIEWED),
+    (Knows.REVIEWED, News.AGREES): (Told.NOTHING, Knows.NOTHING),
     (Knows.REVIEWED, News.SAME): (Told.NOTHING, Knows.REVIEWED),
     (Knows.REVIEWED, News.OTHER): (Told.ALERT, Knows.OPEN),
     (Knows.REVIEWED, News.REVIEW): (Told.NOTHING, Knows.REVIEWED),
@@ -200,7 +201,7 @@ class Decision:
     """What becomes of a bin, to be written all together or not at all.
 
     `check` is what the event came to, None where it came to nothing. `append` is a check to put, `amend` a recorded one
-    whose attributes `amended` have changed, `delist` the identity of the check that leaves the open list.
+    whose attributes `amended` have changed, `delist` the check that leaves the open list.
     """
 
     state: BinState
@@ -208,18 +209,19 @@ class Decision:
     append: Check | None = None
     amend: Check | None = None
     amended: tuple[str, ...] = ()
-    delist: str | None = None
+    delist: CurrentCheck | None = None
     alert: Alert | None = None
 
 
 def decide(state: BinState, event: Event) -> Decision:
-    """What becomes of a bin in this state by this event.
+    """What becomes of a bin in this state by this event. The new state bears the next revision, whatever changes.
 
     Raises:
         ValueError: a Look calls for a check and brings none.
     """
     seen = classify(state, event)
     written, waits = WRITING[seen]
+    state = replace(state, revision=_next_revision(state, event.moment))
     lone = _lone(state, event, waits)
     if isinstance(event, Look) and seen is not Seen.SETTLED:
         state = replace(state, uploads=_uploads_after(state, event, seen))
@@ -334,10 +336,10 @@ def _contents_alone(state: BinState, upload: Upload) -> str:
 
 
 def _classify_time(state: BinState, event: TimePassed, lying: list[Part]) -> Seen:
-    if state.lone is None or len(lying) == len(PARTS):
-        return Seen.NOT_DUE  # both lie there: the delivery of one of them makes their check
-    if not lying:
-        return Seen.EMPTY
+    if state.lone is None:
+        return Seen.NOT_DUE
+    if len(lying) != 1:  # of both, the delivery of one makes their check
+        return Seen.NOT_ALONE
     if lying != [state.lone.part]:
         return Seen.ONE_PART
     waited = event.moment - datetime.fromisoformat(state.lone.since)
@@ -365,6 +367,12 @@ def _uploads_after(state: BinState, look: Look, seen: Seen) -> Mapping[str, Know
     if seen in (Seen.REMOVED, Seen.STRAY):
         uploads[look.upload.key] = replace(uploads[look.upload.key], version=look.upload.version, recorded=True)
     return uploads
+
+
+def _next_revision(state: BinState, moment: datetime) -> int:
+    """One more; of a bin of which nothing is known, or not any more, the seconds of the epoch. So revisions grow for
+    ever, also where a state has expired, and no alert gets the name of an earlier one."""
+    return state.revision + 1 if state.revision else int(moment.timestamp())
 
 
 def _lone(state: BinState, event: Event, waits: Waits) -> LonePart | None:
@@ -411,12 +419,14 @@ def _speak(state: BinState, check: Check, recorded: bool, moment: datetime) -> D
     before = state.current
     was_current = before is not None and before.check == check.check
     state = replace(state, current=CurrentCheck(check.check, check.status, check.reviewed_at is not None))
-    delist = before.check if before and not was_current and _is_listed(before) else None
+    delist = before if before and not was_current and _is_listed(before) else None
     last = state.last_alert
     spoken, alert = check, None
     if not check.reviewed_at:
         news = _news(last, check)
-        told, _ = TELLING[_knows(state), news]
+        told, knows = TELLING[_knows(state), news]
+        if knows is Knows.NOTHING:
+            state = replace(state, last_alert=None)
         if news is News.SAME and last and not was_current:
             spoken = replace(check, repeats=last.check_id)
         if told is not Told.NOTHING:
@@ -427,7 +437,7 @@ def _speak(state: BinState, check: Check, recorded: bool, moment: datetime) -> D
         return Decision(state, spoken, append=spoken, delist=delist, alert=alert)
     if was_current and alert is None:
         return Decision(state, check)
-    amended = ("alerted_at", "repeats", "resolves", "open_list")
+    amended = ("alerted_at", "repeats", "resolves", "open_list", "expires_at")
     return Decision(state, spoken, amend=spoken, amended=amended, delist=delist, alert=alert)
 
 
@@ -440,24 +450,38 @@ def _tell_overdue(state: BinState, lone: LonePart) -> Decision:
 
 
 def _tell(state: BinState, told: Told, check: Check) -> tuple[BinState, Alert]:
-    last = None if told is Told.RESOLVED else LastAlert.of(check)
+    last = None if told is Told.RESOLVED else _heard(state, LastAlert.of(check))
     kind: Kind = last.kind if last else "resolved"
-    return replace(state, last_alert=last), Alert(kind, check, state.revision + 1)
+    return replace(state, last_alert=last), Alert(kind, check, state.revision)
+
+
+def _heard(state: BinState, last: LastAlert) -> LastAlert:
+    """An alert, with the greatest that people have heard of this bin since they knew of nothing."""
+    before = state.last_alert if _knows(state) is Knows.OPEN else None
+    severities = (last.severity, before.heard_severity if before else None)
+    suspicions = (last.suspicion, before.heard_suspicion if before else None)
+    return replace(
+        last,
+        heard_severity=max(severities, key=lambda severity: RANKS.get(severity, -1)),
+        heard_suspicion=max((one for one in suspicions if one is not None), default=None),
+    )
 
 
 def _review(state: BinState, event: Review) -> Decision:
-    """Keep a finding in its check. It ends what people know if that check speaks for the bin, or is the one told of."""
+    """Keep a finding in its check. It ends what people know if that check speaks for the bin, or is the one told of;
+    but not that a partner is missing, which no picture shows."""
     reviewed = replace(event.check, actual=event.actual, reviewed_at=timestamp(event.moment))
     last, current = state.last_alert, state.current
     speaks = current is not None and current.check == reviewed.check
-    if last and (speaks or last.check_id == reviewed.check_id):
+    if last and (last.check_id == reviewed.check_id or (speaks and last.kind != "unpaired")):
         last = replace(last, actual=event.actual, expected=event.check.expected)
     state = replace(state, last_alert=last, current=replace(current, reviewed=True) if current and speaks else current)
-    return Decision(state, reviewed, amend=reviewed, amended=("actual", "reviewed_at", "open_list"))
+    return Decision(state, reviewed, amend=reviewed, amended=("actual", "reviewed_at", "open_list", "expires_at"))
 
 
 def _resolved(last: LastAlert) -> Mapping[str, object]:
-    return {name: getattr(last, name) for name in RESOLVED if getattr(last, name) is not None}
+    heard = replace(last, severity=last.heard_severity, suspicion=last.heard_suspicion)
+    return {name: getattr(heard, name) for name in RESOLVED if getattr(heard, name) is not None}
 
 
 def _is_listed(current: CurrentCheck) -> bool:

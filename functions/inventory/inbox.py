@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from inventory.bins import Bin, Part, locate
+from inventory.bins import PARTS, Bin, Part, locate
 from inventory.check import KnownUpload, StoredObject
 from inventory.errors import RejectedUpload
 from inventory.uploads import version_of
@@ -59,6 +59,23 @@ def open_parts(
     return _open_part(s3, bucket, bin, "image", uploads, opened), _open_part(
         s3, bucket, bin, "metadata", uploads, opened
     )
+
+
+def keys_of(s3: "S3Client", bucket: str, bin: Bin) -> list[str]:
+    """The keys under which the bucket holds parts of a bin, whatever the case of their endings."""
+    found = []
+    for part in PARTS:
+        beginning = bin.keys(part)[0].rpartition(".")[0]
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{beginning}."):
+            found += [entry["Key"] for entry in page.get("Contents", []) if _is_part_of(bin, entry["Key"])]
+    return found
+
+
+def _is_part_of(bin: Bin, key: str) -> bool:
+    try:
+        return locate(key)[0] == bin
+    except RejectedUpload:
+        return False
 
 
 def _open_part(

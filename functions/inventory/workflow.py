@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from inventory import verdict
 from inventory.bins import Bin, StrayKey, Subject, locate
-from inventory.check import BinState, Check, StoredObject, bucket_of, timestamp
+from inventory.check import BinState, Check, KnownUpload, StoredObject, bucket_of, timestamp
 from inventory.check_items import DIGITS
 from inventory.check_store import CheckStore, ConcurrentUpdate
 from inventory.decision import (
@@ -28,7 +28,7 @@ from inventory.decision import (
     speaking,
 )
 from inventory.errors import RejectedUpload, RetryLater
-from inventory.inbox import IMAGE_LIMIT_BYTES, OpenObject, open_parts
+from inventory.inbox import IMAGE_LIMIT_BYTES, OpenObject, keys_of, open_parts
 from inventory.metadata import METADATA_LIMIT_BYTES, read_record
 from inventory.prediction import Prediction
 from inventory.uploads import Upload
@@ -163,7 +163,9 @@ def tell_overdue(
             return None
         with ExitStack() as opened:
             bucket = bucket_of(state.lone.stored.address)
-            image, metadata = open_parts(s3, bucket, bin, state.uploads, opened)
+            # Of a partner whose event has not led to a check yet nothing is known, so the bucket is asked.
+            uploads = {key: KnownUpload("") for key in keys_of(s3, bucket, bin)} | dict(state.uploads)
+            image, metadata = open_parts(s3, bucket, bin, uploads, opened)
             passed = TimePassed(moment, timeout, _stored(image), _stored(metadata))
         decision = decide(state, passed)
         store.commit(state, decision, moment)

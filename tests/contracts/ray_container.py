@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from training.jobs.archives import unpack
+from training.jobs.steps.archives import unpack
 
 SCRIPT = Path(__file__).with_name("ray_container.sh")
 IN_NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from model.app import create_app
-from training.jobs.serving import SHIPPED, package
+from training.jobs.endpoint.serving import SHIPPED, package
 
 from .batch_transform import batch_transform
 from .ray_container import RAY_VERSIONS, ray_container, reason_to_skip, serving

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from local import sam
-from local.aws import EMBEDDED_KEY, EMBEDDED_REGION
-from local.containers import NoContainers, bridge_address, relay, write_environment
+from local.embedded import sam
+from local.embedded.containers import NoContainers, bridge_address, relay, write_environment
+from local.stack.aws import EMBEDDED_KEY, EMBEDDED_REGION
 
 EVENTS = sam.ROOT / "events"
 SAMPLES = sam.ROOT / "samples"

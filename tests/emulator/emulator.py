@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from local import sam
+from local.embedded import sam
 
 RUNTIME_CLIENT = "awslambdaric==4.2.2"
 EMULATOR = "samcli/local/rapid/aws-lambda-rie-x86_64"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from local import sam
-from local.demo import collect
-from local.subscription import subscribed
+from local.demo import receive_alerts
+from local.embedded import sam
+from local.stack.subscription import subscribed
 from tests.emulator.emulator import clean_interpreter, running
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -104,7 +104,7 @@ def test_the_counter_counts_what_it_is_given(invoke):
 def test_the_alerter_sends_an_alert_of_the_stream_and_one_of_the_queue_and_neither_twice(invoke, stack):
     with subscribed(stack, {"site": ["BOS1"]}) as subscription:
         _, queued, again, _ = invoke("Alerter", "alert-stream", "alert-queue", "alert-queue", "alert-stream")
-        told = collect(subscription, 2)
+        told = receive_alerts(subscription, 2)
     assert queued == again == {"batchItemFailures": []}
     assert [(alert["bin"], alert["kind"]) for alert in told] == [("BOS1/523", "mismatch"), ("BOS1/524", "rejected")]
 

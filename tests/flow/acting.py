@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from local.aws import EMBEDDED_REGION, Stack
+from local.stack.aws import EMBEDDED_REGION, Stack
 
 
 class Actor:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from local.subscription import subscribed
+from local.stack.subscription import subscribed
 from tests.flow.endpoint import MODEL
 from tests.flow.warehouse import Warehouse
 
@@ -27,7 +27,7 @@ def bincheck(cloud):
 
     def start(*arguments, **options):
         environment = os.environ | {"BINCHECK_FOLDER": str(cloud.folder), "COLUMNS": "160", "NO_COLOR": "1"}
-        command = [sys.executable, "-m", "local.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "local.cli.main", *map(str, arguments)]
         return subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
         )

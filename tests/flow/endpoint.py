@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from local.cloud import ENDPOINT
-from local.sagemaker_runtime import Endpoint, create_app
+from local.embedded.cloud import ENDPOINT
+from local.embedded.sagemaker_runtime import Endpoint, create_app
 from model.app import create_app as create_model
 from tests.builders import LABELS, PRIOR, prediction
 

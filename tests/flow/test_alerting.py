@@ -3,9 +3,9 @@
 import json
 from contextlib import contextmanager
 
-from local.commands.watching import filter_policy
-from local.demo import collect
-from local.subscription import subscribed
+from local.cli.watch import filter_policy
+from local.demo import receive_alerts
+from local.stack.subscription import subscribed
 from tests.flow.acting import without
 from tests.flow.test_commands import output
 from tests.flow.warehouse import wait_until
@@ -18,7 +18,7 @@ def test_a_filter_policy_lets_through_what_was_asked_for_only(warehouse):
             warehouse.photograph(id, warehouse.picture(count))
             warehouse.report(id, expected)
         warehouse.settle()
-        told = collect(picky, 1)
+        told = receive_alerts(picky, 1)
     assert [(alert["bin"], alert["difference"], alert["severity"]) for alert in told] == [
         (f"{warehouse.site}/short", -1, "high")
     ]

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from local.containers import write_environment
+from local.embedded.containers import write_environment
 from tests.flow.warehouse import wait_until
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from local.queues import depth, redrive
+from local.stack.queues import depth, redrive
 from tests.flow.warehouse import wait_until
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from inventory.check import Alert, Check, timestamp
 from inventory.check_items import FAILURES, TALLIES, alert_item
-from local.aws import EMBEDDED_REGION
+from local.stack.aws import EMBEDDED_REGION
 from tests.builders import left_by_version_0_1, metadata, notification, sqs_event, stream_event, upload
 from tests.flow.acting import Actor, without, without_notifications
 from tests.flow.warehouse import wait_until

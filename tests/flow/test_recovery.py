@@ -5,8 +5,8 @@ import signal
 import time
 from contextlib import contextmanager
 
-from local.queues import depth
-from local.service import Service
+from local.embedded.service import Service
+from local.stack.queues import depth
 from tests.flow.warehouse import wait_until
 
 

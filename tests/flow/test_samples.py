@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from local import demo
-from local.aws import Cloud
-from local.dropping import drop, find
-from local.subscription import subscribed
+from local.stack.aws import Cloud
+from local.stack.dropping import drop, find
+from local.stack.subscription import subscribed
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -22,10 +22,10 @@ def test_every_sample_ends_as_its_index_says_and_every_mismatch_is_told_once(sta
     with subscribed(stack) as subscription:
         for dropped in drop(find([str(SAMPLES)], Cloud.aws()), stack):
             bins.add(dropped)
-        settled = sum(demo.settle(stack, bins, stalled_s=60))
-        findings = demo.examine(stack, bins, subscription)
+        checked = sum(demo.wait_until_checked(stack, bins, stalled_s=60))
+        findings = demo.collect_findings(stack, bins, subscription)
 
-    assert settled == len(index)
+    assert checked == len(index)
     outcomes = {bin.id: check.status for bin, check in findings.checks.items()}
     assert outcomes == {id: sample["outcome"] for id, sample in index.items()}
     recorded = {bin.id: check.expected for bin, check in findings.checks.items() if check.status != "rejected"}

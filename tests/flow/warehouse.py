@@ -8,10 +8,10 @@ from collections.abc import Callable
 from PIL import Image
 
 from inventory.check import Check
-from local.aws import Stack
-from local.demo import collect
-from local.queues import depth
-from local.subscription import Subscription
+from local.demo import receive_alerts
+from local.stack.aws import Stack
+from local.stack.queues import depth
+from local.stack.subscription import Subscription
 from tests.builders import metadata
 from tests.flow.endpoint import ScriptableEndpoint
 
@@ -60,7 +60,7 @@ class Warehouse:
 
     def alerts(self, expected: int) -> list[tuple[str, str]]:
         """Id and kind of all alerts since the last call, with whatever came beyond those expected."""
-        alerts = collect(self._alerts, expected)
+        alerts = receive_alerts(self._alerts, expected)
         return sorted((alert["bin"].removeprefix(f"{self.site}/"), alert["kind"]) for alert in alerts)
 
     @property

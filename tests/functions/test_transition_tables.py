@@ -51,9 +51,9 @@ def test_everything_that_happens_has_its_row():
     assert set(TELLING) == set(product(Knows, News)) - impossible
 
 
-def test_who_is_told_nothing_knows_what_he_knew():
+def test_who_is_told_nothing_knows_what_he_knew_unless_a_person_has_looked():
     for (knew, news), (told, knows) in TELLING.items():
-        assert told is not decision.Told.NOTHING or knows is knew or news is News.REVIEW
+        assert told is not Told.NOTHING or knows is knew or News.REVIEW is news or knew is Knows.REVIEWED
 
 
 # What the tables say is what `decide` does
@@ -70,11 +70,8 @@ def check(status, predicted, **more):
 
 
 TOLD = check("mismatch", 2)
-KNOWING = {
-    Knows.NOTHING: None,
-    Knows.OPEN: LastAlert.of(TOLD),
-    Knows.REVIEWED: replace(LastAlert.of(TOLD), actual=3),
-}
+OPEN = replace(LastAlert.of(TOLD), heard_severity="low")
+KNOWING = {Knows.NOTHING: None, Knows.OPEN: OPEN, Knows.REVIEWED: replace(OPEN, actual=3)}
 SEEING = {News.AGREES: check("match", 3), News.SAME: TOLD, News.OTHER: check("mismatch", 1)}
 
 
@@ -103,7 +100,7 @@ HAPPENING = {
     Seen.SETTLED: (BinState(BIN, uploads=CHECKED), Look(UPLOAD, NOW, metadata=RECORD)),
     Seen.STRAY: (BinState(StrayKey("x")), Look(replace(UPLOAD, key="x"), NOW, check=check("rejected", 0))),
     Seen.OVERDUE: (BinState(BIN), TimePassed(NOW, HOUR, PICTURE)),
-    Seen.EMPTY: (BinState(BIN), TimePassed(NOW, HOUR)),
+    Seen.NOT_ALONE: (BinState(BIN), TimePassed(NOW, HOUR)),
     Seen.NOT_DUE: (BinState(BIN), TimePassed(NOW, 2 * HOUR, PICTURE)),
     Seen.REVIEW: (BinState(BIN, current=CurrentCheck("v/v", "mismatch")), Review(TOLD, 3, NOW)),
 }
@@ -140,8 +137,9 @@ def test_a_part_is_overdue_from_the_timeout_on_and_told_of_once():
     assert decision.classify(told, TimePassed(NOW + HOUR, HOUR, PICTURE)) is Seen.NOT_DUE
 
 
-def test_while_both_parts_lie_there_nothing_is_due():
+def test_while_both_parts_lie_there_nothing_is_alone():
     state = BinState(BIN, 1, lone=LONE)
     both = TimePassed(NOW + timedelta(days=1), HOUR, PICTURE, RECORD)
-    assert decision.classify(state, both) is Seen.NOT_DUE
-    assert decide(state, both).state == state
+    assert decision.classify(state, both) is Seen.NOT_ALONE
+    decided = decide(state, both)
+    assert (decided.state.lone, decided.alert) == (None, None)

@@ -156,7 +156,7 @@ def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(war
         "reason": None,
         "resolves": None,
         "alert_id": alert["alert_id"],
-        "revision": 2,
+        "revision": int(warehouse.clock.timestamp()) + 1,
     }
     assert len(alert["alert_id"]) == 32
     assert attributes == {

@@ -12,8 +12,8 @@ from sagemaker.core.utils.utils import SageMakerClient
 from typer.testing import CliRunner, Result
 
 from training.jobs import settings as settings_file
-from training.jobs.account import Account
-from training.jobs.app import app
+from training.jobs.aws.account import Account
+from training.jobs.cli import app
 from training.jobs.settings import Settings
 
 ROLE = "arn:aws:iam::123456789012:role/bincheck-training"
@@ -56,7 +56,7 @@ def settings_with(tmp_path: Path) -> Callable[[str], Settings]:
         ours.write_text(SETTINGS)
         theirs.write_text(toml)
         base = settings_file.load(ours).model_dump()
-        return Settings.model_validate(settings_file._over(base, settings_file.tomllib.loads(toml)))
+        return Settings.model_validate(settings_file._merge(base, settings_file.tomllib.loads(toml)))
 
     return load
 

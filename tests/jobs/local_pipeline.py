@@ -17,7 +17,7 @@ from urllib.parse import urlparse
 import boto3
 
 from model.app import create_app
-from training.jobs.archives import unpack
+from training.jobs.steps.archives import unpack
 
 from ..contracts.batch_transform import batch_transform
 from ..contracts.ray_container import serving

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from training.jobs.archives import unpack
 from training.jobs.errors import JobError
+from training.jobs.steps.archives import unpack
 
 STRANGER = 12345
 

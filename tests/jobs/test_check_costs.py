@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from training.jobs import check_costs
+from costs import check_costs
+from costs.check_costs import Load, quantities
+from costs.prices import prices
 from training.jobs import settings as settings_file
-from training.jobs.app import app
-from training.jobs.check_costs import Load, quantities
-from training.jobs.costs import prices
+from training.jobs.cli import app
 
 PAGE = Path(__file__).parents[2] / "docs" / "costs.md"
 LOAD = Load(100_000, 0.5, 0.01, "ml.c6i.large", 2)

@@ -24,7 +24,7 @@ pytest.importorskip("torch", reason="torch is not installed: uv sync --group tra
 from model.predictor import Predictor
 from training.data import read_bins
 from training.epoch_line import figure_regex
-from training.jobs.training_job import METRICS
+from training.jobs.steps.training_job import METRICS
 from training.prepare import parse_options, prepare
 
 from ..training.builders import far_apart, write_bins, write_set
@@ -192,9 +192,7 @@ def test_job_that_lost_its_machine_goes_on_from_its_checkpoints(started: Any) ->
 
 
 def test_containers_need_no_sdk_of_the_jobs() -> None:
-    imports = (
-        "import sys; sys.modules['sagemaker'] = None; import training.jobs.container.prepare, training.jobs.serving"
-    )
+    imports = "import training.jobs.container.prepare, training.jobs.endpoint.serving"
     subprocess.run([sys.executable, "-c", f"import sys; sys.modules['sagemaker'] = None; {imports}"], check=True)
 
 

@@ -15,12 +15,12 @@ from moto.sagemaker.models import FakeEndpointConfig, sagemaker_backends
 
 from tests.watched import alarms as watching
 from tests.watched import widgets
-from training.jobs import job as job_module
-from training.jobs import waiting
-from training.jobs.app import main
-from training.jobs.archives import unpack
-from training.jobs.deployment import VARIANT
+from training.jobs import context as context_module
+from training.jobs.cli import main
+from training.jobs.endpoint.deployment import VARIANT
 from training.jobs.errors import JobError, JobFailed
+from training.jobs.steps import waiting
+from training.jobs.steps.archives import unpack
 
 from .conftest import ROLE, SETTINGS, requests_of
 
@@ -64,7 +64,7 @@ def updates(aws: None, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             super().__init__(**options)
             self.events.register("before-call.sagemaker.UpdateEndpoint", update)
 
-    monkeypatch.setattr(job_module.boto3, "Session", Session)
+    monkeypatch.setattr(context_module.boto3, "Session", Session)
     monkeypatch.setattr(waiting, "POLL_S", 0)
     return asked
 
@@ -74,7 +74,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deployments within one second get names of their own."""
     from datetime import UTC, datetime, timedelta
 
-    from training.jobs import deployment
+    from training.jobs.endpoint import deployment
 
     class Clock(datetime):
         calls = 0
@@ -204,7 +204,7 @@ def test_other_instance_type_is_updated_unscaled_and_scaled_again(
     jobs: Any, account: Any, updates: list[Any], seconds: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SageMaker refuses to change the instance type of a variant that is scaled."""
-    from training.jobs import scaling
+    from training.jobs.endpoint import scaling
 
     during = []
     stop = scaling.stop
@@ -316,7 +316,7 @@ def test_quota_that_is_too_small_names_the_model_that_was_made(
             super().__init__(**options)
             self.events.register("before-call.sagemaker.CreateEndpoint", refuse)
 
-    monkeypatch.setattr(job_module.boto3, "Session", Session)
+    monkeypatch.setattr(context_module.boto3, "Session", Session)
     message = str(jobs("deploy", "--model", archive_in()).exception)
     assert "quota 'ml.c6i.xlarge for endpoint usage' is too small" in message
     (model,) = sagemaker.list_models()["Models"]
@@ -328,7 +328,7 @@ def test_log_lines_are_told_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys:
     def fail() -> None:
         raise JobFailed("endpoint failed\n[error] no model in [/opt/ml/model]")
 
-    monkeypatch.setattr("training.jobs.app.app", fail)
+    monkeypatch.setattr("training.jobs.cli.app", fail)
     with pytest.raises(SystemExit):
         main()
     assert "[error] no model in [/opt/ml/model]" in capsys.readouterr().err

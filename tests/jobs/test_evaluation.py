@@ -9,10 +9,10 @@ import boto3
 import pytest
 from rich.console import Console
 
-from training.jobs import job as job_module
-from training.jobs import waiting
-from training.jobs.account import Account
+from training.jobs import context as context_module
+from training.jobs.aws.account import Account
 from training.jobs.errors import JobFailed
+from training.jobs.steps import waiting
 
 from .conftest import SETTINGS
 
@@ -39,7 +39,7 @@ def jobs_end(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
                 "after-call.sagemaker.DescribeTransformJob", lambda parsed, **_: parsed.update(told["transform"])
             )
 
-    monkeypatch.setattr(job_module.boto3, "Session", Session)
+    monkeypatch.setattr(context_module.boto3, "Session", Session)
     return told
 
 
@@ -94,7 +94,7 @@ def test_last_lines_of_a_failed_job_are_told(account: Any, sagemaker: Any, jobs_
     logs.put_log_events(logGroupName=group, logStreamName="judged/i-1", logEvents=lines)
     with pytest.raises(JobFailed) as failed:
         waiting.wait(
-            Account(account.settings, job_module.boto3.Session()), waiting.TRANSFORM, "judged", Console(quiet=True)
+            Account(account.settings, context_module.boto3.Session()), waiting.TRANSFORM, "judged", Console(quiet=True)
         )
     told = str(failed.value).splitlines()
     assert told[0].endswith("AlgorithmError")

@@ -15,12 +15,12 @@ from botocore import xform_name
 from botocore.model import OperationModel
 from botocore.validate import validate_parameters
 
-from local import sam
-from local.cli import app as bincheck
+from local.cli.main import app as bincheck
+from local.embedded import sam
 from tests.test_permissions import actions
-from training.jobs import dry_run
 from training.jobs import settings as settings_file
-from training.jobs.app import app as jobs
+from training.jobs.aws import dry_run
+from training.jobs.cli import app as jobs
 
 from .conftest import requests_of
 

@@ -12,10 +12,10 @@ from botocore.compat import HTTPHeaders
 from rich.console import Console
 from typer.testing import CliRunner
 
-from training.jobs import pipeline
-from training.jobs.account import Account
-from training.jobs.app import app
+from training.jobs.aws.account import Account
+from training.jobs.cli import app
 from training.jobs.errors import JobFailed
+from training.jobs.pipeline import executions
 
 from .conftest import ROLE, SETTINGS, requests_of
 
@@ -175,7 +175,7 @@ def test_failed_step_is_told_with_its_reason_and_the_end_of_its_log(account: Acc
     }
     tell(account, "Failed", [good, bad])
     with pytest.raises(JobFailed, match=r"Judge: exit code 1\nValueError: no such picture$"):
-        pipeline.follow(account, EXECUTION, Console(stderr=True))
+        executions.follow(account, EXECUTION, Console(stderr=True))
 
 
 @pytest.mark.parametrize("deployed", [True, False])
@@ -184,6 +184,6 @@ def test_execution_that_ended_well_tells_whether_it_deployed(account: Account, d
     account.client("s3").put_object(**place, Body=json.dumps(COMPARISON))
     last = [{"StepName": "Deploy", "StepStatus": "Succeeded"}] if deployed else []
     tell(account, "Succeeded", [{"StepName": "IsBetter", "StepStatus": "Succeeded"}, *last])
-    ended = pipeline.follow(account, EXECUTION, Console(stderr=True))
+    ended = executions.follow(account, EXECUTION, Console(stderr=True))
     assert ended.deployed is deployed
     assert ended.candidate == "counter@123"

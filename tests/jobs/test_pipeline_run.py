@@ -16,10 +16,12 @@ from sagemaker.core.utils.utils import SageMakerClient
 
 pytest.importorskip("onnx", reason="onnx is not installed: uv sync --group train --group dev")
 
-from training.jobs import champion, deployment, pipeline
-from training.jobs.account import Account
-from training.jobs.job import Job
-from training.jobs.source import staged_source
+from training.jobs.aws.account import Account
+from training.jobs.context import JobContext
+from training.jobs.endpoint import deployment
+from training.jobs.pipeline import champion
+from training.jobs.pipeline import definition as pipeline_definition
+from training.jobs.steps.source import staged_source
 
 from ..training.builders import record, write_set
 from ..training.square_counter import write_square_counter
@@ -95,17 +97,17 @@ def test_endpoint_changes_only_when_the_candidate_is_better(
 ) -> None:
     pytest.importorskip("torch", reason="torch is not installed: uv sync --group train --group dev")
     settings = settings_with(TOML)
-    our = Job(settings, Account(settings.aws, boto3.Session()), Console(stderr=True), dry=False)
+    context = JobContext(settings, Account(settings.aws, boto3.Session()), Console(stderr=True), dry=False)
     sagemaker, endpoint = boto3.client("sagemaker"), settings.deploy.endpoint
     upload(write_inbox(tmp_path / "inbox") / "bin-images", "s3://our-bucket/inbox/bin-images")
     upload(tmp_path / "inbox" / "metadata", "s3://our-bucket/inbox/metadata")
     with staged_source() as source:
-        definition = json.loads(pipeline.pipeline(our.account, settings, source).definition())
+        definition = json.loads(pipeline_definition.pipeline(context.account, settings, source).definition())
 
     def serve(artifact: Path) -> None:
         on = settings.deploy.instance_type
-        archive = deployment.stored(our.account, str(artifact), on)
-        deployment.deploy(our, deployment.archived(our.account, on, archive))
+        archive = deployment.archive_uri(context.account, str(artifact), on)
+        deployment.deploy(context, deployment.archive_container(context.account, on, archive))
 
     def execute(name: str) -> tuple[LocalExecution, dict[str, Any], bool]:
         """The execution, what it compared, and whether the endpoint serves something else now."""

@@ -10,8 +10,8 @@ from moto.sagemaker.models import FakeEndpointConfig
 from sagemaker.core.shapes.model_card_shapes import ModelCardContent
 
 from model.predictor import Predictor
-from training.jobs import job as job_module
-from training.jobs.serving import SHIPPED, package
+from training.jobs import context as context_module
+from training.jobs.endpoint.serving import SHIPPED, package
 
 MODEL = Predictor(SHIPPED).name
 REPORT = {
@@ -37,7 +37,7 @@ def asked(aws: None, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
                 "before-parameter-build.sagemaker.CreateModelPackage", lambda params, **_: requests.append(dict(params))
             )
 
-    monkeypatch.setattr(job_module.boto3, "Session", Session)
+    monkeypatch.setattr(context_module.boto3, "Session", Session)
     monkeypatch.setattr(FakeEndpointConfig, "validate_instance_type", lambda *_: None)
     return requests
 

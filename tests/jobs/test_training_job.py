@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from training.epoch_line import epoch_line, figure_regex
-from training.jobs import training_job
-from training.jobs.account import Account
+from training.jobs.aws.account import Account
 from training.jobs.errors import JobError
-from training.jobs.source import staged_source
+from training.jobs.steps import training_job
+from training.jobs.steps.source import staged_source
 
 from .conftest import ROLE, requests_of
 

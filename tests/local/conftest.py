@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local.aws import Cloud, Stack
+from local.stack.aws import Cloud, Stack
 from tests.template import table_properties
 
 REGION = "us-east-1"

@@ -4,13 +4,13 @@ import pytest
 from typer.testing import CliRunner
 
 from inventory.uploads import read_message
-from local import backfill
-from local.aws import NotDeployed
-from local.backfill import CannotBackfill, Place, enqueue, listed, message
-from local.cli import app
-from local.commands import backfill as commands
-from local.exits import INCOMPLETE
-from local.queues import QueueFailed, depth
+from local.cli import backfill as commands
+from local.cli.exits import INCOMPLETE
+from local.cli.main import app
+from local.stack import backfill
+from local.stack.aws import NotDeployed
+from local.stack.backfill import CannotBackfill, Location, enqueue, list_uploads, message
+from local.stack.queues import QueueFailed, depth
 from tests.builders import metadata, picture, upload
 
 
@@ -31,7 +31,7 @@ def sent(deployed):
 
 
 def run(deployed, address="s3://inbox", **options):
-    return list(enqueue(deployed, Place.of(address, deployed), **options))
+    return list(enqueue(deployed, Location.parse(address, deployed), **options))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_prefix_is_a_folder(deployed):
 
 def test_an_interrupted_one_goes_on_after_the_last_page_and_a_finished_one_begins_anew(deployed, small_pages):
     put(deployed, *(f"bin-images/{id}.jpg" for id in range(5)), "metadata/0.json")
-    interrupted = enqueue(deployed, Place.of("s3://inbox", deployed))
+    interrupted = enqueue(deployed, Location.parse("s3://inbox", deployed))
     next(interrupted)
     interrupted.close()
     assert sent(deployed) == ["bin-images/0.jpg", "bin-images/1.jpg"]
@@ -98,12 +98,12 @@ def test_a_page_that_was_not_put_whole_is_put_again(deployed, small_pages, monke
 )
 def test_what_cannot_be_checked_is_refused_with_the_cure(deployed, address, reason):
     with pytest.raises(CannotBackfill, match=reason):
-        list(listed(deployed, Place.of(address, deployed)))
+        list(list_uploads(deployed, Location.parse(address, deployed)))
 
 
 def test_another_bucket_is_checked_once_the_stack_names_it(deployed):
     allowed = replace(deployed, outputs={**deployed.outputs, "BackfillBucketName": "elsewhere"})
-    assert str(Place.of("s3://elsewhere/bins", allowed)) == "s3://elsewhere/bins/"
+    assert str(Location.parse("s3://elsewhere/bins", allowed)) == "s3://elsewhere/bins/"
 
 
 def test_what_the_queue_refuses_for_a_moment_is_sent_again(deployed, monkeypatch):
@@ -128,7 +128,7 @@ def test_what_the_queue_refuses_for_a_moment_is_sent_again(deployed, monkeypatch
 
 @pytest.fixture
 def bincheck(deployed, monkeypatch):
-    monkeypatch.setattr(commands, "chosen", lambda _: deployed)
+    monkeypatch.setattr(commands, "resolve_stack", lambda _: deployed)
     monkeypatch.setattr(backfill, "POLL_S", 0)
     return lambda *arguments: CliRunner(env={"COLUMNS": "200"}).invoke(app, ["backfill", "s3://inbox", *arguments])
 

@@ -9,9 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from local.cli import app
-from local.commands.checks import _moment
-from local.commands.watching import filter_policy
+from local.cli.main import app
+from local.cli.since_option import parse_since
+from local.cli.watch import filter_policy
 
 COMMANDS = (
     "demo", "up", "status", "down", "drop", "watch", "mismatches", "show", "resolve", "export-labels", "report",
@@ -26,14 +26,16 @@ def bincheck(tmp_path):
         environment |= {"BINCHECK_FOLDER": str(tmp_path / "state"), "COLUMNS": "200", "NO_COLOR": "1"}
         environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         environment |= {"AWS_EC2_METADATA_DISABLED": "true"}
-        command = [sys.executable, "-m", "local.cli", *arguments]
+        command = [sys.executable, "-m", "local.cli.main", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     return bincheck
 
 
 def help_of(*arguments):
-    return CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(app, [*arguments, "--help"]).stdout
+    shown = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(app, [*arguments, "--help"])
+    assert shown.exit_code == 0, shown.exception
+    return shown.stdout
 
 
 def test_help_teaches_every_command_and_the_exit_codes():
@@ -89,5 +91,5 @@ def test_what_a_listener_asks_for_becomes_a_filter_policy():
 
 
 def test_since_takes_spans_and_dates():
-    assert abs(datetime.now(UTC) - _moment("12h") - timedelta(hours=12)) < timedelta(minutes=1)
-    assert _moment("2026-11-21T10:00+00:00") == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert abs(datetime.now(UTC) - parse_since("12h") - timedelta(hours=12)) < timedelta(minutes=1)
+    assert parse_since("2026-11-21T10:00+00:00") == datetime(2026, 11, 21, 10, tzinfo=UTC)

@@ -7,9 +7,9 @@ from botocore.stub import Stubber
 
 from inventory.check import Alert, Check
 from inventory.check_items import alert_item
-from local import queues
-from local.dead_letters import UNKNOWN, drop, look
-from local.queues import QueueFailed, depth, redrive, take
+from local.stack import queues
+from local.stack.dead_letters import UNKNOWN, drop, list_dead_letters
+from local.stack.queues import QueueFailed, depth, redrive, take
 from tests.builders import notification, upload
 
 ARN = "arn:aws:sqs:us-east-1:123456789012:bincheck-InboxDeadLetters"
@@ -40,7 +40,7 @@ def test_bins_and_the_last_reason_are_told(deployed, bury):
     body = body_of("BOS1/bin-images/1.jpg", "notes.txt")
     bury(body)
     deployed.failures.note(body, "endpoint counter failed", 5, datetime(2026, 3, 1, tzinfo=UTC))
-    (letter,) = look(deployed)
+    (letter,) = list_dead_letters(deployed)
     assert letter.bins == ("BOS1/1", "notes.txt")
     assert (letter.reason, letter.attempts) == ("endpoint counter failed", 5)
     assert letter.failed_at == "2026-03-01T00:00:00.000+00:00"
@@ -50,7 +50,7 @@ def test_bins_and_the_last_reason_are_told(deployed, bury):
 def test_of_an_alert_that_was_never_sent_the_bin_is_told(deployed, bury):
     bury(alert_of("BOS1/1"))
     deployed.failures.note(alert_of("BOS1/1"), "ClientError: no topic", 5, datetime(2026, 3, 1, tzinfo=UTC))
-    (letter,) = look(deployed)
+    (letter,) = list_dead_letters(deployed)
     assert (letter.bins, letter.keys, letter.reason) == (("BOS1/1",), (), "ClientError: no topic")
 
 
@@ -60,21 +60,21 @@ def test_of_an_alert_that_was_never_sent_the_bin_is_told(deployed, bury):
 )
 def test_what_only_looks_like_an_alert_is_listed_all_the_same(deployed, bury, change):
     bury(json.dumps(json.loads(alert_of("1")) | change))
-    (letter,) = look(deployed)
+    (letter,) = list_dead_letters(deployed)
     assert letter.reason
 
 
 def test_without_a_note_the_reason_is_what_can_be_seen(deployed, bury):
     bury("no notification", body_of("bin-images/1.jpg"))
-    unreadable, silent = sorted(look(deployed), key=lambda letter: letter.keys)
+    unreadable, silent = sorted(list_dead_letters(deployed), key=lambda letter: letter.keys)
     assert "the message is not JSON" in unreadable.reason
     assert silent.reason == UNKNOWN
 
 
 def test_looking_takes_nothing_away(deployed, bury):
     bury(*(body_of(f"bin-images/{number}.jpg") for number in range(25)))
-    assert len(look(deployed)) == 25
-    assert len(look(deployed)) == 25
+    assert len(list_dead_letters(deployed)) == 25
+    assert len(list_dead_letters(deployed)) == 25
 
 
 def test_what_is_dropped_is_archived_whole(deployed, bury, tmp_path):
@@ -85,7 +85,7 @@ def test_what_is_dropped_is_archived_whole(deployed, bury, tmp_path):
     assert sum(drop(deployed, archive)) == 12
     kept = [json.loads(line) for line in archive.read_text().splitlines()]
     assert {line["body"] for line in kept} == {*bodies, "of an earlier time"}
-    assert look(deployed) == []
+    assert list_dead_letters(deployed) == []
 
 
 def test_what_cannot_be_archived_is_not_dropped(deployed, bury, tmp_path):

@@ -3,7 +3,7 @@
 from inventory.bins import Bin
 from inventory.check import Check
 from local.demo import ALERTING, Bins, Findings, most_suspicious
-from local.dropping import Dropped
+from local.stack.dropping import Dropped
 
 MOMENT = "2026-11-21T08:00:00+00:00"
 
@@ -55,6 +55,6 @@ def test_a_bin_that_waits_is_settled_only_when_its_partner_was_never_dropped():
     bins = Bins()
     for key in ("bin-images/1.jpg", "metadata/1.json", "bin-images/2.jpg"):
         bins.add(Dropped(key, Bin("", key.split("/")[1].split(".")[0]), "uploaded"))
-    assert not bins.is_settled(Bin("", "1"), check("1", "waiting"))
-    assert bins.is_settled(Bin("", "2"), check("2", "waiting"))
-    assert not bins.is_settled(Bin("", "2"), None)
+    assert not bins.is_final(Bin("", "1"), check("1", "waiting"))
+    assert bins.is_final(Bin("", "2"), check("2", "waiting"))
+    assert not bins.is_final(Bin("", "2"), None)

@@ -6,8 +6,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local import dropping
-from local.aws import Cloud, Stack
+from local.stack import dropping
+from local.stack.aws import Cloud, Stack
 
 
 @pytest.fixture(autouse=True)

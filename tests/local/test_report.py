@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from inventory.check import Check, timestamp
 from inventory.check_items import check_item
 from inventory.reports.tallies import Tally
-from local.aws import Cloud, Stack
-from local.captured import NoCapture, captured_answers
-from local.cli import app
-from local.commands import report
+from local.cli import report
+from local.cli.main import app
+from local.stack.aws import Cloud, Stack
+from local.stack.captured import NoCapture, captured_answers
 from tests.builders import LABELS, PRIOR, prediction
 from tests.template import table_properties
 
@@ -33,7 +33,7 @@ def account(monkeypatch):
 def stack(account, monkeypatch):
     boto3.resource("dynamodb").create_table(TableName="checks", **table_properties())
     stack = Stack(Cloud.aws(), "bincheck", {"ChecksTableName": "checks"})
-    monkeypatch.setattr(report, "chosen", lambda _: stack)
+    monkeypatch.setattr(report, "resolve_stack", lambda _: stack)
     return stack
 
 

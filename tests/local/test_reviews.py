@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from local.reviews import Reviewed, export, precision
+from local.stack.reviews import Reviewed, export, precision
 from tests.builders import item, metadata_of, picture
 from tests.functions.conftest import account, warehouse  # noqa: F401  (fixtures)
 

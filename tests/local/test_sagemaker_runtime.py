@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from local.sagemaker_runtime import PAYLOAD_LIMIT_BYTES, Endpoint, create_app
+from local.embedded.sagemaker_runtime import PAYLOAD_LIMIT_BYTES, Endpoint, create_app
 
 
 def container(load=None):

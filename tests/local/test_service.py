@@ -8,11 +8,11 @@ import urllib.request
 
 import pytest
 
-from local.service import Service, ServiceFailed
+from local.embedded.service import Service, ServiceFailed
 
 SERVER = """
 import http.server, pathlib, socket, sys
-from local.service import holding
+from local.embedded.service import holding
 folder, listener = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):

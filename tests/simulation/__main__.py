@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from local.progress import bar
+from local.cli.progress import bar
 from tests.simulation.exploration import explored
 from tests.simulation.histories import histories
 

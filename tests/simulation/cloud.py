@@ -148,6 +148,16 @@ class Bucket:
     def digest(self) -> Hashable:
         return frozenset((key, version, number) for key, (_, version, number) in self.objects.items()), self.puts
 
+    def get_paginator(self, operation: str) -> "Bucket":
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
+        self.on_call("ListObjectsV2")
+        keys = sorted(key for key in self.objects if key.startswith(Prefix))
+        self.on_answer(tuple(keys))
+        return [{"Contents": [{"Key": key} for key in keys]}]
+
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         self.on_call("GetObject")
         self.on_answer(self.objects.get(Key, (b"", "", 0))[1:])

@@ -42,13 +42,13 @@ def expected_alerts(commits: Sequence[Commit]) -> Iterator[str | None]:
         said, check = None, commit.spoke
         if commit.reviewed:
             speaks = commit.after.current and commit.after.current.check
-            if known.answer and commit.reviewed.check in (speaks, known.of):
+            if known.of == commit.reviewed.check or (known.of and commit.reviewed.check == speaks):
                 known.expected, known.found = commit.reviewed.expected, commit.reviewed.actual
         elif commit.overdue:
             said, known = "unpaired", Known(("unpaired",), RANKS["medium"])
         elif check and not check.reviewed_at and check.status == "match":
-            if known.answer and known.found is None:
-                said, known = "resolved", Known()
+            said = "resolved" if known.answer and known.found is None else None
+            known = Known()
         elif check and not check.reviewed_at:
             answer = (check.status, check.predicted, check.direction, check.reason)
             rank = RANKS[check.severity or ""]

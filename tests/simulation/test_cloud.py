@@ -48,13 +48,12 @@ def decisions(draw):
         last_alert=draw(st.none() | st.builds(LastAlert, st.just("mismatch"), st.just("0" * 32))),
     )
     append, amend = draw(st.none() | checks(subject)), draw(st.none() | checks(subject))
-    delist = draw(st.none() | identities)
-    if len({*(one.check for one in (append, amend) if one), *filter(None, [delist])}) < sum(
-        map(bool, (append, amend, delist))
-    ):
+    delist = draw(st.none() | st.builds(CurrentCheck, identities, st.sampled_from(["mismatch", "rejected"])))
+    written = [one.check for one in (append, amend, delist) if one]
+    if len(set(written)) < len(written):
         amend = delist = None
     alert = Alert("mismatch", append, draw(st.integers(1, 3))) if append and draw(st.booleans()) else None
-    amended = ("actual", "reviewed_at", "open_list")
+    amended = ("actual", "reviewed_at", "open_list", "expires_at")
     return Decision(state, None, append, amend, amended, delist, alert), draw(st.integers(0, 2))
 
 
@@ -62,6 +61,7 @@ def commit(store, decision, behind):
     """Commit on the state as it was `behind` writes ago; what came of it."""
     read = store.load(decision.state.bin)
     read = replace(read, revision=max(0, read.revision - behind))
+    decision = replace(decision, state=replace(decision.state, revision=read.revision + 1))
     try:
         store.commit(read, decision, EPOCH)
     except ConcurrentUpdate:

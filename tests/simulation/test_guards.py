@@ -42,7 +42,7 @@ def the_alert_before_the_state(patch):
         if made.alert:
             store._table.put_item(Item=alert_item(made.alert, moment))
         if made.state != read:
-            item = state_item(replace(made.state, revision=read.revision + 1))
+            item = state_item(made.state)
             store._write([("Put", {"Item": item, **check_store._if_unchanged(read)})])
 
     patch.setattr(CheckStore, "commit", reordered)
@@ -88,8 +88,8 @@ def a_check_put_without_looking(patch):
     patch.setattr(check_store, "_IF_ABSENT", {})
     writes = check_store._check_writes
 
-    def unconditional(made):
-        for kind, request in writes(made):
+    def unconditional(made, moment):
+        for kind, request in writes(made, moment):
             yield kind, {name: request[name] for name in request if kind == "Update" or name == "Item"}
 
     patch.setattr(check_store, "_check_writes", unconditional)

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --g
 
 from training import train as training  # noqa: E402
 from training.epoch_line import figure_regex  # noqa: E402
-from training.jobs.training_job import METRICS  # noqa: E402
+from training.jobs.steps.training_job import METRICS  # noqa: E402
 from training.search_space import OBJECTIVE, SPACE  # noqa: E402
 from training.teacher import Teacher  # noqa: E402
 

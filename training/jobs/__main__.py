@@ -1,5 +1,5 @@
 """`python -m training.jobs`."""
 
-from .app import main
+from training.jobs.cli import main
 
 main()

@@ -1,4 +1,4 @@
-"""What stops a command, in words that name the cure."""
+"""Errors that end a command; their messages name the cure."""
 
 import re
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ class JobFailed(JobError):
     """A job ended without success."""
 
 
-def explained(error: BotoCoreError | ClientError) -> str:
-    """What an error of AWS means to the one who gave the command."""
+def explain_aws_error(error: BotoCoreError | ClientError) -> str:
+    """The message of an error of AWS for the user of the command."""
     if isinstance(error, NoCredentialsError):
         return "AWS credentials are missing: set AWS_PROFILE, or run `aws configure`"
     if isinstance(error, TokenRetrievalError | UnauthorizedSSOTokenError):
@@ -55,16 +55,16 @@ def explained(error: BotoCoreError | ClientError) -> str:
 
 
 @contextmanager
-def left_behind() -> Iterator[list[str]]:
-    """A list for the commands that remove what is made meanwhile; a failure tells them.
+def cleanup_hints() -> Iterator[list[str]]:
+    """A list for the commands that delete what the block creates; a failure names them.
 
-    Raises JobFailed in place of an error of AWS or a JobError, once something was made.
+    Raises JobFailed in place of an error of AWS or a JobError, once something was created.
     """
-    made: list[str] = []
+    hints: list[str] = []
     try:
-        yield made
+        yield hints
     except (BotoCoreError, ClientError, JobError) as error:
-        if not made:
+        if not hints:
             raise
-        reason = str(error) if isinstance(error, JobError) else explained(error)
-        raise JobFailed("\n".join((reason, "What was made is left. These remove it:", *made))) from error
+        reason = str(error) if isinstance(error, JobError) else explain_aws_error(error)
+        raise JobFailed("\n".join((reason, "What was made is left. These remove it:", *hints))) from error

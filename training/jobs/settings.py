@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .errors import JobError
+from training.jobs.errors import JobError
 
 DEFAULTS = Path(__file__).with_name("settings.toml")
 S3Uri = Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]+(/.*)?)?$")]
@@ -154,7 +154,7 @@ def load(path: Path | None = None) -> Settings:
     values = tomllib.loads(DEFAULTS.read_text())
     if path:
         try:
-            values = _over(values, tomllib.loads(path.read_text()))
+            values = _merge(values, tomllib.loads(path.read_text()))
         except OSError as error:
             raise JobError(f"{path} cannot be read ({error.strerror}): name a settings file with --settings") from error
         except tomllib.TOMLDecodeError as error:
@@ -181,9 +181,9 @@ def _tables(name: str, values: dict[str, Any]) -> Iterator[str]:
         yield from ("", *_tables(f"{name}.{key}" if name else key, values[key]))
 
 
-def _over(values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+def _merge(values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     merged = dict(values)
     for name, other in others.items():
         before = values.get(name)
-        merged[name] = _over(before, other) if isinstance(before, dict) and isinstance(other, dict) else other
+        merged[name] = _merge(before, other) if isinstance(before, dict) and isinstance(other, dict) else other
     return merged

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from ..check_costs import Load, told
-from ..costs import prices
-from ..errors import JobError
+from costs.check_costs import Load, format_costs
+from costs.prices import prices
+from training.jobs.errors import JobError
 
 
 def costs(
@@ -21,5 +21,5 @@ def costs(
     [dim]$[/] python -m training.jobs costs --checks 20000 --instances 1
     """
     if instance_type not in prices()["hourly"]:
-        raise JobError(f"the price of {instance_type} is not known: add it to training/jobs/prices.toml")
-    print(told(Load(checks, mismatches, emailed, instance_type, instances)))
+        raise JobError(f"the price of {instance_type} is not known: add it to costs/prices.toml")
+    print(format_costs(Load(checks, mismatches, emailed, instance_type, instances)))

@@ -1,8 +1,9 @@
 """Commands that make sets."""
 
-from ..costs import estimate
-from ..job import Dry, NoWait, SettingsFile, job
-from ..source import staged_source
+from costs.job_costs import estimate
+from training.jobs.commands.options import Dry, NoWait, SettingsFile
+from training.jobs.context import job_context
+from training.jobs.steps.source import staged_source
 
 
 def prepare(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait = False) -> None:
@@ -12,14 +13,14 @@ def prepare(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait
     """
     from sagemaker.core.common_utils import name_from_base
 
-    from .. import processing_job, waiting
+    from training.jobs.steps import processing_job, waiting
 
-    with job(settings, dry=dry_run) as our, staged_source() as source:
-        chosen, name = our.settings.prepare, name_from_base(processing_job.BASE_NAME)
-        place = chosen.out or our.account.uri("prepared", name)
+    with job_context(settings, dry=dry_run) as context, staged_source() as source:
+        chosen, name = context.settings.prepare, name_from_base(processing_job.BASE_NAME)
+        place = chosen.out or context.account.uri("prepared", name)
         arguments = processing_job.arguments(chosen)
-        processor = processing_job.processor(our.account, chosen, processing_job.BASE_NAME, chosen.instances)
-        our.costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours))
+        processor = processing_job.processor(context.account, chosen, processing_job.BASE_NAME, chosen.instances)
+        context.print_costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours))
         processor.run(
             code=processing_job.CODE,
             source_dir=str(source),
@@ -30,8 +31,8 @@ def prepare(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait
             wait=False,
             logs=False,
         )
-        our.console.print(f"Processing job {name} has started.", highlight=False)
+        context.console.print(f"Processing job {name} has started.", highlight=False)
         if not no_wait:
-            waiting.wait(our.account, waiting.PROCESSING, name, our.console)
-        if not our.dry:
+            waiting.wait(context.account, waiting.PROCESSING, name, context.console)
+        if not context.dry:
             print(place)

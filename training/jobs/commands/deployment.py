@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from ..costs import estimate
-from ..job import Dry, ModelPlace, SettingsFile, job
+from costs.job_costs import estimate
+from training.jobs.commands.options import Dry, ModelLocation, SettingsFile
+from training.jobs.context import job_context
 
 MONTH_H = 730
 
@@ -23,14 +24,14 @@ def package(
 
     [dim]$[/] python -m training.jobs package --out model.tar.gz
     """
-    from .. import serving
+    from training.jobs.endpoint import serving
 
     serving.package(artifact or serving.SHIPPED, out, gpu=gpu)
     print(out)
 
 
 def deploy(
-    model: ModelPlace = "",
+    model: ModelLocation = "",
     package_arn: Annotated[
         str, typer.Option("--package", help="ARN of a model package; the latest approved one if nothing is named.")
     ] = "",
@@ -41,32 +42,33 @@ def deploy(
 
     [dim]$[/] python -m training.jobs deploy --settings bincheck.toml --model model/artifact --dry-run
     """
-    from .. import deployment, registry
-    from ..errors import JobError
+    from training.jobs.endpoint import deployment
+    from training.jobs.errors import JobError
+    from training.jobs.pipeline import registry
 
     if model and package_arn:
         raise JobError("--model and --package exclude each other: name one")
-    with job(settings, dry=dry_run) as our:
-        chosen, account = our.settings.deploy, our.account
-        our.costs(estimate(chosen.instance_type, chosen.max_instances, MONTH_H))
+    with job_context(settings, dry=dry_run) as context:
+        chosen, account = context.settings.deploy, context.account
+        context.print_costs(estimate(chosen.instance_type, chosen.max_instances, MONTH_H))
         if model:
-            served = deployment.archived(
-                account, chosen.instance_type, deployment.stored(account, model, chosen.instance_type)
+            served = deployment.archive_container(
+                account, chosen.instance_type, deployment.archive_uri(account, model, chosen.instance_type)
             )
         else:
-            found = package_arn or registry.latest(account, our.settings.registry, "Approved")
-            served = deployment.registered(account, found)
-        deployment.deploy(our, served)
+            found = package_arn or registry.latest(account, context.settings.registry, "Approved")
+            served = deployment.package_container(account, found)
+        deployment.deploy(context, served)
         if not dry_run:
-            our.console.print(f"Endpoint {chosen.endpoint} is in service.", highlight=False)
+            context.console.print(f"Endpoint {chosen.endpoint} is in service.", highlight=False)
 
 
 def rollback(settings: SettingsFile = None, dry_run: Dry = False) -> None:
     """Serve again what the endpoint served before its last update; prints that configuration's name."""
-    from .. import deployment
+    from training.jobs.endpoint import deployment
 
-    with job(settings, dry=dry_run) as our:
-        served = deployment.rollback(our)
+    with job_context(settings, dry=dry_run) as context:
+        served = deployment.rollback(context)
         if not dry_run:
             print(served)
 
@@ -77,11 +79,11 @@ def delete(
     dry_run: Dry = False,
 ) -> None:
     """Delete the endpoint and all that `deploy` made for it; archives and model packages stay."""
-    from .. import deployment
+    from training.jobs.endpoint import deployment
 
-    with job(settings, dry=dry_run) as our:
-        name = our.settings.deploy.endpoint
+    with job_context(settings, dry=dry_run) as context:
+        name = context.settings.deploy.endpoint
         if not (yes or dry_run):
             typer.confirm(f"Delete endpoint {name}, its models, configurations, scaling and alarms?", abort=True)
-        for line in deployment.delete(our):
-            our.console.print(f"Deleted: {line}.", highlight=False, soft_wrap=True)
+        for line in deployment.delete(context):
+            context.console.print(f"Deleted: {line}.", highlight=False, soft_wrap=True)

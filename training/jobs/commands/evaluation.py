@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from ..costs import estimate
-from ..job import Dry, ModelPlace, SettingsFile, job
-from ..source import staged_source
+from costs.job_costs import estimate
+from training.jobs.commands.options import Dry, ModelLocation, SettingsFile
+from training.jobs.context import job_context
+from training.jobs.steps.source import staged_source
 
 
 def evaluate(
-    model: ModelPlace,
+    model: ModelLocation,
     out: Annotated[Path | None, typer.Option(help="Folder that report and page are brought to.")] = None,
     settings: SettingsFile = None,
     dry_run: Dry = False,
@@ -22,18 +23,20 @@ def evaluate(
     """
     from sagemaker.core.common_utils import name_from_base
 
-    from .. import deployment, evaluation_job, objects, waiting
-    from ..errors import left_behind
+    from training.jobs.aws import objects
+    from training.jobs.endpoint import deployment
+    from training.jobs.errors import cleanup_hints
+    from training.jobs.steps import evaluation_job, waiting
 
-    with job(settings, dry=dry_run) as our, staged_source() as source, left_behind() as made:
-        chosen, account, name = our.settings.evaluate, our.account, name_from_base(evaluation_job.BASE_NAME)
-        place, report = evaluation_job.set_of(our.settings), account.uri("evaluated", name)
-        uri = deployment.stored(account, model, chosen.transform_instance_type)
+    with job_context(settings, dry=dry_run) as context, staged_source() as source, cleanup_hints() as hints:
+        chosen, account, name = context.settings.evaluate, context.account, name_from_base(evaluation_job.BASE_NAME)
+        place, report = evaluation_job.set_uri(context.settings), account.uri("evaluated", name)
+        uri = deployment.archive_uri(account, model, chosen.transform_instance_type)
         instances = chosen.transform_instances
-        our.costs(estimate(chosen.transform_instance_type, instances, chosen.max_hours))
-        container = deployment.archived(account, chosen.transform_instance_type, uri)
-        account.client("sagemaker").create_model(ModelName=name, **deployment.model(account, container))
-        made.append(f"aws sagemaker delete-model --model-name {name}")
+        context.print_costs(estimate(chosen.transform_instance_type, instances, chosen.max_hours))
+        container = deployment.archive_container(account, chosen.transform_instance_type, uri)
+        account.client("sagemaker").create_model(ModelName=name, **deployment.model_request(account, container))
+        hints.append(f"aws sagemaker delete-model --model-name {name}")
         transformer = evaluation_job.transformer(account, chosen, name, f"{report}/answers")
         transformer.transform(
             f"{place}/{chosen.split}/",
@@ -42,9 +45,9 @@ def evaluate(
             wait=False,
             logs=False,
         )
-        our.console.print(f"Transform job {name} has started.", highlight=False)
+        context.console.print(f"Transform job {name} has started.", highlight=False)
         if not dry_run:
-            waiting.wait(account, waiting.TRANSFORM, name, our.console)
+            waiting.wait(account, waiting.TRANSFORM, name, context.console)
         evaluation_job.judge(account, chosen).run(
             code=evaluation_job.CODE,
             source_dir=str(source),
@@ -56,7 +59,7 @@ def evaluate(
             logs=False,
         )
         if not dry_run:
-            waiting.wait(account, waiting.PROCESSING, name, our.console)
+            waiting.wait(account, waiting.PROCESSING, name, context.console)
         account.client("sagemaker").delete_model(ModelName=name)
         if out and not dry_run:
             out.mkdir(parents=True, exist_ok=True)

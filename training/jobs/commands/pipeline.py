@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from ..costs import estimate
-from ..job import Dry, Job, NoWait, SettingsFile, job
-from ..source import staged_source
+from costs.job_costs import estimate
+from training.jobs.commands.options import Dry, NoWait, SettingsFile
+from training.jobs.context import JobContext, job_context
+from training.jobs.steps.source import staged_source
 
 app = typer.Typer(no_args_is_help=True, help="Prepare, train, judge and, if it is better, deploy: on a schedule.")
 
@@ -17,13 +18,13 @@ def upsert(settings: SettingsFile = None, dry_run: Dry = False) -> None:
 
     [dim]$[/] python -m training.jobs pipeline upsert --settings bincheck.toml --dry-run
     """
-    from .. import pipeline
+    from training.jobs.pipeline import definition
 
-    with job(settings, dry=dry_run) as our, staged_source() as source:
-        changed = pipeline.upsert(our.account, our.settings, source)
-        told = "is up to date now" if changed else "was up to date already"
+    with job_context(settings, dry=dry_run) as context, staged_source() as source:
+        changed = definition.upsert(context.account, context.settings, source)
+        state = "is up to date now" if changed else "was up to date already"
         if not dry_run:
-            our.console.print(f"Pipeline {our.settings.pipeline.name} {told}.", highlight=False)
+            context.console.print(f"Pipeline {context.settings.pipeline.name} {state}.", highlight=False)
 
 
 @app.command()
@@ -38,17 +39,17 @@ def start(
 
     [dim]$[/] python -m training.jobs pipeline start --settings bincheck.toml
     """
-    from .. import pipeline
+    from training.jobs.pipeline import definition, executions
 
-    with job(settings, dry=dry_run) as our:
-        given = {pipeline.SOURCE: source, pipeline.MARGIN: margin}
-        parameters = {name: str(value) for name, value in given.items() if value is not None}
-        _costs(our)
-        execution = pipeline.start(our.account, our.settings.pipeline.name, parameters)
+    with job_context(settings, dry=dry_run) as context:
+        overrides = {definition.SOURCE: source, definition.MARGIN: margin}
+        parameters = {name: str(value) for name, value in overrides.items() if value is not None}
+        _print_costs(context)
+        execution = executions.start(context.account, context.settings.pipeline.name, parameters)
         if not dry_run:
-            our.console.print(f"{execution} has started.", highlight=False, soft_wrap=True)
+            context.console.print(f"{execution} has started.", highlight=False, soft_wrap=True)
             if not no_wait:
-                _tell(our, execution)
+                _follow_to_the_end(context, execution)
 
 
 @app.command()
@@ -57,23 +58,25 @@ def follow(
     settings: SettingsFile = None,
 ) -> None:
     """Wait for an execution that is under way; prints what was compared, and says what came of it."""
-    with job(settings, dry=False) as our:
-        _tell(our, execution)
+    with job_context(settings, dry=False) as context:
+        _follow_to_the_end(context, execution)
 
 
-def _tell(our: Job, execution: str) -> None:
-    from .. import pipeline
+def _follow_to_the_end(context: JobContext, execution: str) -> None:
+    from training.jobs.pipeline import executions
 
-    ended = pipeline.follow(our.account, execution, our.console)
-    endpoint = our.settings.deploy.endpoint
-    what = f"serves {ended.candidate}" if ended.deployed else f"was left as it is: {ended.candidate} is not better"
-    our.console.print(f"{endpoint} {what}.", highlight=False, soft_wrap=True)
-    print(ended.comparison)
+    result = executions.follow(context.account, execution, context.console)
+    endpoint = context.settings.deploy.endpoint
+    outcome = (
+        f"serves {result.candidate}" if result.deployed else f"was left as it is: {result.candidate} is not better"
+    )
+    context.console.print(f"{endpoint} {outcome}.", highlight=False, soft_wrap=True)
+    print(result.comparison)
 
 
-def _costs(our: Job) -> None:
-    prepare, train, judge = our.settings.prepare, our.settings.train, our.settings.evaluate
-    trials = our.settings.tune.jobs if our.settings.pipeline.tune else 1
-    our.costs(estimate(prepare.instance_type, prepare.instances, prepare.max_hours))
-    our.costs(estimate(train.instance_type, train.instances * trials, train.max_hours, spot=train.spot))
-    our.costs(estimate(judge.transform_instance_type, judge.transform_instances, judge.max_hours))
+def _print_costs(context: JobContext) -> None:
+    prepare, train, judge = context.settings.prepare, context.settings.train, context.settings.evaluate
+    trials = context.settings.tune.jobs if context.settings.pipeline.tune else 1
+    context.print_costs(estimate(prepare.instance_type, prepare.instances, prepare.max_hours))
+    context.print_costs(estimate(train.instance_type, train.instances * trials, train.max_hours, spot=train.spot))
+    context.print_costs(estimate(judge.transform_instance_type, judge.transform_instances, judge.max_hours))

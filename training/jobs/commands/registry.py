@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from ..job import Dry, ModelPlace, SettingsFile, job
+from training.jobs.commands.options import Dry, ModelLocation, SettingsFile
+from training.jobs.context import job_context
 
 
 def register(
-    model: ModelPlace,
+    model: ModelLocation,
     report: Annotated[str, typer.Option(help="JSON of `evaluate` or `training.evaluate --out`: a file or s3://.")],
     settings: SettingsFile = None,
     dry_run: Dry = False,
@@ -19,16 +20,18 @@ def register(
 
     [dim]$[/] python -m training.jobs register --model s3://bucket/job/output/model.tar.gz --report test.json
     """
-    from .. import deployment, objects, registry, serving
+    from training.jobs.aws import objects
+    from training.jobs.endpoint import deployment, serving
+    from training.jobs.pipeline import registry
 
-    with job(settings, dry=dry_run) as our:
-        figures = registry.read_report(our.account, report)
+    with job_context(settings, dry=dry_run) as context:
+        figures = registry.read_report(context.account, report)
         stored = model.startswith("s3://")
-        data = objects.get(our.account, model) if stored else serving.archive_of(Path(model))
+        data = objects.get(context.account, model) if stored else serving.archive_bytes(Path(model))
         judged = registry.read_archive(model, data)
-        registry.compare(judged, figures)
-        uri = deployment.stored(our.account, model, our.settings.deploy.instance_type)
-        arn = registry.register(our.account, our.settings, replace(judged, uri=uri), figures)
+        registry.require_same_model(judged, figures)
+        uri = deployment.archive_uri(context.account, model, context.settings.deploy.instance_type)
+        arn = registry.register(context.account, context.settings, replace(judged, uri=uri), figures)
         if not dry_run:
             print(arn)
 
@@ -42,12 +45,12 @@ def approve(
 ) -> None:
     """Approve a registered model, so that it may be deployed.
 
-    [dim]$[/] python -m training.jobs approve --because "better on our own bins"
+    [dim]$[/] python -m training.jobs approve --because "better on context own bins"
     """
-    from .. import registry
+    from training.jobs.pipeline import registry
 
-    with job(settings, dry=dry_run) as our:
-        found = package or registry.latest(our.account, our.settings.registry, "PendingManualApproval")
-        registry.decide(our.account, found, approved=not reject, reason=because)
+    with job_context(settings, dry=dry_run) as context:
+        found = package or registry.latest(context.account, context.settings.registry, "PendingManualApproval")
+        registry.set_approval(context.account, found, approved=not reject, reason=because)
         if not dry_run:
             print(found)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from ..costs import estimate
-from ..job import Dry, NoWait, SettingsFile, job
-from ..source import staged_source
+from costs.job_costs import estimate
+from training.jobs.commands.options import Dry, NoWait, SettingsFile
+from training.jobs.context import job_context
+from training.jobs.steps.source import staged_source
 
 
 def train(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait = False) -> None:
@@ -15,17 +16,17 @@ def train(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait =
 
     [dim]$[/] python -m training.jobs train --settings bincheck.toml --dry-run
     """
-    from .. import training_job, waiting
+    from training.jobs.steps import training_job, waiting
 
-    with job(settings, dry=dry_run) as our, staged_source() as source:
-        chosen = our.settings.train
+    with job_context(settings, dry=dry_run) as context, staged_source() as source:
+        chosen = context.settings.train
         inputs = training_job.channels(chosen)
-        trainer = training_job.trainer(our.account, chosen, str(source))
-        our.costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours, spot=chosen.spot))
-        name = training_job.start(trainer, inputs, our.console)
+        trainer = training_job.trainer(context.account, chosen, str(source))
+        context.print_costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours, spot=chosen.spot))
+        name = training_job.start(trainer, inputs, context.console)
         if not no_wait:
-            told = waiting.wait(our.account, waiting.TRAINING, name, our.console)
-            print(told["ModelArtifacts"]["S3ModelArtifacts"])
+            description = waiting.wait(context.account, waiting.TRAINING, name, context.console)
+            print(description["ModelArtifacts"]["S3ModelArtifacts"])
 
 
 def profile(
@@ -37,12 +38,12 @@ def profile(
 
     [dim]$[/] python -m training.jobs profile --settings bincheck.toml --out runs/gpu
     """
-    from .. import training_job, waiting
+    from training.jobs.steps import training_job, waiting
 
-    with job(settings, dry=dry_run) as our, staged_source() as source:
-        chosen = training_job.profiled(our.settings.train)
-        trainer = training_job.trainer(our.account, chosen, str(source))
-        our.costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours, spot=chosen.spot))
-        name = training_job.start(trainer, training_job.channels(chosen), our.console)
-        told = waiting.wait(our.account, waiting.TRAINING, name, our.console)
-        print(training_job.fetch_profile(our.account, told, out))
+    with job_context(settings, dry=dry_run) as context, staged_source() as source:
+        chosen = training_job.with_profile(context.settings.train)
+        trainer = training_job.trainer(context.account, chosen, str(source))
+        context.print_costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours, spot=chosen.spot))
+        name = training_job.start(trainer, training_job.channels(chosen), context.console)
+        description = waiting.wait(context.account, waiting.TRAINING, name, context.console)
+        print(training_job.fetch_profile(context.account, description, out))

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from .. import settings as settings_file
-from ..costs import estimate
-from ..job import Dry, NoWait, SettingsFile, job
-from ..source import staged_source
+from costs.job_costs import estimate
+from training.jobs import settings as settings_file
+from training.jobs.commands.options import Dry, NoWait, SettingsFile
+from training.jobs.context import job_context
+from training.jobs.steps.source import staged_source
 
 
 def tune(
@@ -28,22 +29,24 @@ def tune(
     """
     from sagemaker.core.common_utils import name_from_base
 
-    from .. import training_job, tuning_job, waiting
+    from training.jobs.steps import training_job, tuning_job, waiting
 
-    with job(settings, dry=dry_run) as our, staged_source() as source:
-        chosen, trial = our.settings.tune, our.settings.train
+    with job_context(settings, dry=dry_run) as context, staged_source() as source:
+        chosen, trial = context.settings.tune, context.settings.train
         name = name_from_base(tuning_job.BASE_NAME, tuning_job.NAME_LENGTH, short=True)
         inputs = training_job.channels(trial)
-        tuner = tuning_job.tuner(our.account, our.settings, str(source), name, warm_start=warm_start)
-        our.costs(estimate(trial.instance_type, trial.instances * chosen.jobs, trial.max_hours, spot=trial.spot))
+        tuner = tuning_job.tuner(context.account, context.settings, str(source), name, warm_start=warm_start)
+        context.print_costs(
+            estimate(trial.instance_type, trial.instances * chosen.jobs, trial.max_hours, spot=trial.spot)
+        )
         tuner.tune(inputs, job_name=name, wait=False)
-        our.console.print(f"Tuning job {name} has started.", highlight=False)
+        context.console.print(f"Tuning job {name} has started.", highlight=False)
         if no_wait:
             return
-        told = waiting.wait(our.account, waiting.TUNING, name, our.console)
-        print(told["BestTrainingJob"]["TrainingJobName"])
+        description = waiting.wait(context.account, waiting.TUNING, name, context.console)
+        print(description["BestTrainingJob"]["TrainingJobName"])
         if best_to:
-            best_to.write_text(settings_file.dump(tuning_job.with_best(our.settings, told)))
+            best_to.write_text(settings_file.dump(tuning_job.with_best(context.settings, description)))
 
 
 def best(
@@ -55,12 +58,14 @@ def best(
 
     [dim]$[/] python -m training.jobs best JOB --settings bincheck.toml --out best.toml
     """
-    from .. import tuning_job
+    from training.jobs.steps import tuning_job
 
-    with job(settings, dry=False) as our:
-        told = our.account.client("sagemaker").describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-        out.write_text(settings_file.dump(tuning_job.with_best(our.settings, told)))
-        our.console.print(f"Go on with `python -m training.jobs train --settings {out}`.", highlight=False)
+    with job_context(settings, dry=False) as context:
+        description = context.account.client("sagemaker").describe_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name
+        )
+        out.write_text(settings_file.dump(tuning_job.with_best(context.settings, description)))
+        context.console.print(f"Go on with `python -m training.jobs train --settings {out}`.", highlight=False)
 
 
 def explore(
@@ -72,14 +77,14 @@ def explore(
 
     [dim]$[/] python -m training.jobs explore --settings bincheck.toml --out runs/explored
     """
-    from .. import explore_job, training_job, waiting
+    from training.jobs.steps import explore_job, training_job, waiting
 
-    with job(settings, dry=dry_run) as our, staged_source() as source:
-        chosen = our.settings.explore
-        inputs = [one for one in training_job.channels(our.settings.train) if one.channel_name == "data"]
-        trainer = explore_job.trainer(our.account, chosen, str(source))
-        our.costs(estimate(chosen.instance_type, 1, chosen.max_hours))
-        name = training_job.start(trainer, inputs, our.console)
-        told = waiting.wait(our.account, waiting.TRAINING, name, our.console)
-        training_job.fetch_output(our.account, told, out)
+    with job_context(settings, dry=dry_run) as context, staged_source() as source:
+        chosen = context.settings.explore
+        inputs = [one for one in training_job.channels(context.settings.train) if one.channel_name == "data"]
+        trainer = explore_job.trainer(context.account, chosen, str(source))
+        context.print_costs(estimate(chosen.instance_type, 1, chosen.max_hours))
+        name = training_job.start(trainer, inputs, context.console)
+        description = waiting.wait(context.account, waiting.TRAINING, name, context.console)
+        training_job.fetch_output(context.account, description, out)
         print(out / "val.html")

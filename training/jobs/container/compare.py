@@ -20,11 +20,11 @@ from inventory.prediction import Prediction
 from model.predictor import BrokenArtifactError, Predictor
 from training.data import LabelledBin, counts_of, read_bins, training_label
 from training.evaluate import predict_all, read_answers, shifted_to_own_mix
-from training.jobs import champion
-from training.jobs.container.evaluate import FOLDER, given_set, judge
+from training.jobs.container.evaluate import FOLDER, input_set, judge
 from training.jobs.errors import JobError
+from training.jobs.pipeline import champion
 
-LEAST_SHARE = 1e-12
+MIN_PROBABILITY = 1e-12
 ROUNDS = 2000
 
 
@@ -33,11 +33,11 @@ def losses(predictions: Sequence[Prediction], bins: Sequence[LabelledBin]) -> np
     counts = counts_of(bins)
     shares = np.array([one.probabilities for one in shifted_to_own_mix(predictions, counts)])
     of_true = shares[np.arange(len(bins)), training_label(counts, shares.shape[1])]
-    lost: npt.NDArray[np.float64] = -np.log(np.maximum(of_true, LEAST_SHARE))
-    return lost
+    values: npt.NDArray[np.float64] = -np.log(np.maximum(of_true, MIN_PROBABILITY))
+    return values
 
 
-def losses_of_the_mix(labels: int, bins: Sequence[LabelledBin]) -> npt.NDArray[np.float64]:
+def mix_losses(labels: int, bins: Sequence[LabelledBin]) -> npt.NDArray[np.float64]:
     """The same of answers that are the mix of counts of the bins, whatever the picture, (n,)."""
     true = training_label(counts_of(bins), labels)
     return -np.log(np.bincount(true)[true] / len(bins))
@@ -47,10 +47,10 @@ def gain(
     candidate: npt.NDArray[np.float64], other: npt.NDArray[np.float64], rounds: int = ROUNDS, seed: int = 0
 ) -> dict[str, float]:
     """How much less the candidate loses, in nats a bin: the mean, and its 95% bootstrap interval over bins."""
-    less = other - candidate
-    drawn = np.random.default_rng(seed).integers(0, len(less), (rounds, len(less)))
-    low, high = np.quantile(less[drawn].mean(1), (0.025, 0.975))
-    return {"mean": float(less.mean()), "low": float(low), "high": float(high)}
+    gains = other - candidate
+    drawn = np.random.default_rng(seed).integers(0, len(gains), (rounds, len(gains)))
+    low, high = np.quantile(gains[drawn].mean(1), (0.025, 0.975))
+    return {"mean": float(gains.mean()), "low": float(low), "high": float(high)}
 
 
 def compare(bins: Sequence[LabelledBin], answers: Sequence[Prediction], endpoint: str) -> dict[str, Any]:
@@ -58,10 +58,10 @@ def compare(bins: Sequence[LabelledBin], answers: Sequence[Prediction], endpoint
 
     Raises JobError when the champion cannot be read or tells other labels apart.
     """
-    ours = losses(answers, bins)
+    candidate_losses = losses(answers, bins)
     uri = champion.archive(boto3.client("sagemaker"), endpoint)
     if uri is None:
-        name, theirs = None, losses_of_the_mix(len(answers[0].labels), bins)
+        name, champion_losses = None, mix_losses(len(answers[0].labels), bins)
     else:
         with champion.artifact(boto3.client("s3"), uri) as folder:
             predictor = Predictor(folder)
@@ -70,12 +70,12 @@ def compare(bins: Sequence[LabelledBin], answers: Sequence[Prediction], endpoint
                 f"{uri} tells {', '.join(predictor.labels)} apart, the candidate {', '.join(answers[0].labels)}: "
                 "compare them by hand, and `deploy` the better one"
             )
-        name, theirs = predictor.name, losses(predict_all(predictor, bins), bins)
+        name, champion_losses = predictor.name, losses(predict_all(predictor, bins), bins)
     return {
         "bins": len(bins),
-        "candidate": {"model": answers[0].model, "log_loss": float(ours.mean())},
-        "champion": {"model": name, "archive": uri, "log_loss": float(theirs.mean())},
-        "gain": gain(ours, theirs),
+        "candidate": {"model": answers[0].model, "log_loss": float(candidate_losses.mean())},
+        "champion": {"model": name, "archive": uri, "log_loss": float(champion_losses.mean())},
+        "gain": gain(candidate_losses, champion_losses),
     }
 
 
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--endpoint", required=True)
     options = parser.parse_args()
     judge(["--split", options.split])
-    with given_set(options.split) as folder:
+    with input_set(options.split) as folder:
         bins = read_bins(folder, options.split)
         answers = read_answers(FOLDER / "input" / "answers", bins)
         try:

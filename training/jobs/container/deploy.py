@@ -2,8 +2,8 @@
 
 import argparse
 
-from training.jobs import deployment
 from training.jobs.container.release import release
+from training.jobs.endpoint import deployment
 
 
 def main() -> None:
@@ -11,8 +11,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Deploy a model package.")
     parser.add_argument("--package", required=True, help="its ARN")
     options = parser.parse_args()
-    with release() as our:
-        deployment.deploy(our, deployment.registered(our.account, options.package))
+    with release() as context:
+        deployment.deploy(context, deployment.package_container(context.account, options.package))
 
 
 if __name__ == "__main__":

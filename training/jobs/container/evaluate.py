@@ -16,14 +16,14 @@ SPLIT = "--split"
 
 
 @contextmanager
-def given_set(split: str) -> Iterator[Path]:
+def input_set(split: str) -> Iterator[Path]:
     """The set, put together from what the job was given of it; it is gone afterwards."""
-    given = FOLDER / "input"
+    inputs = FOLDER / "input"
     with TemporaryDirectory() as folder:
         for name, place in (
-            ("index.csv", given / "index" / "index.csv"),
-            ("metadata", given / "metadata"),
-            (split, given / "pictures"),
+            ("index.csv", inputs / "index" / "index.csv"),
+            ("metadata", inputs / "metadata"),
+            (split, inputs / "pictures"),
         ):
             (Path(folder) / name).symlink_to(place)
         yield Path(folder)
@@ -32,7 +32,7 @@ def given_set(split: str) -> Iterator[Path]:
 def judge(options: Sequence[str]) -> None:
     """Judge the answers that the job was given, with options of `training.evaluate`, --split among them."""
     answers, out = FOLDER / "input" / "answers", FOLDER / "output"
-    with given_set(options[options.index(SPLIT) + 1]) as folder:
+    with input_set(options[options.index(SPLIT) + 1]) as folder:
         places = ("--data", str(folder), "--answers", str(answers))
         evaluate.main(
             [*places, "--out", str(out / "evaluation.json"), "--page", str(out / "evaluation.html"), *options]

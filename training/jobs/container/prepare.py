@@ -13,10 +13,10 @@ RESOURCES = Path("/opt/ml/config/resourceconfig.json")
 
 
 def share(resources: str) -> str:
-    """This instance among all, "2/4", by what SageMaker says of them."""
-    told = json.loads(resources)
-    hosts = sorted(told["hosts"])
-    return f"{hosts.index(told['current_host']) + 1}/{len(hosts)}"
+    """This instance among all, "2/4", by the resource configuration of SageMaker."""
+    config = json.loads(resources)
+    hosts = sorted(config["hosts"])
+    return f"{hosts.index(config['current_host']) + 1}/{len(hosts)}"
 
 
 def main() -> None:

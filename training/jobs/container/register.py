@@ -3,8 +3,9 @@
 import argparse
 import json
 
-from training.jobs import objects, registry
+from training.jobs.aws import objects
 from training.jobs.container.release import FOLDER, REPORT, release
+from training.jobs.pipeline import registry
 
 
 def main() -> None:
@@ -12,12 +13,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Register a model that was better than the champion.")
     parser.add_argument("--model", required=True, help="s3:// of its model.tar.gz")
     options = parser.parse_args()
-    with release() as our:
-        report = registry.read_report(our.account, str(FOLDER / "input" / "report" / REPORT))
-        archive = registry.read_archive(options.model, objects.get(our.account, options.model))
-        registry.compare(archive, report)
-        package = registry.register(our.account, our.settings, archive, report)
-        registry.decide(our.account, package, approved=True, reason="better than the champion, in a pipeline")
+    with release() as context:
+        report = registry.read_report(context.account, str(FOLDER / "input" / "report" / REPORT))
+        archive = registry.read_archive(options.model, objects.get(context.account, options.model))
+        registry.require_same_model(archive, report)
+        package = registry.register(context.account, context.settings, archive, report)
+        registry.set_approval(context.account, package, approved=True, reason="better than the champion, in a pipeline")
         (FOLDER / "output" / "package.json").write_text(json.dumps({"package": package}))
 
 

@@ -1,4 +1,4 @@
-"""What the steps that register and deploy share: the settings that lie beside the code, and an end in one message."""
+"""Shared by the steps that register and deploy: the settings beside the code, and errors that end in one message."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from training.jobs.errors import JobError, explained
-from training.jobs.job import Job, job
+from training.jobs.context import JobContext, job_context
+from training.jobs.errors import JobError, explain_aws_error
 
 FOLDER = Path("/opt/ml/processing")
 REPORT = "evaluation.json"
@@ -15,12 +15,12 @@ SETTINGS = Path("settings.toml")
 
 
 @contextmanager
-def release() -> Iterator[Job]:
-    """The job, as commands have it."""
+def release() -> Iterator[JobContext]:
+    """The context, as commands have it."""
     try:
-        with job(SETTINGS, dry=False) as our:
-            yield our
+        with job_context(SETTINGS, dry=False) as context:
+            yield context
     except JobError as error:
         raise SystemExit(str(error)) from error
     except (BotoCoreError, ClientError) as error:
-        raise SystemExit(explained(error)) from error
+        raise SystemExit(explain_aws_error(error)) from error

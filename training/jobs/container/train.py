@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from training import export, train
-from training.jobs.serving import write_serving_folder
+from training.jobs.endpoint.serving import write_serving_folder
 
 CHECKPOINTS = Path("/opt/ml/checkpoints")
 

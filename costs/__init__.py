@@ -1,0 +1,1 @@
+"""Prices and quantities: what jobs, endpoints and checks cost in AWS."""

@@ -1,0 +1,1 @@
+"""The `bincheck` command: a file per sub-command."""

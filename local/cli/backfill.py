@@ -1,0 +1,105 @@
+"""`bincheck backfill`: checks the bins that are in a bucket already."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from costs.check_costs import backfill_usd, quantities
+from costs.prices import prices
+from local.cli.exits import INCOMPLETE
+from local.cli.progress import bar
+from local.cli.stack_option import StackName, resolve_stack
+from local.stack.aws import Stack
+from local.stack.backfill import Location, enqueue, follow, list_uploads
+from local.stack.queues import depth
+
+MISMATCHES = 0.5
+"""Assumed share of bins that mismatch, as in docs/costs.md."""
+console = Console(highlight=False, soft_wrap=True, markup=False)
+
+
+def backfill(
+    address: Annotated[str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="The inbox, or BackfillBucket.")],
+    stack: StackName = None,
+    recheck: Annotated[
+        bool, typer.Option("--recheck", help="Ask the model in service also where another one has answered.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, and tell cost and time.")] = False,
+) -> None:
+    """Check the bins that lie in a bucket already, beside live uploads and without delaying them.
+
+    A bin that has its check is not counted again, so running it twice does no harm. Interrupted while it lists, it
+    resumes there when it is run again; once everything is enqueued, the cloud checks it without this command. Exit code
+    4 when it was interrupted, or some bins failed.
+
+    [dim]$[/] bincheck backfill s3://bincheck-inbox-111122223333-us-east-1 --stack bincheck --dry-run
+    [dim]$[/] bincheck backfill s3://bincheck-inbox-111122223333-us-east-1/BOS1 --stack bincheck
+    [dim]$[/] bincheck backfill s3://bincheck-inbox-111122223333-us-east-1 --stack bincheck --recheck
+    """
+    deployed = resolve_stack(stack)
+    location = Location.parse(address, deployed)
+    if dry_run:
+        _print_estimate(deployed, location)
+        return
+    before = depth(deployed, deployed.dead_letters_url)
+    try:
+        enqueued = _enqueue(deployed, location, recheck)
+        _follow(deployed, enqueued)
+    except KeyboardInterrupt:
+        raise typer.Exit(INCOMPLETE) from None
+    failed = depth(deployed, deployed.dead_letters_url) - before
+    if failed > 0:
+        console.print(f"{failed} messages ended in the dead letters: `bincheck dead-letters` says why.")
+        raise typer.Exit(INCOMPLETE)
+    console.print("Everything is checked: `bincheck mismatches` lists what disagrees.")
+
+
+def _enqueue(stack: Stack, location: Location, recheck: bool) -> int:
+    enqueued = strays = 0
+    with console.status("Listing …") as status:
+        try:
+            for page in enqueue(stack, location, recheck=recheck):
+                enqueued, strays = enqueued + len(page.uploads), strays + page.strays
+                status.update(f"Enqueuing: {enqueued:,} bins")
+        except KeyboardInterrupt:
+            console.print(f"Stopped after {enqueued:,} bins, which are checked. Run the same again: it goes on there.")
+            raise
+    console.print(f"{enqueued:,} bins enqueued{_strays_text(strays)}.")
+    return enqueued
+
+
+def _follow(stack: Stack, enqueued: int) -> None:
+    total = enqueued
+    try:
+        with bar(console) as progress:
+            task = progress.add_task("Checking bins", total=total)
+            for left in follow(stack):
+                total = max(total, left)
+                progress.update(task, total=total, completed=total - left)
+    except KeyboardInterrupt:
+        console.print("No longer watching. The rest is checked all the same: `bincheck status` tells how many wait.")
+        raise
+
+
+def _print_estimate(stack: Stack, location: Location) -> None:
+    bins = strays = 0
+    with console.status("Listing …") as status:
+        for page in list_uploads(stack, location):
+            bins, strays = bins + len(page.uploads), strays + page.strays
+            status.update(f"Listing: {bins:,} bins")
+    check_s = quantities()["lambda"]["upload_ms"] / 1000
+    checkers = stack.backfill_concurrency
+    duration = timedelta(seconds=round(bins * check_s / checkers))
+    console.print(
+        f"{bins:,} bins below {location}{_strays_text(strays)}.\n"
+        f"Cost in AWS: at most {backfill_usd(bins, MISMATCHES):.2f} USD (us-east-1, {prices()['as_of']}) besides the "
+        f"endpoint.\n"
+        f"Time: about {duration} (h:mm:ss) by {checkers} Checkers at once, taking a look for {check_s:g} s (assumed).\n"
+        "Bins that are checked already cost less, and no call of the endpoint unless --recheck asks for it."
+    )
+
+
+def _strays_text(strays: int) -> str:
+    return f"; {strays:,} files without a place in the layout left out" if strays else ""

@@ -1,0 +1,52 @@
+"""`bincheck containers`: the embedded cloud, as containers of `sam local invoke` see it."""
+
+import asyncio
+import contextlib
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from local.cli.stack_option import embedded
+from local.embedded.containers import DESKTOP_HOST, bridge_address, relay, write_environment
+from local.embedded.sam import runtime
+from local.stack.aws import EMBEDDED_KEY, EMBEDDED_REGION
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def containers() -> None:
+    """Let containers of `sam local invoke` use the embedded cloud, until Ctrl-C.
+
+    Writes what the functions need to know to sam-local.json in the embedded cloud's folder, where
+    [bold]--config-env embedded[/] finds it.
+
+    [dim]$[/] bincheck up
+    [dim]$[/] bincheck containers      (stays; go on in another terminal with the commands that it prints)
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_relay_until_interrupted())
+
+
+async def _relay_until_interrupted() -> None:
+    cloud = embedded()
+    stack = cloud.stack()
+    port = urlsplit(stack.cloud.endpoint_url or "").port
+    assert port is not None, "the embedded cloud has a port"  # noqa: S101
+    bridge = bridge_address()
+    server = await relay(bridge, port)
+    host = bridge if server else DESKTOP_HOST
+    path = cloud.folder / "sam-local.json"
+    write_environment(stack, host, port, path)
+    credentials = f"AWS_ACCESS_KEY_ID={EMBEDDED_KEY} AWS_SECRET_ACCESS_KEY={EMBEDDED_KEY}"
+    same_python = f"--parameter-overrides Runtime={runtime()}"
+    console.print(
+        f"Containers reach the embedded cloud at http://{host}:{port}. In another terminal:\n\n"
+        f"  export {credentials} AWS_DEFAULT_REGION={EMBEDDED_REGION}\n"
+        f"  sam build {same_python}\n"
+        f"  sam local invoke Checker -e events/image-upload.json {same_python} --config-env embedded\n\n"
+        "Ctrl-C ends it."
+    )
+    if server is None:
+        return
+    async with server:
+        await server.serve_forever()

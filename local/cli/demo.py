@@ -1,0 +1,128 @@
+"""`bincheck demo`: everything once, from nothing to alerts, and nothing left behind."""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.rule import Rule
+
+from local import demo as run
+from local.cli.exits import FAILED, INCOMPLETE
+from local.cli.progress import bar, steps, track_drop
+from local.cli.stack_option import embedded
+from local.cli.tables import alert_line, checks_table
+from local.embedded.cloud import EmbeddedCloud
+from local.embedded.sam import ROOT
+from local.stack import dropping
+from local.stack.aws import Cloud, Stack
+from local.stack.subscription import subscribed
+
+ROWS_SHOWN = 30
+ALERTS_SHOWN = 5
+console = Console(highlight=False)
+
+
+def demo(
+    bins: Annotated[
+        str, typer.Argument(metavar="[BINS]", help="A folder or s3://bucket\\[/prefix] in the inbox layout.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many bins.")] = None,
+) -> None:
+    """See it work: start the embedded cloud, drop bins, wait for their checks, show them and their alerts, stop.
+
+    It uses a state of its own, fresh each time, and leaves what `bincheck up` keeps alone. Exit code 4 when not every
+    bin was checked in time.
+
+    [dim]$[/] bincheck demo
+    [dim]$[/] bincheck demo ~/photos --limit 50
+    [dim]$[/] bincheck demo s3://aft-vbi-pds --limit 50
+    """
+    with _only_one_demo(embedded().folder):
+        _run(bins, limit)
+
+
+def _run(bins: str, limit: int | None) -> None:
+    source = bins or str(ROOT / "samples")
+    next(dropping.find([source], Cloud.aws(), limit=1))  # before anything is started: is there something to drop?
+    cloud = EmbeddedCloud(embedded().folder / "demo")
+    cloud.down(forget=True)
+    started = time.monotonic()
+    try:
+        with steps(console) as report:
+            stack = cloud.up(report)
+        took_s = time.monotonic() - started
+        console.print(f"The embedded cloud runs and template.yaml is deployed to it ({took_s:.0f} s).")
+        findings = _drop_and_wait(stack, source, limit)
+        problems = list(findings.problems())
+        _print_findings(findings)
+    finally:
+        with console.status("Stopping what was started …"):
+            cloud.down()
+    for failure in findings.failures[:ROWS_SHOWN]:
+        console.print(f"[red]{failure.key}[/]: {failure.reason}")
+    for problem in problems:
+        console.print(f"[red]✗[/] {problem}. The logs are in {cloud.logs}")
+    if findings.uploads_left or findings.statuses["unchecked"]:
+        raise typer.Exit(INCOMPLETE)
+    if problems:
+        raise typer.Exit(FAILED)
+    console.print("[green]✓[/] Every bin was checked, every alert arrived once, queue and dead letters are empty.")
+    _print_next_steps(bins)
+
+
+@contextmanager
+def _only_one_demo(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            console.print("[red]A demo runs already in this checkout.[/] Wait for it to end.")
+            raise typer.Exit(FAILED) from error
+        yield
+
+
+def _drop_and_wait(stack: Stack, source: str, limit: int | None) -> run.Findings:
+    dropped_bins = run.Bins()
+    sources = dropping.find([source], Cloud.aws(), limit=limit)
+    with subscribed(stack) as subscription:
+        for dropped in track_drop(dropping.drop(sources, stack), dropping.count([source], limit), console):
+            dropped_bins.add(dropped)
+        with bar(console) as progress:
+            task = progress.add_task("Checking bins ", total=len(dropped_bins.parts))
+            for checked in run.wait_until_checked(stack, dropped_bins):
+                progress.update(task, advance=checked)
+        return run.collect_findings(stack, dropped_bins, subscription)
+
+
+def _print_findings(findings: run.Findings) -> None:
+    checks = run.most_suspicious(findings.checks.values(), ROWS_SHOWN)
+    left_out = len(findings.checks) - len(checks)
+    console.print(checks_table(checks, timed=False))
+    if left_out:
+        console.print(f"… and {left_out} more.")
+    counts = " + ".join(f"{number} {status}" for status, number in sorted(findings.statuses.items()))
+    console.print(f"{len(findings.checks)} bins = {counts}.")
+    agreeing, compared = findings.agreement
+    if compared:
+        console.print(f"Picture and record agree for {agreeing} of {compared} ({agreeing / compared:.1%}).")
+    console.print(Rule("What a subscriber received", align="left", style="dim"))
+    for alert in sorted(findings.alerts, key=lambda alert: -(alert["suspicion"] or 0))[:ALERTS_SHOWN]:
+        console.print(alert_line(alert))
+    console.print(f"{len(findings.alerts)} alerts in all.")
+
+
+def _print_next_steps(bins: str) -> None:
+    console.print(
+        "\nNext, with a cloud that stays:\n"
+        "  uv run bincheck up\n"
+        f"  uv run bincheck drop {bins or 'samples'}\n"
+        "  uv run bincheck watch --severity high      (in another terminal)\n"
+        "  uv run bincheck mismatches                 and  uv run bincheck show BIN\n"
+        "The README says how to deploy the same template to AWS."
+    )

@@ -1,0 +1,18 @@
+"""`bincheck down`: stop the embedded cloud."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from local.cli.stack_option import embedded
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def down(
+    forget: Annotated[bool, typer.Option("--forget", help="Delete what it keeps: bins, checks, logs.")] = False,
+) -> None:
+    """Stop the embedded cloud and the endpoint. What they keep is there again with the next `up`."""
+    stopped = embedded().down(forget=forget)
+    console.print(("Stopped." if stopped else "Nothing was running.") + (" Everything forgotten." if forget else ""))

@@ -1,0 +1,44 @@
+"""`bincheck drop`: uploads bins to the inbox."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from local.cli.exits import FAILED
+from local.cli.progress import track_drop
+from local.cli.stack_option import StackName, resolve_stack
+from local.stack import dropping
+from local.stack.aws import Cloud
+
+FAILURES_SHOWN = 5
+console = Console()
+
+
+def drop(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Folders, files, or s3://bucket\\[/prefix].")],
+    stack: StackName = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many bins.")] = None,
+    site: Annotated[str, typer.Option(help="Put them under this site, e.g. warehouse-7.")] = "",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Uploads at once.")] = dropping.WORKERS,
+) -> None:
+    """Drop bins into the inbox.
+
+    A folder holds [bold]bin-images/<id>.jpg[/] beside [bold]metadata/<id>.json[/], or such folders per site. What the
+    inbox holds already, with the same content, is skipped: run it again after a break and it goes on. A public bucket
+    needs no credentials.
+
+    [dim]$[/] bincheck drop samples
+    [dim]$[/] bincheck drop ~/photos --site warehouse-7 --limit 100
+    [dim]$[/] bincheck drop s3://aft-vbi-pds --limit 50
+    [dim]$[/] bincheck drop bins/bin-images/523.jpg bins/metadata/523.json --stack bincheck
+    """
+    inbox = resolve_stack(stack)
+    sources = dropping.find(paths, Cloud.aws(), site, limit)
+    files = track_drop(dropping.drop(sources, inbox, workers), dropping.count(paths, limit), console)
+    failures = [dropped for dropped in files if dropped.outcome == "failed"]
+    for dropped in failures[:FAILURES_SHOWN]:
+        console.print(f"[red]{dropped.key}[/]: {dropped.reason}", highlight=False)
+    if failures:
+        console.print(f"{len(failures)} files failed. Run the same command again: it goes on where it is.")
+        raise typer.Exit(FAILED)

@@ -1,0 +1,24 @@
+"""`bincheck endpoint`: serves the model alone."""
+
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from local.cli.exits import FAILED
+from local.embedded.service import LOOPBACK
+
+
+def endpoint(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = 8080,
+    host: Annotated[str, typer.Option(help="Which interface to listen on; 0.0.0.0 for all.")] = LOOPBACK,
+) -> None:
+    """Serve the model alone, as its container does: GET /ping, POST /invocations. Ctrl-C ends it.
+
+    [dim]$[/] bincheck endpoint --port 8080
+    [dim]$[/] curl --data-binary @bin.jpg -H 'Content-Type: image/jpeg' localhost:8080/invocations
+    """
+    try:
+        uvicorn.run("model.app:app", host=host, port=port, log_level="warning")
+    except SystemExit as end:  # the port is taken, or the model cannot be loaded: uvicorn has logged it
+        raise typer.Exit(FAILED if end.code else 0) from end

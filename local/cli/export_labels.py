@@ -1,0 +1,40 @@
+"""`bincheck export-labels`: training labels from what people found."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from local.cli.exits import fail
+from local.cli.since_option import Since
+from local.cli.stack_option import StackName, resolve_stack
+from local.stack.reviews import export
+
+console = Console()
+
+
+def export_labels(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write; made if it is not there.")],
+    stack: StackName = None,
+    since: Since = "52w",  # type: ignore[assignment]
+) -> None:
+    """Make training labels of what people found: pictures, records that say what was there, and index.csv.
+
+    The folder is in the inbox layout, so [bold]python -m training.prepare --source FOLDER[/] takes it as it is.
+    Pictures that were replaced since the review are skipped. Where LabelsBucket is set, upload index.csv last.
+
+    [dim]$[/] bincheck export-labels reviewed --since 26w
+    [dim]$[/] bincheck export-labels reviewed --stack bincheck
+    """
+    deployed = resolve_stack(stack)
+    reviewed = deployed.checks.list_open("reviewed", since, datetime.now(UTC))
+    exported = 0
+    for each in export(reviewed, deployed.cloud.s3(), folder):
+        exported += each.outcome == "exported"
+        if each.reason:
+            console.print(f"{each.bin} skipped: {each.reason}", highlight=False)
+    if not exported:
+        fail(f"No reviewed picture since {since:%Y-%m-%d}: record findings with `bincheck resolve`.")
+    console.print(f"{exported} labelled bins in {folder}: train with `make train DATA={folder}`.", highlight=False)

@@ -1,0 +1,47 @@
+"""Progress bars."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from local.stack.dropping import Dropped
+
+
+def bar(console: Console) -> Progress:
+    """Description, bar, number done of total, and the remaining time."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+@contextmanager
+def steps(console: Console) -> Iterator[Callable[[str], None]]:
+    """Print each step: in one line that changes on a terminal, in a line each elsewhere."""
+    if not console.is_terminal:
+        yield lambda doing: console.print(f"{doing} …")
+        return
+    with console.status("Starting …") as status:
+        yield lambda doing: status.update(f"{doing} …")
+
+
+def track_drop(files: Iterator[Dropped], total: int | None, console: Console) -> Iterator[Dropped]:
+    """Pass the files through, with a bar, and a summary at the end."""
+    counts: Counter[str] = Counter()
+    size_bytes = 0
+    with bar(console) as progress:
+        task = progress.add_task("Dropping files", total=total)
+        for dropped in files:
+            counts[dropped.outcome] += 1
+            size_bytes += dropped.size_bytes if dropped.outcome == "uploaded" else 0
+            progress.update(task, advance=1)
+            yield dropped
+        progress.update(task, total=sum(counts.values()))
+    summary = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
+    console.print(f"Files: {summary} ({size_bytes / 1e6:.1f} MB sent).", highlight=False)

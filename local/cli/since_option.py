@@ -1,0 +1,28 @@
+"""The option `--since`: a span of time, or a date."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_since(text: str) -> datetime:
+    """The time that is so long ago, or that a date names.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    ago = re.fullmatch(r"(\d{1,5})([mhdw])", text)
+    if ago:
+        return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is neither like 30m, 12h, 7d, 4w nor a date like 2026-11-21") from error
+    return moment if moment.tzinfo else moment.astimezone()
+
+
+Since = Annotated[datetime, typer.Option(parser=parse_since, metavar="AGO", help="30m, 12h, 7d, 4w or a date.")]

@@ -1,0 +1,36 @@
+"""The option `--stack`: the embedded cloud, or a stack that is deployed in AWS."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from local.embedded.cloud import FOLDER, EmbeddedCloud
+from local.stack.aws import Cloud, Stack, find_stack
+
+StackName = Annotated[
+    str | None,
+    typer.Option(
+        "--stack",
+        metavar="NAME",
+        help="A stack deployed in AWS, reached by your usual AWS_PROFILE and AWS_DEFAULT_REGION. "
+        "Without it: the embedded cloud.",
+        rich_help_panel="Where",
+    ),
+]
+
+
+def embedded() -> EmbeddedCloud:
+    """The embedded cloud of this checkout, or of the folder that BINCHECK_FOLDER names."""
+    return EmbeddedCloud(Path(os.environ.get("BINCHECK_FOLDER") or FOLDER))
+
+
+def resolve_stack(stack: str | None) -> Stack:
+    """The stack to talk to.
+
+    Raises:
+        NotDeployed: AWS has no such stack.
+        NotRunning: the embedded cloud does not run.
+    """
+    return find_stack(Cloud.aws(), stack) if stack else embedded().stack()

@@ -1,0 +1,90 @@
+"""`bincheck status`: what runs where, and how much waits."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from local.cli.exits import NOTHING_THERE
+from local.cli.stack_option import StackName, embedded, resolve_stack
+from local.embedded.cloud import Status
+from local.stack.aws import Stack
+from local.stack.queues import depth
+from local.stack.reviews import precision
+
+REVIEWS_WINDOW = timedelta(days=30)
+console = Console(highlight=False, soft_wrap=True)
+
+
+def status(
+    stack: StackName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Tell what runs, where, how many uploads wait, and how often alerts were right that people reviewed.
+
+    Exit code 3 when nothing is running or deployed there.
+
+    [dim]$[/] bincheck status
+    [dim]$[/] bincheck status --stack bincheck --json | jq .dead_letters
+    """
+    if stack:
+        deployed = resolve_stack(stack)
+        facts: dict[str, object] = {"stack": deployed.name, "region": deployed.cloud.session.region_name}
+        facts |= _stack_facts(deployed)
+        running = True
+    else:
+        now = embedded().status()
+        facts = embedded_facts(now)
+        running = now.running
+    if as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        console.print(facts_table(facts))
+    if not running:
+        raise typer.Exit(NOTHING_THERE)
+
+
+def embedded_facts(now: Status) -> dict[str, object]:
+    """What `up` and `status` print of the embedded cloud."""
+    return {
+        "running": now.running,
+        "cloud": now.cloud_url,
+        "endpoint": now.endpoint_url,
+        "stack": now.stack.name if now.stack else None,
+        **(_stack_facts(now.stack) if now.stack else {}),
+        "folder": str(now.folder),
+        "logs": str(now.folder / "logs"),
+    }
+
+
+def _stack_facts(stack: Stack) -> dict[str, object]:
+    now = datetime.now(UTC)
+    reviewed = stack.checks.list_open("reviewed", now - REVIEWS_WINDOW, now)
+    return {
+        "waiting_uploads": depth(stack, stack.inbox_queue_url),
+        **({"waiting_backfill": depth(stack, stack.backfill_queue_url)} if "BackfillQueueUrl" in stack.outputs else {}),
+        **({"waiting_alerts": depth(stack, stack.alerts_queue_url)} if "AlertsQueueUrl" in stack.outputs else {}),
+        "dead_letters": depth(stack, stack.dead_letters_url),
+        "reviewed_alerts": {severity: asdict(each) for severity, each in precision(reviewed).items()},
+        "inbox": f"s3://{stack.inbox_bucket}",
+    }
+
+
+def facts_table(facts: dict[str, object]) -> Table:
+    """Facts as lines of a terminal."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        if name != "running":
+            table.add_row(name.replace("_", " "), _text(value))
+    return table
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        right = [f"{severity} {each['right']} of {each['reviewed']} right" for severity, each in value.items()]
+        return ", ".join(right) or "none in 30 days"
+    return "[red]none[/]" if value is None else str(value)

@@ -1,0 +1,96 @@
+"""Checks and alerts as commands print them: tables, charts, lines and JSON."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from rich.table import Table
+from rich.text import Text
+
+from inventory.check import Check
+from local.stack.subscription import Alert
+
+STATUS_STYLES = {"match": "green", "mismatch": "red", "waiting": "yellow", "rejected": "magenta"}
+SEVERITY_STYLES = {"high": "bold red", "medium": "yellow", "low": "dim"}
+BAR_WIDTH = 40
+UNKNOWN = "-"
+
+
+def checks_table(checks: Iterable[Check], *, timed: bool = True) -> Table:
+    """Bin, expected, predicted, suspicion and status of some checks, and when they were made."""
+    table = Table(header_style="bold")
+    table.add_column("bin", overflow="fold")
+    for heading in ("expected", "predicted", "suspicion"):
+        table.add_column(heading, justify="right")
+    table.add_column("status")
+    if timed:
+        table.add_column("checked at", style="dim", no_wrap=True)
+    for check in checks:
+        table.add_row(
+            Text(check.bin),
+            _number(check.expected),
+            _predicted(check),
+            UNKNOWN if check.suspicion is None else f"{check.suspicion:.0%}",
+            Text(_status(check), STATUS_STYLES[check.status]),
+            *([check.checked_at[:16].replace("T", " ")] if timed else []),
+        )
+    return table
+
+
+def probabilities_chart(check: Check) -> Table:
+    """How likely the model finds each count; the recorded one is marked."""
+    table = Table.grid(padding=(0, 1))
+    for label, share in sorted((check.probabilities or {}).items()):
+        recorded = " ← recorded" if label == str(check.expected) else ""
+        bar = "█" * round(share * BAR_WIDTH)
+        table.add_row(Text(label, justify="right"), Text(bar), Text(f"{share:.0%}{recorded}"))
+    return table
+
+
+def volume_comparison(check: Check) -> str | None:
+    """The volume that the model sees beside the recorded one, which suspicion weighs too; None where one is unknown."""
+    seen, recorded = check.predicted_volume_in3, check.expected_volume_in3
+    if seen is None or recorded is None:
+        return None
+    return f"volume: {seen:,.0f} in³ in the picture, {recorded:,.0f} in³ recorded"
+
+
+def check_as_dict(check: Check) -> dict[str, object]:
+    """A check as commands print it in JSON."""
+    return {**asdict(check), "check_id": check.check_id}
+
+
+def alert_line(alert: Alert) -> Text:
+    """An alert in one line."""
+    text = f"{alert['checked_at'][:19]}  {alert['bin']}  "
+    if alert["kind"] == "mismatch":
+        direction = "missing" if alert["difference"] < 0 else "extra"
+        text += (
+            f"recorded {alert['expected']}, seen {alert['predicted']}: {abs(alert['difference'])} {direction}, "
+            f"suspicion {alert['suspicion']:.0%} ({alert['severity']})"
+        )
+    elif alert["kind"] == "resolved":
+        text += f"in order again: recorded {alert['expected']}, seen {alert['predicted']}"
+    elif alert["kind"] == "rejected":
+        text += f"rejected: {alert['reason']}"
+    else:
+        text += f"{'metadata' if alert['image'] else 'picture'} never came"
+    return Text(text, SEVERITY_STYLES.get(alert["severity"] or "", ""))
+
+
+def _number(count: int | None) -> str:
+    return UNKNOWN if count is None else str(count)
+
+
+def _predicted(check: Check) -> str:
+    """The count, as `6+` where the model's last label is open."""
+    label = f"{check.predicted}+"
+    return label if label in (check.probabilities or {}) else _number(check.predicted)
+
+
+def _status(check: Check) -> str:
+    status: str = check.status
+    if check.status == "mismatch":
+        status = f"mismatch: {abs(check.difference or 0)} {check.direction} ({check.severity})"
+    if check.repeats:
+        status += ", as alerted before"
+    return f"{status}, {check.actual} found" if check.reviewed_at else status

@@ -1,0 +1,1 @@
+"""The embedded cloud and its processes. It knows no terminal."""

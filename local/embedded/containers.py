@@ -1,0 +1,87 @@
+"""What a container of `sam local invoke` needs to use the embedded cloud: a way in, and the stack's environment.
+
+The embedded cloud listens on the loopback interface only. On Linux a container cannot reach that interface, so a relay
+listens on the address of Docker's bridge while the command runs. Docker Desktop has a way in of its own.
+"""
+
+import asyncio
+import contextlib
+import errno
+import json
+import subprocess
+from ipaddress import ip_network
+from pathlib import Path
+
+from local.embedded.service import LOOPBACK
+from local.errors import CommandFailed
+from local.stack.aws import Stack
+
+DESKTOP_HOST = "host.docker.internal"
+CHUNK_BYTES = 65_536
+
+
+class NoContainers(CommandFailed):
+    """No Docker engine answers; the message has its output."""
+
+
+def bridge_address() -> str:
+    """The address under which containers see this machine on Docker's default network.
+
+    Raises:
+        NoContainers: Docker is missing, or its engine does not run.
+    """
+    command = ["docker", "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)  # noqa: S603
+    except FileNotFoundError as error:
+        raise NoContainers("docker is not installed: `sam local invoke` needs it") from error
+    except subprocess.CalledProcessError as error:
+        raise NoContainers(f"no Docker engine answers: {error.stderr.strip()}") from error
+    except subprocess.TimeoutExpired as error:
+        raise NoContainers("the Docker engine does not answer within 20 s: is it starting?") from error
+    for network in json.loads(answer.stdout) or []:
+        return str(network.get("Gateway") or ip_network(network["Subnet"])[1])
+    raise NoContainers("Docker has no bridge network: its engine was started without one")
+
+
+async def relay(address: str, port: int) -> asyncio.Server | None:
+    """Pass connections to `port` of an address of this machine on to the same port of the loopback interface.
+
+    None when the address is not this machine's, which means that Docker Desktop runs the containers.
+
+    Raises:
+        NoContainers: the port is taken there.
+    """
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(CHUNK_BYTES):
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            cloud_reader, cloud_writer = await asyncio.open_connection(LOOPBACK, port)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(pump(reader, cloud_writer), pump(cloud_reader, writer))
+
+    try:
+        return await asyncio.start_server(connect, address, port)
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            return None
+        raise NoContainers(f"{address}:{port} is taken: does `bincheck containers` run already?") from error
+
+
+def write_environment(stack: Stack, host: str, port: int, path: Path) -> None:
+    """Write the file for `sam local invoke --env-vars`: what the deployed functions see, with the cloud at `host`."""
+    functions = stack.cloud.functions()
+    deployed: dict[str, str] = {}
+    for function in ("Checker", "Alerter"):  # the others see no more than the Checker
+        name = stack.outputs[f"{function}FunctionName"]
+        deployed |= functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    variables = {name: value for name, value in deployed.items() if name != "POWERTOOLS_SERVICE_NAME"}
+    path.write_text(json.dumps({"Parameters": {**variables, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}}, indent=2))

@@ -1,0 +1,261 @@
+"""The embedded cloud's process: ministack, and what it lacks to stand in for AWS here.
+
+    python -m local.embedded.ministack_server FOLDER --listen FD [--sagemaker-runtime URL]
+
+ministack reads its settings from the environment when it is imported (see `local.embedded.cloud`). This module adds,
+each against the pinned version:
+
+- **TLS.** Requests count as if they had come over TLS, as they would in AWS: they never leave the loopback device. So
+  the inbox's TLS-only policy may stay as it is.
+- **SageMaker's runtime API.** Calls are authorized here like any other, by signature and policies, then passed
+  on to the endpoint server.
+- **Numbers.** A mapping's MaximumConcurrency that is a `!Ref` to a parameter arrives as text, which stops the poller.
+- **Alarms.** ministack refuses an alarm over several metrics. Here it is accepted; no alarm is evaluated here anyway.
+- **Fast starts.** Every process of a function unpacks its package of thousands of files again and leaves it behind.
+  Here a package is unpacked once, and linked to from then on.
+- **Checkpoints.** State is saved on a graceful stop only. It is saved in between as well, so that a killed run loses
+  seconds.
+- **Streams.** Records of DynamoDB's streams are not saved, but how far they were read is: after a stop as many would be
+  passed over. Here the records that are still to be read are saved, in one with the tables.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import re
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack import app as ministack
+from ministack.core import iam_evaluator, lambda_runtime, persistence
+from ministack.core.responses import AccountRegionScopedDict
+from ministack.core.router import extract_access_key_id
+from ministack.services import dynamodb, lambda_svc
+from ministack.services.cloudformation import provisioners
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from local.embedded.sagemaker_runtime import ACCOUNT, REGION
+from local.embedded.sam import BUILD
+from local.embedded.service import holding
+
+CHECKPOINT_INTERVAL_S = 5.0
+UNPACKED = BUILD.with_name("unpacked")
+UNPACKED_KEPT_S = 2 * 24 * 3600.0
+"""How long an unpacked package is kept after its last use: every change of the functions makes a new one."""
+CHECKPOINT_SHARE = 0.05
+"""At most this share of the time goes into checkpoints: a large state is saved less often."""
+INVOCATION = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
+logger = logging.getLogger("bincheck")
+_saving = threading.Lock()
+
+
+class Gateway:
+    """ministack's application with TLS ended in front of it and SageMaker's runtime API beside it."""
+
+    def __init__(self, cloud: ASGIApp, sagemaker_runtime_url: str | None) -> None:
+        self.requests_served = 0
+        self._cloud = cloud
+        self._endpoints = (
+            httpx.AsyncClient(base_url=sagemaker_runtime_url, timeout=90, trust_env=False)
+            if sagemaker_runtime_url
+            else None
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.requests_served += 1
+            scope = {**scope, "scheme": "https"}
+            invocation = INVOCATION.fullmatch(scope["path"])
+            if invocation and self._endpoints:
+                request = Request(scope, receive)
+                response = await _invoke(self._endpoints, invocation["name"], request)
+                await response(scope, receive, send)
+                return
+        await self._cloud(scope, receive, send)
+
+
+async def _invoke(endpoints: httpx.AsyncClient, name: str, request: Request) -> Response:
+    body = await request.body()
+    headers = dict(request.headers)
+    iam_evaluator.pin_signed_request("POST", request.url.path, {}, request.headers.raw)
+    iam_evaluator.pin_signed_body(body)
+    iam_evaluator.pin_request_caller(headers, {})
+    iam_evaluator.pin_request_origin(request.client.host if request.client else "", secure_transport=True)
+    resource = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{name}"
+    action = "sagemaker:InvokeEndpoint"
+    refusal = iam_evaluator.enforce(extract_access_key_id(headers), action, "sagemaker", REGION, resource)
+    if isinstance(refusal, iam_evaluator.AuthError):
+        return _refuse(refusal.code, refusal.message)
+    if refusal is not None:
+        return _refuse(
+            "AccessDeniedException",
+            f"User: {refusal.principal_arn} is not authorized to perform: {action} on resource: {resource} "
+            f"because no identity-based policy allows the {action} action",
+        )
+    passed_on = {name: value for name, value in headers.items() if name not in ("host", "connection")}
+    try:
+        answer = await endpoints.post(request.url.path, content=body, headers=passed_on)
+    except httpx.TransportError as error:
+        logger.warning("the endpoint server does not answer: %s", error)
+        return JSONResponse(
+            {"Message": f"the endpoint server does not answer: {error}"},
+            503,
+            {"x-amzn-ErrorType": "ServiceUnavailable"},
+        )
+    return Response(answer.content, answer.status_code, dict(answer.headers))
+
+
+def _refuse(kind: str, message: str) -> Response:
+    headers = {"x-amzn-ErrorType": kind, "x-amzn-RequestId": str(uuid.uuid4())}
+    return JSONResponse({"message": message}, 403, headers)
+
+
+def read_concurrency_as_number() -> None:
+    """Let an event source mapping's MaximumConcurrency be text, as a `!Ref` to a parameter leaves it."""
+    original = lambda_svc._sqs_esm_concurrency
+
+    def with_number(mapping: dict[str, Any], *rest: Any) -> Any:
+        scaling = mapping.get("ScalingConfig") or {}
+        if isinstance(scaling.get("MaximumConcurrency"), str):
+            scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
+        return original(mapping, *rest)
+
+    lambda_svc._sqs_esm_concurrency = with_number
+
+
+def accept_metric_math_alarms() -> None:
+    """Deploy an alarm over several metrics as one over a metric that nobody publishes."""
+    original = provisioners._cw_metric_alarm_record
+
+    def of_one_metric(name: str, properties: dict[str, Any]) -> Any:
+        known = {**properties}
+        if known.pop("Metrics", None):
+            known = {"Namespace": "bincheck", "MetricName": name, "Threshold": 0} | known
+        return original(name, known)
+
+    provisioners._cw_metric_alarm_record = of_one_metric
+
+
+def keep_streams() -> None:
+    """Save with the tables the unread records of their streams. Readers start with these records then."""
+    save_tables, load_tables, save_functions = dynamodb.get_state, dynamodb.load_persisted_state, lambda_svc.get_state
+
+    def save_with_streams() -> Any:
+        # Tables first: a record of an unsaved change is read twice at worst; a saved change without a record is lost.
+        return {**save_tables(), "streams": _unread_records()}
+
+    def load_with_streams(state: Any) -> None:
+        load_tables(state)
+        dynamodb._stream_records.update(state.get("streams", {}))
+
+    dynamodb.get_state, dynamodb.load_persisted_state = save_with_streams, load_with_streams
+    lambda_svc.get_state = lambda: {**save_functions(), "dynamodb_stream_positions": {}}
+
+
+def _unread_records() -> Any:
+    """The records of each table's stream that some function has not read yet."""
+    mappings = lambda_svc._esms.all_items()
+    read_up_to = dict(lambda_svc._dynamodb_stream_positions.all_items())
+    unread = {}
+    for scope, records in dynamodb._stream_records.all_items():
+        stream = (dynamodb._tables.get_scoped(*scope) or {}).get("LatestStreamArn")
+        readers = (mapping for mapping, details in mappings if details.get("EventSourceArn") == stream)
+        first = min((read_up_to.get(reader, 0) for reader in readers), default=0)
+        unread[scope] = records[max(0, first - dynamodb._stream_trimmed.get_scoped(*scope, 0)) :]
+    return AccountRegionScopedDict.from_dict(unread)
+
+
+def unpack_once(folder: Path) -> None:
+    """Have the packages of functions unpacked under a folder, once for all processes of all embedded clouds."""
+
+    class Package(zipfile.ZipFile):
+        def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+            content = Path(str(self.filename)).read_bytes()
+            unpacked = folder / hashlib.sha256(content).hexdigest()[:16]
+            if not unpacked.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                _remove_unused(folder)
+                staging = Path(tempfile.mkdtemp(dir=folder, prefix="unpacking-"))
+                super().extractall(staging, members, pwd)
+                with contextlib.suppress(OSError):  # another process was faster
+                    staging.rename(unpacked)
+            os.utime(unpacked)
+            Path(path).rmdir()
+            Path(path).symlink_to(unpacked)
+
+    lambda_runtime.zipfile = SimpleNamespace(ZipFile=Package)
+
+
+def _remove_unused(folder: Path) -> None:
+    for package in folder.iterdir():
+        if time.time() - package.stat().st_mtime > UNPACKED_KEPT_S:
+            shutil.rmtree(package, ignore_errors=True)
+
+
+def save() -> None:
+    """Save the state: the queues first, so that a message whose effects are not saved is delivered again."""
+    services = ministack._build_persistence_save_dict()
+    with _saving:
+        persistence.save_all(dict(sorted(services.items(), key=lambda service: service[0] != "sqs")))
+
+
+async def checkpoint(gateway: Gateway) -> None:
+    """Save the state at intervals when there were requests since, until cancelled."""
+    interval_s, saved_at_request = CHECKPOINT_INTERVAL_S, gateway.requests_served
+    while True:
+        await asyncio.sleep(interval_s)
+        if gateway.requests_served == saved_at_request:
+            continue
+        started, saved_at_request = time.monotonic(), gateway.requests_served
+        await asyncio.to_thread(save)
+        interval_s = max(CHECKPOINT_INTERVAL_S, (time.monotonic() - started) / CHECKPOINT_SHARE)
+
+
+async def _serve(gateway: Gateway, listener: int) -> None:
+    config = Config()
+    config.bind = [f"fd://{listener}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 2
+    saving = asyncio.create_task(checkpoint(gateway))
+    try:
+        await serve(gateway, config, mode="asgi")  # type: ignore[arg-type]
+    finally:
+        saving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await saving
+
+
+def main() -> None:
+    """Serve the embedded cloud on a socket that the parent process listens on."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="state folder of the embedded cloud")
+    parser.add_argument("--listen", type=int, required=True, help="file descriptor of a listening socket")
+    parser.add_argument("--sagemaker-runtime", help="address of the endpoint server")
+    arguments = parser.parse_args()
+    read_concurrency_as_number()
+    accept_metric_math_alarms()
+    keep_streams()
+    unpack_once(UNPACKED)
+    ministack.save_all = lambda _: save()
+    logging.getLogger("persistence").setLevel(logging.WARNING)
+    with holding(arguments.folder, "cloud", arguments.listen):
+        asyncio.run(_serve(Gateway(ministack.app, arguments.sagemaker_runtime), arguments.listen))
+
+
+if __name__ == "__main__":
+    main()

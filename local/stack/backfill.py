@@ -1,0 +1,177 @@
+"""Checks bins that are in a bucket already: lists them and sends a message per bin to a queue of the Checker.
+
+The messages look like S3's own notifications with the lowest sequencer, so live uploads are always newer. The backfill
+has a queue of its own with few concurrent Checkers (`BackfillConcurrency`), so live uploads never wait behind it.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import quote_plus, urlsplit
+
+from inventory.bins import locate
+from inventory.check_items import BACKFILLS
+from inventory.errors import RejectedUpload
+from inventory.uploads import SEQUENCER_DIGITS, Upload
+from local.errors import CommandFailed
+from local.stack.aws import Stack
+from local.stack.queues import BATCH, depth, send
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+RESUMED_WITHIN = timedelta(days=7)
+"""The retention period of the queue: earlier messages may have expired."""
+SENDERS = 8
+KEYS_A_PAGE = 1000
+POLL_S = 0.5
+EMPTY_POLLS = 3
+"""The queue is empty after so many empty polls in a row: SQS counts approximately."""
+
+
+class CannotBackfill(CommandFailed):
+    """The Checker may not read the bucket, or the bucket has nothing to check; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """All keys below a prefix (empty, or with a slash at its end) of a bucket."""
+
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def parse(cls, address: str, stack: Stack) -> "Location":
+        """The location that an `s3://bucket[/prefix]` address names.
+
+        Raises:
+            CannotBackfill: it is no such address, or the stack's Checker may not read that bucket.
+        """
+        parts = urlsplit(address)
+        if parts.scheme != "s3" or not parts.netloc:
+            raise CannotBackfill(f"{address} is no s3://bucket[/prefix]; `bincheck drop` takes folders")
+        readable = {stack.inbox_bucket, stack.outputs.get("BackfillBucketName", stack.inbox_bucket)}
+        if parts.netloc not in readable:
+            raise CannotBackfill(
+                f"the Checker of stack {stack.name!r} may not read s3://{parts.netloc}. Let it, by `sam deploy "
+                f"--parameter-overrides BackfillBucket={parts.netloc}`, or copy the bins into the inbox, by "
+                f"`bincheck drop {address}`"
+            )
+        prefix = parts.path.strip("/")
+        return cls(parts.netloc, f"{prefix}/" if prefix else "")
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing: an upload for each bin, the number of keys outside the inbox layout, and the last key."""
+
+    uploads: list[Upload] = field(default_factory=list)
+    strays: int = 0
+    last_key: str = ""
+
+
+def list_uploads(stack: Stack, location: Location) -> Iterator[Page]:
+    """The pictures below a location, and the metadata files without a picture, page by page in order of keys.
+
+    The Checker finds the partner of either by itself. A site's pictures are listed before its metadata.
+
+    Raises:
+        CannotBackfill: in the end, when there was none.
+    """
+    found = False
+    pictured: set[str] = set()
+    pages = stack.cloud.s3().get_paginator("list_objects_v2")
+    for answer in pages.paginate(
+        Bucket=location.bucket, Prefix=location.prefix, PaginationConfig={"PageSize": KEYS_A_PAGE}
+    ):
+        uploads, strays, key = [], 0, ""
+        for entry in answer.get("Contents", []):
+            key = entry["Key"]
+            try:
+                bin, part = locate(key)
+            except RejectedUpload:
+                strays += not key.endswith("/")
+                continue
+            if part == "image":
+                pictured.add(bin.name)
+            elif bin.name in pictured:
+                continue
+            uploads.append(Upload(location.bucket, key, entry["ETag"].strip('"'), "0" * SEQUENCER_DIGITS))
+        found = found or bool(uploads)
+        yield Page(uploads, strays, key)
+    if not found:
+        raise CannotBackfill(
+            f"{location} holds nothing to check. The layout is [<site>/]bin-images/<id>.jpg (or .jpeg, .png) beside "
+            "[<site>/]metadata/<id>.json"
+        )
+
+
+def message(upload: Upload, *, recheck: bool) -> str:
+    """The message that makes the Checker check an upload, in the form of S3's notifications."""
+    stored = {"key": quote_plus(upload.key, safe="/"), "eTag": upload.version}
+    record = {
+        "eventSource": "bincheck:backfill",
+        "s3": {"bucket": {"name": upload.bucket}, "object": stored},
+        **({"bincheck": {"recheck": True}} if recheck else {}),
+    }
+    return json.dumps({"Records": [record]})
+
+
+class Marker:
+    """The position of an interrupted backfill. It is stored in the table of checks, so it is deleted with them."""
+
+    def __init__(self, table: "Table", location: Location, *, recheck: bool) -> None:
+        self._table = table
+        self._key = {"bin": BACKFILLS, "check": f"{location}{' recheck' if recheck else ''}"}
+
+    def read(self) -> str:
+        """The last key of the last page that was enqueued; empty when there is none."""
+        item = self._table.get_item(Key=self._key, ConsistentRead=True).get("Item", {})
+        still_queued = int(str(item.get("expires_at", 0))) > time.time()
+        return str(item["last_key"]) if still_queued else ""
+
+    def put(self, last_key: str) -> None:
+        expires_at = int((datetime.now(UTC) + RESUMED_WITHIN).timestamp())
+        self._table.put_item(Item={**self._key, "last_key": last_key, "expires_at": expires_at})
+
+    def remove(self) -> None:
+        self._table.delete_item(Key=self._key)
+
+
+def enqueue(stack: Stack, location: Location, *, recheck: bool = False) -> Iterator[Page]:
+    """Send a message for each bin below a location to the backfill queue; yield each page once it is sent.
+
+    After an interruption it resumes after the last page; after its end it starts from the beginning.
+
+    Raises:
+        QueueFailed: the queue refuses messages.
+    """
+    marker = Marker(stack.table, location, recheck=recheck)
+    resume_after = marker.read()
+    with ThreadPoolExecutor(SENDERS, thread_name_prefix="backfill") as pool:
+        for page in list_uploads(stack, location):
+            if page.last_key <= resume_after:
+                continue
+            bodies = [message(upload, recheck=recheck) for upload in page.uploads if upload.key > resume_after]
+            batches = [bodies[first : first + BATCH] for first in range(0, len(bodies), BATCH)]
+            list(pool.map(lambda batch: send(stack, stack.backfill_queue_url, batch), batches))
+            marker.put(page.last_key)
+            yield page
+    marker.remove()
+
+
+def follow(stack: Stack) -> Iterator[int]:
+    """The number of messages in the backfill queue, poll by poll, until it is empty."""
+    empty_polls = 0
+    while empty_polls < EMPTY_POLLS:
+        left = depth(stack, stack.backfill_queue_url)
+        yield left
+        empty_polls = 0 if left else empty_polls + 1
+        time.sleep(POLL_S)

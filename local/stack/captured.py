@@ -1,0 +1,63 @@
+"""The answers of an endpoint that captures its data, read from S3: so a model can be judged without the application.
+
+SageMaker writes files of JSON lines below `<destination>/<endpoint>/<variant>/yyyy/mm/dd/hh/`, in UTC.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from inventory.reports.tallies import Answer
+from local.errors import CommandFailed
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class NoCapture(CommandFailed):
+    """A captured line is not of this project's model; the message names the file."""
+
+
+def captured_answers(s3: "S3Client", uri: str, day: date) -> Iterator[Answer]:
+    """The answers captured on a day; `uri` is `s3://<bucket>/<prefix>/<endpoint>/<variant>`, the site is the last two.
+
+    Raises:
+        NoCapture: the address has no such form, or a line holds no prediction.
+    """
+    parts = urlsplit(uri)
+    folder = parts.path.strip("/")
+    if parts.scheme != "s3" or folder.count("/") < 1:
+        raise NoCapture(f"{uri} is no place of captured data: name s3://<bucket>/[<prefix>/]<endpoint>/<variant>")
+    site = "/".join(folder.split("/")[-2:])
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=f"{folder}/{day:%Y/%m/%d}/"):
+        for stored in page.get("Contents", ()):
+            body = s3.get_object(Bucket=parts.netloc, Key=stored["Key"])["Body"]
+            for line in body.iter_lines():
+                try:
+                    answer = _answer(site, day, line)
+                except (ValueError, KeyError, TypeError) as error:
+                    raise NoCapture(
+                        f"s3://{parts.netloc}/{stored['Key']} holds a line that is no captured prediction "
+                        f"({type(error).__name__}: {error}): does the endpoint serve the model of this project, and "
+                        "capture its output?"
+                    ) from error
+                yield answer
+
+
+def _answer(site: str, day: date, line: bytes) -> Answer:
+    output = json.loads(line)["captureData"]["endpointOutput"]
+    encoded: str = output["data"]
+    prediction: dict[str, Any] = json.loads(base64.b64decode(encoded) if output["encoding"] == "BASE64" else encoded)
+    if "reason" in prediction:
+        return Answer(site, day.isoformat())
+    likeliest = prediction["count"]
+    return Answer(
+        site=site,
+        day=day.isoformat(),
+        label=str(prediction["labels"][likeliest]),
+        confidence=float(prediction["probabilities"][likeliest]),
+        model=str(prediction["model"]),
+    )

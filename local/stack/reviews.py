@@ -1,0 +1,119 @@
+"""Reviews by people: the precision of alerts, and labels to train on."""
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from inventory.check import Check
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+COLUMNS = ("id", "expected_quantity", "bin", "recorded", "predicted", "model", "reviewed_at", "check_id")
+GONE = ("NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404")
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """How many alerted mismatches people have reviewed, and in how many of them the record was wrong."""
+
+    reviewed: int
+    right: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The outcome of one reviewed bin: `exported`, or `skipped` for a reason."""
+
+    bin: str
+    outcome: Literal["exported", "skipped"]
+    reason: str = ""
+
+
+def precision(checks: Iterable[Check]) -> dict[str, Reviewed]:
+    """How often mismatches were right, by severity, the highest first; severities that nobody reviewed are absent."""
+    found: dict[str, list[bool]] = defaultdict(list)
+    for check in checks:
+        if check.status == "mismatch" and check.reviewed_at:
+            found[check.severity or ""].append(check.actual != check.expected)
+    ranked = (severity for severity in ("high", "medium", "low") if severity in found)
+    return {severity: Reviewed(len(found[severity]), sum(found[severity])) for severity in ranked}
+
+
+def export(checks: Iterable[Check], s3: "S3Client", folder: Path) -> Iterator[Exported]:
+    """Write the pictures that people reviewed as bins of the inbox layout, whose records say what was found.
+
+    Each bin has its last review, under its name with `~` for a slash. The items of the record are kept only where the
+    record was right, because sizes of a wrong record would mislead. `index.csv` (COLUMNS) is written at the end.
+    """
+    newest = {check.bin: check for check in sorted(checks, key=lambda check: check.reviewed_at or "")}
+    rows: list[dict[str, Any]] = []
+    for bin, check in sorted(newest.items()):
+        name = bin.replace("/", "~")
+        try:
+            if any(row["id"] == name for row in rows):
+                raise _Missing(f"another bin is called {name} too")
+            picture, record = _files(s3, check)
+        except _Missing as missing:
+            yield Exported(bin, "skipped", str(missing))
+            continue
+        extension = (check.image or "").rsplit(".", 1)[-1].lower()
+        _write(folder / "bin-images" / f"{name}.{extension}", picture)
+        _write(folder / "metadata" / f"{name}.json", json.dumps(record).encode())
+        details = (check.expected, check.predicted, check.model, check.reviewed_at, check.check_id)
+        rows.append(dict(zip(COLUMNS, (name, check.actual, bin, *details), strict=True)))
+        yield Exported(bin, "exported")
+    if rows:
+        with (folder / "index.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+class _Missing(Exception):
+    """A reviewed file no longer exists; the message says which and why."""
+
+
+def _files(s3: "S3Client", check: Check) -> tuple[bytes, Mapping[str, Any]]:
+    """The picture that was reviewed, and its record as it should have been."""
+    image_version, _, versions = check.check.partition("/")
+    picture = _read(s3, check.image, image_version)
+    record: dict[str, Any] = {}
+    if check.actual == check.expected:
+        try:
+            record = json.loads(_read(s3, check.metadata, versions.partition("/")[0]))
+        except _Missing:
+            record = {}
+    return picture, {**record, "EXPECTED_QUANTITY": check.actual}
+
+
+def _read(s3: "S3Client", address: str | None, version: str) -> bytes:
+    """The content that a check read, if it still exists: the current object, or that version of it."""
+    if not address:
+        raise _Missing("the check had no picture")
+    parts = urlsplit(address)
+    place: Any = {"Bucket": parts.netloc, "Key": parts.path.removeprefix("/")}
+    try:
+        stored = s3.get_object(**place)
+        if (stored.get("VersionId") or stored["ETag"].strip('"')) == version:
+            return stored["Body"].read()
+        stored["Body"].close()
+        if not stored.get("VersionId"):
+            raise _Missing(f"{address} was replaced since it was reviewed")
+        return s3.get_object(**place, VersionId=version)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in GONE:
+            raise _Missing(f"{address} is not there any more") from error
+        raise
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

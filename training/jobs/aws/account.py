@@ -1,0 +1,87 @@
+"""The AWS account that jobs run in: one session, its bucket and role, for every part of the SDK."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.exceptions import NoRegionError
+from sagemaker.core.helper.session_helper import Session
+from sagemaker.core.workflow.pipeline_context import PipelineSession
+
+from training.jobs.errors import JobError
+from training.jobs.settings import Aws
+
+NO_TELEMETRY: Mapping[str, Any] = {
+    "SchemaVersion": "1.0",
+    "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
+}
+PROJECT_TAG = {"project": "bincheck"}
+TAGS = [{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()]
+
+# The SDK refuses a role that lacks the rights of any job there is, network interfaces included: ours has fewer.
+os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")
+
+
+@dataclass(frozen=True)
+class Account:
+    """What `settings` name, reached through `boto`."""
+
+    settings: Aws
+    boto: boto3.Session
+
+    @property
+    def region(self) -> str:
+        """Raises NoRegionError when neither environment nor profile names one."""
+        if not self.boto.region_name:
+            raise NoRegionError
+        return str(self.boto.region_name)
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve digits."""
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+    @property
+    def role(self) -> str:
+        """The role that jobs take on. Raises JobError when none is named."""
+        if not self.settings.role:
+            raise JobError(
+                "aws.role is missing: name the ARN of an execution role in the settings file (docs/deploy.md makes one)"
+            )
+        return self.settings.role
+
+    @property
+    def bucket(self) -> str:
+        """Where jobs keep their files."""
+        return self.settings.bucket or f"sagemaker-{self.region}-{self.id}"
+
+    @cached_property
+    def session(self) -> Session:
+        """The SDK's own session, with telemetry off."""
+        return Session(**self._session_options)
+
+    @cached_property
+    def pipeline_session(self) -> PipelineSession:
+        """The SDK's session that records requests as steps of a pipeline instead of sending them."""
+        return PipelineSession(**self._session_options)
+
+    @property
+    def _session_options(self) -> dict[str, Any]:
+        _ = self.region
+        return {
+            "boto_session": self.boto,
+            "default_bucket": self.bucket,
+            "default_bucket_prefix": self.settings.prefix,
+            "sagemaker_config": dict(NO_TELEMETRY),
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of a service."""
+        return self.boto.client(service)  # type: ignore[call-overload]
+
+    def uri(self, *parts: str) -> str:
+        """s3:// URI below the prefix of the settings."""
+        return "/".join((f"s3://{self.bucket}", self.settings.prefix, *parts))

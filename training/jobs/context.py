@@ -1,0 +1,47 @@
+"""What every command works with: its settings, the account and the console."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import boto3
+from rich.console import Console
+
+from costs.job_costs import Estimate
+from training.jobs import settings as settings_file
+from training.jobs.aws.account import Account
+from training.jobs.aws.dry_run import DryRun, Stopped
+from training.jobs.settings import Settings
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What a command works with: its settings, the account, and the console that shows progress."""
+
+    settings: Settings
+    account: Account
+    console: Console
+    dry: bool
+
+    def print_costs(self, estimate: Estimate) -> None:
+        """Print the cost before it arises."""
+        self.console.print(f"Costs {estimate}.", highlight=False)
+
+
+@contextmanager
+def job_context(path: Path | None, *, dry: bool) -> Iterator[JobContext]:
+    """The context of one command; a dry run ends by printing the requests that it would have sent."""
+    settings, console = settings_file.load(path), Console(stderr=True)
+    if not dry:
+        yield JobContext(settings, Account(settings.aws, boto3.Session()), console, dry)
+        return
+    run = DryRun()
+    with suppress(Stopped):
+        yield JobContext(settings, Account(settings.aws, run.session), console, dry)
+    uploads = [request.parameters for request in run.requests if request.operation == "PutObject"]
+    if uploads:
+        console.print(f"Files that would go to s3://{uploads[0]['Bucket']}: {len(uploads)}.", highlight=False)
+    requests = [asdict(request) for request in run.requests if request.operation != "PutObject"]
+    print(json.dumps(requests, indent=2, default=str))

@@ -1,0 +1,1 @@
+"""The endpoint: what it serves, how it is deployed, scaled and watched."""

@@ -1,0 +1,67 @@
+"""What an endpoint's container unpacks: the package `model/` with an artifact in it."""
+
+import shutil
+import tarfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import model
+from training.jobs.errors import JobError
+
+PACKAGE = Path(model.__file__).parent
+ARTIFACT = Path("artifact")
+SHIPPED = PACKAGE / ARTIFACT
+ARCHIVE = "model.tar.gz"
+GPU_OPTIONS = "        ray_actor_options:\n          num_gpus: 1\n"
+
+
+def write_serving_folder(out: Path, artifact: Path | None = None) -> Path:
+    """Fill `out` with the package, and with an artifact if there is one; returns the artifact's place in it."""
+    ignored = shutil.ignore_patterns("__pycache__", ARTIFACT.name)
+    shutil.copytree(PACKAGE, out, ignore=ignored, dirs_exist_ok=True)
+    (out / ARTIFACT).mkdir(exist_ok=True)
+    if artifact:
+        shutil.copytree(artifact, out / ARTIFACT, dirs_exist_ok=True)
+    return out / ARTIFACT
+
+
+def write_model_archive(folder: Path, archive: Path) -> None:
+    """Pack a serving folder as the model.tar.gz that SageMaker unpacks into /opt/ml/model."""
+    with tarfile.open(archive, "w:gz") as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, path.name)
+
+
+def package(artifact: Path, archive: Path, *, gpu: bool = False) -> None:
+    """Write the model.tar.gz that serves an artifact, on a GPU if asked. Raises JobError when the folder is none."""
+    for name in ("counter.onnx", "counter.json"):
+        if not (artifact / name).is_file():
+            raise JobError(
+                f"{artifact} has no {name}: name a {ARCHIVE}, or the folder of an artifact as "
+                "`training.export` writes it"
+            )
+    with TemporaryDirectory(prefix="bincheck-serving-") as folder:
+        write_serving_folder(Path(folder), artifact)
+        if gpu:
+            _move_to_gpu(Path(folder))
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        write_model_archive(Path(folder), archive)
+
+
+def _move_to_gpu(folder: Path) -> None:
+    """Let a serving folder bring the runtime's build for CUDA, and its replica hold a GPU."""
+    requirements, config = folder / "code" / "requirements.txt", folder / "config.yaml"
+    requirements.write_text(requirements.read_text().replace("onnxruntime==", "onnxruntime-gpu=="))
+    config.write_text(config.read_text() + GPU_OPTIONS)  # the deployment is the last entry
+
+
+def archive_bytes(place: Path, *, gpu: bool = False) -> bytes:
+    """The model.tar.gz that serves an artifact's folder, on a GPU if asked, or the archive at `place` itself.
+
+    Raises JobError when there is neither.
+    """
+    if place.is_file():
+        return place.read_bytes()
+    with TemporaryDirectory(prefix="bincheck-archive-") as folder:
+        package(place, Path(folder) / ARCHIVE, gpu=gpu)
+        return (Path(folder) / ARCHIVE).read_bytes()

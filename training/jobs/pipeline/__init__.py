@@ -1,0 +1,1 @@
+"""The pipeline: its definition and executions, the model registry, and the champion."""

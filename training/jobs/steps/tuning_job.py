@@ -1,0 +1,121 @@
+"""`tune` as a SageMaker tuning job over training.search_space; its best trial becomes settings for `train`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sagemaker.core.parameter import CategoricalParameter, ContinuousParameter, ParameterRange
+from sagemaker.core.shapes import (
+    HyperParameterTrainingJobDefinition,
+    HyperParameterTuningJobWarmStartConfig,
+    ParentHyperParameterTuningJob,
+)
+from sagemaker.core.training.configs import CheckpointConfig
+from sagemaker.train.tuner import HyperparameterTuner, WarmStartTypes
+
+from training.epoch_line import figure_regex
+from training.jobs.aws.account import Account
+from training.jobs.errors import JobError
+from training.jobs.settings import Option, Settings, Tune
+from training.jobs.steps.training_job import METRICS, trainer
+from training.search_space import OBJECTIVE, SPACE, Continuous
+
+BASE_NAME = "bincheck-tune"
+NAME_LENGTH = HyperparameterTuner.TUNING_JOB_NAME_MAX_LENGTH
+TOOLKIT = "sagemaker_"
+"""Hyperparameters of this prefix are for the container's toolkit: trials start by it, since the API of tuning takes
+no entrypoint. It runs one process per GPU, whatever train.processes says."""
+
+
+class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK is not typed
+    """The SDK's, with what it leaves out of the trainer's request."""
+
+    def _build_training_job_definition(self, inputs: object) -> HyperParameterTrainingJobDefinition:
+        definition = super()._build_training_job_definition(inputs)
+        compute, networking = self.model_trainer.compute, self.model_trainer.networking
+        definition.resource_config.volume_kms_key_id = compute.volume_kms_key_id
+        definition.enable_inter_container_traffic_encryption = networking.enable_inter_container_traffic_encryption
+        return definition
+
+
+def tuner(
+    account: Account,
+    settings: Settings,
+    source: str,
+    name: str,
+    *,
+    warm_start: str | None = None,
+    in_pipeline: bool = False,
+) -> Tuner:
+    """The job `name`, not started yet; `source` is the folder of `staged_source`, `warm_start` an earlier tuning job.
+
+    Raises JobError when settings contradict each other or name no option of the space.
+    """
+    chosen = settings.tune
+    trained = trainer(account, settings.train, source, in_pipeline=in_pipeline)
+    trained.checkpoint_config = CheckpointConfig(s3_uri=account.uri("tune", name, "checkpoints"))
+    trained.hyperparameters[f"{TOOLKIT}torch_distributed_enabled"] = True
+    return Tuner(
+        model_trainer=trained,
+        objective_metric_name=f"val_{OBJECTIVE}",
+        objective_type="Minimize",
+        metric_definitions=[{"Name": metric, "Regex": figure_regex(metric)} for metric in METRICS],
+        hyperparameter_ranges=ranges(chosen),
+        strategy="Bayesian",
+        early_stopping_type="Auto" if chosen.early_stopping else "Off",
+        max_jobs=chosen.jobs,
+        max_parallel_jobs=chosen.parallel,
+        base_tuning_job_name=BASE_NAME,
+        warm_start_config=_warm_start(warm_start) if warm_start else None,
+    )
+
+
+def ranges(settings: Tune) -> dict[str, ParameterRange]:
+    """What is searched, by the names that `training.train` has for it."""
+    if unknown := set(settings.search) - set(SPACE):
+        raise JobError(f"tune.search has no option {unknown.pop()!r}: choose of {', '.join(SPACE)}")
+    searched = {}
+    for name, dimension in SPACE.items():
+        if settings.search and name not in settings.search:
+            continue
+        if isinstance(dimension, Continuous):
+            scale = "Logarithmic" if dimension.log else "Linear"
+            searched[name.replace("_", "-")] = ContinuousParameter(dimension.low, dimension.high, scale)
+        else:
+            searched[name.replace("_", "-")] = CategoricalParameter(list(dimension.values))
+    return searched
+
+
+def _warm_start(name: str) -> HyperParameterTuningJobWarmStartConfig:
+    return HyperParameterTuningJobWarmStartConfig(
+        parent_hyper_parameter_tuning_jobs=[ParentHyperParameterTuningJob(hyper_parameter_tuning_job_name=name)],
+        warm_start_type=WarmStartTypes.TRANSFER_LEARNING.value,
+    )
+
+
+def best_options(description: Mapping[str, Any]) -> dict[str, Option]:
+    """Options of `training.train` with which the best trial ran, from the description of a tuning job.
+
+    Raises JobError when no trial has ended yet.
+    """
+    best = description.get("BestTrainingJob")
+    if not best:
+        raise JobError(f"{description['HyperParameterTuningJobName']} has no best trial yet: wait until one has ended")
+    options = description["TrainingJobDefinition"].get("StaticHyperParameters", {}) | best["TunedHyperParameters"]
+    return {
+        name.replace("-", "_"): _value(text) for name, text in options.items() if not name.startswith((TOOLKIT, "_"))
+    }
+
+
+def _value(text: str) -> Option:
+    try:
+        value: Option = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    return value
+
+
+def with_best(settings: Settings, description: Mapping[str, Any]) -> Settings:
+    """The settings with which `train` repeats the best trial."""
+    options = settings.train.options | best_options(description)
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"options": options})})
