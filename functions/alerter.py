@@ -28,8 +28,8 @@ from inventory.observability import logger, metrics, tracer
 from inventory.returned_messages import report_returned
 from inventory.settings import AlerterSettings
 
-SENT_REMEMBERED_S = 24 * 3600
-"""As long as a stream keeps records, so that no replay of it is heard twice."""
+SENT_REMEMBERED_S = 20 * 24 * 3600
+"""Longer than a copy can lie somewhere: a day in the stream, four in the queue, fourteen in the dead letters."""
 RETRY_DELAY_S = 35
 """Longer than this function may run: until then an alert whose sender died counts as being sent."""
 MIN_REMAINING_TIME_MS = 20_000
@@ -83,7 +83,7 @@ def send_once(text: str, context: LambdaContext) -> None:
 
 
 @idempotent_function(  # type: ignore[untyped-decorator]
-    data_keyword_argument="alert_id", persistence_store=sent_alerts, config=once
+    data_keyword_argument="alert_id", persistence_store=sent_alerts, config=once, key_prefix="alert"
 )
 def send(alert_id: str, alert: Alert) -> None:
     alerts.publish(alert)

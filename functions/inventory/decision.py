@@ -411,7 +411,7 @@ def _is_same_answer(last: LastAlert, check: Check) -> bool:
         return False
     if last.actual is not None and not last.actual == last.expected == check.expected:
         return False
-    return RANKS[check.severity] <= RANKS[last.severity]
+    return RANKS.get(check.severity, 0) <= RANKS.get(last.severity, 0)
 
 
 def _speak(state: BinState, check: Check, recorded: bool, moment: datetime) -> Decision:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from inventory.bins import PARTS, Bin, Part, locate
 from inventory.check import KnownUpload, StoredObject
 from inventory.errors import RejectedUpload
-from inventory.uploads import version_of
+from inventory.uploads import KEY_LIMIT_BYTES, version_of
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -85,7 +85,7 @@ def _open_part(
     found = list(_open(s3, bucket, told, opened))
     if found:
         return max(found, key=lambda one: (one.modified_at, uploads[one.stored.key].sequencer, one.stored.key))
-    usual = (key for key in bin.keys(part) if key not in told)
+    usual = (key for key in bin.keys(part) if key not in told and len(key.encode()) <= KEY_LIMIT_BYTES)
     return next(_open(s3, bucket, usual, opened), None)
 
 

@@ -133,3 +133,26 @@ def test_bins_that_have_both_parts_do_not_keep_the_watchdog_from_those_that_have
     warehouse.watchdog()
     assert list(warehouse.store.list_open("waiting", warehouse.clock - DAY, warehouse.clock)) == []
     assert kinds(warehouse) == []
+
+
+def test_a_bin_of_which_something_is_open_is_remembered_for_ever(warehouse):
+    warehouse.drop("bin-images/alone.jpg", picture(2))
+    warehouse.drop("bin-images/differs.jpg", picture(2))
+    warehouse.drop("metadata/differs.json", metadata(4))
+    warehouse.drop("bin-images/agrees.jpg", picture(2))
+    warehouse.drop("metadata/agrees.json", metadata(2))
+    expire(warehouse, 1000)
+    known = {name: warehouse.state(name).revision > 0 for name in ("alone", "differs", "agrees")}
+    assert known == {"alone": True, "differs": True, "agrees": False}
+
+
+def test_a_key_that_is_nearly_too_long_has_a_partner_that_cannot_be(warehouse, monkeypatch):
+    site = "s" * (1024 - len("/metadata/1.json"))
+    get_object = warehouse.s3.get_object
+
+    def limited(**asked):
+        assert len(asked["Key"]) <= 1024
+        return get_object(**asked)
+
+    monkeypatch.setattr(warehouse.s3, "get_object", limited)
+    assert warehouse.drop(f"{site}/metadata/1.json", metadata(2)).status == "waiting"

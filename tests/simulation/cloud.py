@@ -52,6 +52,7 @@ class Table:
         return frozenset(self._digests.items())
 
     def get_item(self, Key: Mapping[str, str], ConsistentRead: bool = False) -> dict[str, Any]:
+        assert ConsistentRead, "a decision on a stale item"
         self.on_call("GetItem")
         item = self.items.get(_key(Key))
         self.on_answer(self._digests.get(_key(Key)))
@@ -63,6 +64,7 @@ class Table:
         IndexName: str = "",
         ConsistentRead: bool = False,
     ) -> dict[str, Any]:
+        assert ConsistentRead or IndexName, "a decision on stale items"
         self.on_call("Query")
         conditions = list(_conditions(KeyConditionExpression))
         found = [
@@ -199,7 +201,7 @@ def _updated(item: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, A
         for assignment in assignments.split(", "):
             name, _, value = assignment.partition(" = ")
             if clause == "SET":
-                after[names[name]] = values[value]
+                after[names.get(name, name)] = values[value]
             else:
-                after.pop(names[name], None)
+                after.pop(names.get(name, name), None)
     return after

@@ -107,6 +107,11 @@ def a_removed_upload_is_never_settled(patch):
     patch.setattr(decision, "_is_settled", lambda state, upload: False)
 
 
+def a_waiting_part_is_remembered_as_it_came_first(patch):
+    lone = decision._lone
+    patch.setattr(decision, "_lone", lambda state, *given: lone(state, *given) and (state.lone or lone(state, *given)))
+
+
 def every_answer_is_news(patch):
     patch.setattr(decision, "_is_same_answer", lambda last, check: False)
 
@@ -158,6 +163,7 @@ GUARDS = {
     the_replaced_check_stays_listed: [(MISMATCH, (upload("metadata", 2),))],
     a_reviewed_check_is_taken_off_its_list: [(MISMATCH, (review(2), upload("metadata", 5)))],
     a_removed_upload_is_never_settled: [(MISMATCH, (remove("image"), again("image")))],
+    a_waiting_part_is_remembered_as_it_came_first: [(ALONE, (upload("image", 3),))],
     every_answer_is_news: [(MISMATCH, (upload("image", 3), again("metadata")))],
     nothing_is_ever_resolved: [(MISMATCH, (upload("metadata", 2),))],
     the_first_key_is_the_part: [((upload("metadata", 2),), (upload("image", 2), upload("png", 3)))],
