@@ -37,7 +37,8 @@ def test_whatever_two_things_happen_at_once(before):
     ids=["second-part-twice", "first-part-twice", "watchdog"],
 )
 def test_three_at_once(steps):
-    found = explored((), steps, most=20_000)
+    """The first runs of them; `make soak` goes through triples whole."""
+    found = explored((), steps, most=3_000)
     assert found.violation is None, found
 
 
@@ -71,5 +72,5 @@ def test_long_histories_in_any_order(history, choices, versions):
 
 
 def test_a_review_meets_a_check_and_the_watchdog():
-    found = explored(FEW[1], (review(2), upload("metadata", 5), WATCHDOG), most=20_000)
+    found = explored(FEW[1], (review(2), upload("metadata", 5), WATCHDOG), most=3_000)
     assert found.violation is None, found
