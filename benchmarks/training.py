@@ -1,4 +1,4 @@
-"""Times a training step (forward and backward) on a CPU: as torch has it, and with each step of training.cpu.
+"""Times a training step (forward and backward) on a CPU: as torch has it, and with each step of training.loop.cpu.
 
 python -m benchmarks.training --backbone tf_efficientnet_lite2
 """
@@ -10,8 +10,8 @@ import time
 
 import torch
 
-from training import cpu
-from training.networks import Counter
+from training.loop import cpu
+from training.network.counter import Counter
 
 
 def step(network: Counter, pictures: torch.Tensor) -> float:

@@ -26,15 +26,15 @@ from tqdm import tqdm
 
 from model.calibration import answered, folded
 
-from .augment import plain
 from .calibrate import fit
-from .data import LABELS, LabelledBin, counts_of, digest, read_bins, training_label
+from .data.augment import plain
+from .data.bins import LABELS, LabelledBin, counts_of, digest, read_bins, training_label
+from .data.loading import Pictures, load
+from .data.sampling import mix_of, weights_for
 from .evaluate import read_column
-from .loading import Pictures, load
-from .losses import LOSSES, label_logits, targets_by_label
-from .metrics import all_figures, log_loss
-from .networks import Counter
-from .sampling import mix_of, weights_for
+from .measure.metrics import all_figures, log_loss
+from .network.counter import Counter
+from .network.losses import LOSSES, label_logits, targets_by_label
 
 SEEDS = 3
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 1200, 256, 2e-3, 0.05, 0.3

@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from . import train
-from .data import LABELS, counts_of, read_bins, training_label
-from .distributed import processes
-from .metrics import all_figures, class_figures
-from .pages import Page, Section, Table, write_page
+from .data.bins import LABELS, counts_of, read_bins, training_label
+from .loop.distributed import processes
+from .measure.metrics import all_figures, class_figures
+from .report.pages import Page, Section, Table, write_page
 
 PLAIN = "--labels 7 --mix data --vary mirror --soft-width 0 --mixup 0 --fact-weight 0 --dropout 0 --drop-path 0"
 SHOWN = (

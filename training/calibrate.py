@@ -24,11 +24,11 @@ from tqdm.contrib.concurrent import thread_map
 from model.calibration import answered
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from .data import LABELS, SPLITS, WHOLE, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
-from .metrics import Band, all_figures, confidence_bands, gap, log_loss
-from .pages import Page, Section, write_page
-from .reliability_diagram import reliability_diagram
-from .sampling import mix_of, weights_for
+from .data.bins import LABELS, SPLITS, WHOLE, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
+from .data.sampling import mix_of, weights_for
+from .measure.metrics import Band, all_figures, confidence_bands, gap, log_loss
+from .report.pages import Page, Section, write_page
+from .report.reliability_diagram import reliability_diagram
 
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -105,7 +105,7 @@ def recalibrate(
 ) -> Calibration:
     """Fit the artifact's temperature to labelled bins and write it, with the bins' prior, into its counter.json.
 
-    `mix` says how frequent each count is meant to be: as among the bins ("data"), or training.sampling.NATURAL_MIX
+    `mix` says how frequent each count is meant to be: as among the bins ("data"), or training.data.sampling.NATURAL_MIX
     ("natural"). "Before" is the artifact as it was. Raises model.predictor.BrokenArtifactError when it cannot be
     served, ValueError when no bin has one of the labels.
     """

@@ -21,12 +21,12 @@ from tqdm import tqdm
 
 from model.pictures import decode, squash
 
-from .class_folders import class_name
-from .data import LABELS, METADATA_FOLDER, SPLITS, index_rows, training_label
-from .grouping import Integers, Items, alike_pairs, neighbour_pairs
-from .pages import Page, Picture, Section, Table, write_page
-from .plots import as_thumbnail, new_plot
-from .records import parse_record
+from .data.bins import LABELS, METADATA_FOLDER, SPLITS, index_rows, training_label
+from .data.class_folders import class_name
+from .data.grouping import Integers, Items, alike_pairs, neighbour_pairs
+from .data.metadata import parse_record
+from .report.pages import Page, Picture, Section, Table, write_page
+from .report.plots import as_thumbnail, new_plot
 
 NORMALISATION_PICTURES = 2000
 NORMALISATION_SIZE = 224

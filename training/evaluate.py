@@ -29,11 +29,11 @@ from model.calibration import shifted
 from model.pictures import RejectedImage
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from .alert_quality import Checks, alert_quality, check_all, figures_of
-from .data import SPLITS, WHOLE, LabelledBin, counts_of, read_bins, training_label
-from .evaluation_page import words, write_evaluation_page
-from .metrics import FIGURES, all_figures, bootstrap_intervals, class_figures, confusion
-from .records import object_volumes
+from .data.bins import SPLITS, WHOLE, LabelledBin, counts_of, read_bins, training_label
+from .data.metadata import object_volumes
+from .measure.alert_quality import Checks, alert_quality, check_all, figures_of
+from .measure.metrics import FIGURES, all_figures, bootstrap_intervals, class_figures, confusion
+from .report.evaluation_page import words, write_evaluation_page
 
 SMALL_GROUP = 20
 """Groups of fewer bins are judged together: their figures would say nothing."""

@@ -1,4 +1,4 @@
-"""An alternative search: AutoGluon's multimodal predictor, over what it has of training.search_space.
+"""An alternative search: AutoGluon's multimodal predictor, over what it has of training.loop.search_space.
 
     python -m training.explore --data SET --out runs/explored --trials 8 --minutes 120
 
@@ -22,12 +22,12 @@ import numpy as np
 
 from inventory.prediction import Prediction
 
-from .alert_quality import check_all
-from .data import LABELS, LabelledBin, counts_of, read_bins, training_label
+from .data.bins import LABELS, LabelledBin, counts_of, read_bins, training_label
+from .data.metadata import object_volumes
 from .evaluate import evaluate, show
-from .evaluation_page import write_evaluation_page
-from .records import object_volumes
-from .search_space import SPACE, Choice, Continuous
+from .loop.search_space import SPACE, Choice, Continuous
+from .measure.alert_quality import check_all
+from .report.evaluation_page import write_evaluation_page
 
 INSTALL = (
     "uv venv .venv-explore && "

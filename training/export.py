@@ -22,20 +22,23 @@ from torch import Tensor, nn
 from model.calibration import folded
 from model.predictor import ARTIFACT, Predictor
 
-from .augment import plain
 from .calibrate import fit, served_logits, write_description
-from .data import FACTS, LABELS, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
-from .fixed_padding import with_fixed_padding
-from .loading import FactScale
-from .losses import label_logits
-from .metrics import all_figures
-from .networks import Counter
-from .sampling import mix_of, weights_for
+from .data.augment import plain
+from .data.bins import FACTS, LABELS, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
+from .data.loading import FactScale
+from .data.sampling import mix_of, weights_for
+from .measure.metrics import all_figures
+from .network.counter import Counter
+from .network.fixed_padding import with_fixed_padding
+from .network.losses import label_logits
 
 CODE = (
     *(
         f"training/{name}.py"
-        for name in ("augment", "data", "distributed", "loading", "losses", "networks", "sampling", "teacher", "train")
+        for name in (
+            *("data/augment", "data/bins", "data/loading", "data/sampling", "loop/distributed"),
+            *("network/counter", "network/losses", "network/teacher", "train"),
+        )
     ),
     *(f"model/{name}.py" for name in ("calibration", "pictures")),
 )

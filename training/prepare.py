@@ -6,7 +6,7 @@
 leaves
 
     SET/<split>/<class>/<id>.jpg   class "00" to "09" or "10+": torchvision's ImageFolder reads each split
-    SET/index.csv                  a row per bin (COLUMNS), which training.data.read_bins reads
+    SET/index.csv                  a row per bin (COLUMNS), which training.data.bins.read_bins reads
     SET/metadata/<id>.json         as in the source
     SET/skipped.csv                id and reason of every bin that could not be used
     SET/report.html, report.json   what is in the set (training.data_report)
@@ -43,13 +43,22 @@ from tqdm import tqdm
 
 from model.pictures import RejectedImage
 
-from .class_folders import OPEN_CLASS, Size, class_name, original_size, pictures_in, put, remove_others, write_whole
-from .data import FACTS, METADATA_FOLDER, SPLITS, index_name
+from .data.bins import FACTS, METADATA_FOLDER, SPLITS, index_name
+from .data.class_folders import (
+    OPEN_CLASS,
+    Size,
+    class_name,
+    original_size,
+    pictures_in,
+    put,
+    remove_others,
+    write_whole,
+)
+from .data.grouping import Items, assign, groups_of
+from .data.labels import Label, read_ids, read_labels
+from .data.metadata import parse_record
+from .data.sources import Source, ids_in, open_source, read_metadata, read_picture
 from .data_report import write_report
-from .grouping import Items, assign, groups_of
-from .labels import Label, read_ids, read_labels
-from .records import parse_record
-from .sources import Source, ids_in, open_source, read_metadata, read_picture
 
 PROCESSING = Path("/opt/ml/processing")
 """Where SageMaker puts a processing job's input, and takes its output from."""

@@ -28,10 +28,10 @@ from tqdm import tqdm
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .calibrate import fit, served_logits, write_description
-from .data import LABELS, LabelledBin, counts_of, pixels_of, read_bins, training_label
-from .evaluation_page import words
-from .metrics import all_figures
-from .sampling import weights_for
+from .data.bins import LABELS, LabelledBin, counts_of, pixels_of, read_bins, training_label
+from .data.sampling import weights_for
+from .measure.metrics import all_figures
+from .report.evaluation_page import words
 
 CALIBRATION_PICTURES = 200
 SHOWN = ("accuracy", "accuracy_0_5", "standardised_accuracy", "standardised_rmse", "log_loss", "calibration_error")

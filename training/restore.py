@@ -27,12 +27,12 @@ from tqdm import tqdm
 
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from . import checkpoints
-from .augment import vary
-from .data import LabelledBin, read_bins
+from .data.augment import vary
+from .data.bins import LabelledBin, read_bins
+from .data.loading import Pictures, load
 from .export import PARITY_BINS, check_parity, served
-from .loading import Pictures, load
-from .networks import Counter
+from .network import checkpoints
+from .network.counter import Counter
 
 KEPT = ("backbone", "loss", "soft_width", "size", "epoch", "facts", "data")
 """Of counter.json, under the same names in best.pt."""

@@ -34,20 +34,21 @@ from tqdm import tqdm
 
 from model.calibration import folded, sharpened
 
-from . import checkpoints, cpu
-from .augment import plain, vary
-from .data import FACTS, LABELS, LabelledBin, counts_of, digest, read_bins, training_label
-from .distributed import Processes, processes
-from .epoch_line import epoch_line
-from .health import HOPELESS, Finding, Health
-from .health import report as health_report
-from .loading import Batch, FactScale, Pictures, fact_scale, load
-from .losses import LOSSES, label_logits, targets_by_label
-from .metrics import all_figures, log_loss
-from .networks import Counter
-from .profiling import Profiler
-from .sampling import MIXES, batches, epoch_order, mix_of, weights_for
-from .teacher import Teacher
+from .data.augment import plain, vary
+from .data.bins import FACTS, LABELS, LabelledBin, counts_of, digest, read_bins, training_label
+from .data.loading import Batch, FactScale, Pictures, fact_scale, load
+from .data.sampling import MIXES, batches, epoch_order, mix_of, weights_for
+from .loop import cpu
+from .loop.distributed import Processes, processes
+from .loop.epoch_line import epoch_line
+from .loop.health import HOPELESS, Finding, Health
+from .loop.health import report as health_report
+from .loop.profiling import Profiler
+from .measure.metrics import all_figures, log_loss
+from .network import checkpoints
+from .network.counter import Counter
+from .network.losses import LOSSES, label_logits, targets_by_label
+from .network.teacher import Teacher
 
 CHECKPOINT_EVERY_S = 300.0
 WARM_UP = 0.12  # of the run, for the one-cycle schedule

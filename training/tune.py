@@ -1,4 +1,4 @@
-"""Searches for better options of `training.train`: Optuna over training.search_space, bad trials cut short.
+"""Searches for better options of `training.train`: Optuna over training.loop.search_space, bad trials cut short.
 
     python -m training.tune --data SET --out runs/study --trials 20 -- --epochs 3 --weights imagenet
 
@@ -19,10 +19,10 @@ from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from . import train
-from .distributed import processes
-from .pages import Page, Section, Table, write_page
-from .plots import new_plot
-from .search_space import OBJECTIVE, SPACE, Continuous
+from .loop.distributed import processes
+from .loop.search_space import OBJECTIVE, SPACE, Continuous
+from .report.pages import Page, Section, Table, write_page
+from .report.plots import new_plot
 
 WARM_UP_TRIALS = 5  # are never cut short
 

@@ -54,7 +54,7 @@ class Actor:
         if model.name == "TransactWriteItems":  # authorized as the writes in it
             self.used |= {f"dynamodb:{kind}Item" for write in params["TransactItems"] for kind in write}
         else:
-            self.used.add(f"{service}:{model.name}")
+            self.used.add(f"{service}:{'ListBucket' if model.name == 'ListObjectsV2' else model.name}")
 
     def _note_missing(self, parsed: Any, **_: Any) -> None:
         if parsed.get("Error", {}).get("Code") == "NoSuchKey":  # "forbidden" to whoever may not list the bucket

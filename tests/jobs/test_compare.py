@@ -9,7 +9,7 @@ for package in ("matplotlib", "onnx", "sklearn"):
     pytest.importorskip(package, reason=f"{package} is not installed: uv sync --group train --group dev")
 
 from model.predictor import Predictor  # noqa: E402
-from training.data import read_bins  # noqa: E402
+from training.data.bins import read_bins  # noqa: E402
 from training.evaluate import predict_all  # noqa: E402
 from training.jobs.container.compare import compare, gain  # noqa: E402
 

@@ -22,9 +22,9 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed: uv sync --group train --group dev")
 
 from model.predictor import Predictor
-from training.data import read_bins
-from training.epoch_line import figure_regex
+from training.data.bins import read_bins
 from training.jobs.steps.training_job import METRICS
+from training.loop.epoch_line import figure_regex
 from training.prepare import parse_options, prepare
 
 from ..training.builders import far_apart, write_bins, write_set

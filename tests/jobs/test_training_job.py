@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from training.epoch_line import epoch_line, figure_regex
 from training.jobs.aws.account import Account
 from training.jobs.errors import JobError
 from training.jobs.steps import training_job
 from training.jobs.steps.source import staged_source
+from training.loop.epoch_line import epoch_line, figure_regex
 
 from .conftest import ROLE, requests_of
 

@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 from training.jobs import settings as settings_file
 from training.jobs.errors import JobError
 from training.jobs.steps import tuning_job
-from training.search_space import SPACE
+from training.loop.search_space import SPACE
 
 from .conftest import SETTINGS, requests_of
 

@@ -7,8 +7,8 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --
 
 from inventory.metadata import Product
 from inventory.prediction import Prediction
-from training.alert_quality import alert_quality, check_all, figures_of
-from training.slips import claimed_products
+from training.measure.alert_quality import alert_quality, check_all, figures_of
+from training.measure.slips import claimed_products
 
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
 EVEN = (1 / 7,) * 7

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
-from training.augment import MAX_PATCHES, Variation, degrade, draw, draw_mirror, joined, plain, vary  # noqa: E402
+from training.data.augment import MAX_PATCHES, Variation, degrade, draw, draw_mirror, joined, plain, vary  # noqa: E402
 
 PICTURES = torch.from_numpy(np.random.default_rng(0).integers(1, 255, (6, 32, 32, 3), dtype=np.uint8))
 

@@ -14,9 +14,9 @@ from model.predictor import Predictor  # noqa: E402
 from tests.training.builders import write_set  # noqa: E402
 from tests.training.square_counter import write_square_counter  # noqa: E402
 from training.calibrate import UNSHIFTED, fit, recalibrate, served_logits, write_calibration_page  # noqa: E402
-from training.data import counts_of, read_bins  # noqa: E402
-from training.metrics import log_loss  # noqa: E402
-from training.sampling import mix_of  # noqa: E402
+from training.data.bins import counts_of, read_bins  # noqa: E402
+from training.data.sampling import mix_of  # noqa: E402
+from training.measure.metrics import log_loss  # noqa: E402
 
 
 def answers(bins: int, outputs: int = 11) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --g
 from timm.layers import create_conv2d  # noqa: E402
 from torch import nn  # noqa: E402
 
-from training.cpu import slow_convolutions_in_float32  # noqa: E402
+from training.loop.cpu import slow_convolutions_in_float32  # noqa: E402
 
 
 def learnt(network):

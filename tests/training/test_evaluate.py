@@ -17,7 +17,7 @@ from model.predictor import Predictor  # noqa: E402
 from tests.training.builders import far_apart, write_bins, write_set  # noqa: E402
 from tests.training.square_counter import write_square_counter  # noqa: E402
 from training import evaluate as evaluation  # noqa: E402
-from training.data import read_bins  # noqa: E402
+from training.data.bins import read_bins  # noqa: E402
 from training.jobs.container import evaluate as judging  # noqa: E402
 from training.prepare import parse_options, prepare  # noqa: E402
 

@@ -15,7 +15,7 @@ import pandas as pd  # noqa: E402
 
 from training import explore as exploring  # noqa: E402
 from training.explore import NAMES, main, parse_options  # noqa: E402
-from training.search_space import SPACE  # noqa: E402
+from training.loop.search_space import SPACE  # noqa: E402
 
 from .builders import write_set  # noqa: E402
 

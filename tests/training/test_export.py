@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --g
 from model.predictor import Predictor  # noqa: E402
 from training import export as exporting  # noqa: E402
 from training import train as training  # noqa: E402
-from training.data import read_bins  # noqa: E402
+from training.data.bins import read_bins  # noqa: E402
 
 from .builders import write_set  # noqa: E402
 

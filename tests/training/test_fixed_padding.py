@@ -10,7 +10,7 @@ import onnx  # noqa: E402
 import timm  # noqa: E402
 from onnxruntime import InferenceSession  # noqa: E402
 
-from training.fixed_padding import with_fixed_padding  # noqa: E402
+from training.network.fixed_padding import with_fixed_padding  # noqa: E402
 
 
 @pytest.mark.parametrize("size", [64, 60])  # halves evenly, and does not: 60, 30, 15, 8, 4, 2

@@ -13,7 +13,7 @@ from timm import create_model  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn.modules import module as torch_module  # noqa: E402
 
-from training.health import Finding, Health, Thresholds, report  # noqa: E402
+from training.loop.health import Finding, Health, Thresholds, report  # noqa: E402
 
 LABELS = 4
 VARIED = np.arange(40) % LABELS

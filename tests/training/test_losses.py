@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
-from training.losses import LOSSES, label_logits, targets_by_label  # noqa: E402
+from training.network.losses import LOSSES, label_logits, targets_by_label  # noqa: E402
 
 TARGET = torch.tensor([[0.1, 0.25, 0.4, 0.2, 0.05]])
 

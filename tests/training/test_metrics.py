@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.metrics import (
+from training.measure.metrics import (
     all_figures,
     bootstrap_intervals,
     calibration_error,

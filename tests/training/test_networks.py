@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
-from training.networks import Counter  # noqa: E402
+from training.network.counter import Counter  # noqa: E402
 
 
 @pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "resnet18", "resnet34", "resnet50", "resnet101"])

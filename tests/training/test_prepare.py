@@ -20,13 +20,13 @@ from moto import mock_aws  # noqa: E402
 from samples.render import write_training_set  # noqa: E402
 from training import data_report  # noqa: E402
 from training import prepare as prepare_module  # noqa: E402
-from training.data import read_bins  # noqa: E402
-from training.grouping import ALIKE, assign, groups_of, neighbour_pairs, similarity  # noqa: E402
-from training.labels import read_ids, read_labels  # noqa: E402
-from training.pages import Page  # noqa: E402
+from training.data.bins import read_bins  # noqa: E402
+from training.data.grouping import ALIKE, assign, groups_of, neighbour_pairs, similarity  # noqa: E402
+from training.data.labels import read_ids, read_labels  # noqa: E402
+from training.data.metadata import parse_record  # noqa: E402
+from training.data.sources import Folder  # noqa: E402
 from training.prepare import parse_options, prepare  # noqa: E402
-from training.records import parse_record  # noqa: E402
-from training.sources import Folder  # noqa: E402
+from training.report.pages import Page  # noqa: E402
 
 from .builders import far_apart, photo, record, write_bins  # noqa: E402
 
@@ -311,7 +311,7 @@ def test_listed_ids_are_fetched_without_credentials_or_listing(
     bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(boto3.Session, "get_credentials", lambda session: None)
-    monkeypatch.setattr("training.sources.Bucket.keys", lambda *_: pytest.fail("listed the bucket"))
+    monkeypatch.setattr("training.data.sources.Bucket.keys", lambda *_: pytest.fail("listed the bucket"))
     names = [f"data/metadata/{bin_id}.json" for bin_id in [*far_apart(24), "00523"]]
     (ids := tmp_path / "ids.json").write_text(json.dumps({"1": names}))
     run("s3://bins/site/a/", out := tmp_path / "set", "--ids", str(ids))

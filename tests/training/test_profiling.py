@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --g
 from torch import nn  # noqa: E402
 from torch.profiler import record_function  # noqa: E402
 
-from training.profiling import Profiler, summarise  # noqa: E402
+from training.loop.profiling import Profiler, summarise  # noqa: E402
 
 
 def run(out: Path, steps: int = 8, reading_s: float = 0.0, *, tuned: bool = False) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.sampling import NATURAL_MIX, batches, epoch_order, mix_of, weights_for
+from training.data.sampling import NATURAL_MIX, batches, epoch_order, mix_of, weights_for
 
 LABELS = np.repeat([0, 1, 2], [7000, 2000, 1000])
 

@@ -15,10 +15,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
 from training import train as training  # noqa: E402
-from training.epoch_line import figure_regex  # noqa: E402
 from training.jobs.steps.training_job import METRICS  # noqa: E402
-from training.search_space import OBJECTIVE, SPACE  # noqa: E402
-from training.teacher import Teacher  # noqa: E402
+from training.loop.epoch_line import figure_regex  # noqa: E402
+from training.loop.search_space import OBJECTIVE, SPACE  # noqa: E402
+from training.network.teacher import Teacher  # noqa: E402
 
 from .builders import write_set  # noqa: E402
 

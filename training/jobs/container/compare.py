@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from inventory.prediction import Prediction
 from model.predictor import BrokenArtifactError, Predictor
-from training.data import LabelledBin, counts_of, read_bins, training_label
+from training.data.bins import LabelledBin, counts_of, read_bins, training_label
 from training.evaluate import predict_all, read_answers, shifted_to_own_mix
 from training.jobs.container.evaluate import FOLDER, input_set, judge
 from training.jobs.errors import JobError

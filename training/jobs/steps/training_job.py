@@ -23,13 +23,13 @@ from sagemaker.core.training.configs import (
 from sagemaker.train import ModelTrainer
 from sagemaker.train.distributed import Torchrun
 
-from training.epoch_line import figure_regex
 from training.jobs.aws.account import PROJECT_TAG, Account
 from training.jobs.aws.images import training_image
 from training.jobs.errors import JobError
 from training.jobs.settings import Train
 from training.jobs.steps.archives import unpack
 from training.jobs.steps.source import REQUIREMENTS, entry_script
+from training.loop.epoch_line import figure_regex
 
 BASE_NAME = "bincheck-train"
 METRICS = (

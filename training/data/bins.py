@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from model.pictures import RejectedImage, decode, squash
 
-from .records import FACTS, parse_record
+from .metadata import FACTS, parse_record
 
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
 """What the endpoint answers. Training may tell more apart: see `training_label`."""

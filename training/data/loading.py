@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from .augment import Variation, degrade, draw, draw_mirror, joined
-from .data import FACTS, LabelledBin, pixels_of
+from .bins import FACTS, LabelledBin, pixels_of
 
 
 @dataclass(frozen=True)

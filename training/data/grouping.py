@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from .data import SPLITS
+from .bins import SPLITS
 
 BLOCK_IDS = 50
 ALIKE = 0.5

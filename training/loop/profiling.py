@@ -23,8 +23,8 @@ import numpy.typing as npt
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
-from .pages import Page, Section, Table, write_page
-from .plots import new_plot
+from ..report.pages import Page, Section, Table, write_page
+from ..report.plots import new_plot
 
 PARTS = ("data", "forward", "backward", "optimizer")
 OTHER = "other"

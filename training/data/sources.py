@@ -9,7 +9,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .data import IMAGE_FOLDER, METADATA_FOLDER, SUFFIXES
+from .bins import IMAGE_FOLDER, METADATA_FOLDER, SUFFIXES
 
 MISSING = ("NoSuchKey", "404")
 REFUSED = ("AccessDenied", "403")

@@ -10,9 +10,9 @@ from PIL import Image
 
 from inventory.prediction import Prediction
 
-from .alert_quality import Checks, precision_recall
-from .data import LABELS, LabelledBin, counts_of, training_label
-from .metrics import Array, Band, Counts, confidence_bands, reliability
+from ..data.bins import LABELS, LabelledBin, counts_of, training_label
+from ..measure.alert_quality import Checks, precision_recall
+from ..measure.metrics import Array, Band, Counts, confidence_bands, reliability
 from .pages import Page, Picture, Section, Table, write_page
 from .plots import as_thumbnail, new_plot
 from .reliability_diagram import reliability_diagram

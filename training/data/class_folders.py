@@ -7,7 +7,7 @@ from PIL import Image
 
 from model.pictures import decode, squash
 
-from .data import SPLITS, SUFFIXES
+from .bins import SPLITS, SUFFIXES
 
 OPEN_CLASS = 10
 JPEG_QUALITY = 92

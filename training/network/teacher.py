@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .counter import Counter
 from .losses import label_logits
-from .networks import Counter
 
 
 class Teacher:

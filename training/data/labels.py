@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .data import SPLITS
+from .bins import SPLITS
 
 
 @dataclass(frozen=True)

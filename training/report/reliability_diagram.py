@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from .metrics import Band
+from ..measure.metrics import Band
 from .plots import PALETTE, new_plot
 
 

@@ -1,0 +1,1 @@
+"""Bins, what is recorded of them, and the batches made of both."""

@@ -1,0 +1,1 @@
+"""Figures of how well answers fit the records."""

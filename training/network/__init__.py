@@ -1,0 +1,1 @@
+"""The network, what it is taught by, and its checkpoints."""
