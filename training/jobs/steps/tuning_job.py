@@ -1,4 +1,4 @@
-"""`tune` as a SageMaker tuning job over training.search_space; its best trial becomes settings for `train`."""
+"""`tune` as a SageMaker tuning job over training.loop.search_space; its best trial becomes settings for `train`."""
 
 import json
 from collections.abc import Mapping
