@@ -37,7 +37,7 @@ def test_whatever_two_things_happen_at_once(before):
     ids=["second-part-twice", "first-part-twice", "watchdog"],
 )
 def test_three_at_once(steps):
-    """The first runs of them; `make soak` goes through triples whole."""
+    """The first runs of them; `make soak` goes through some triples whole."""
     found = explored((), steps, most=3_000)
     assert found.violation is None, found
 
