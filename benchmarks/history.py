@@ -30,7 +30,7 @@ from inventory.check_store import CheckStore
 from inventory.prediction import Prediction
 from inventory.uploads import Upload
 from inventory.workflow import CheckWorkflow
-from tests.builders import item, metadata_of, picture, prediction, seen, upload
+from tests.builders import image_of, item, metadata_of, prediction, seen, upload
 from tests.simulation.cloud import Bucket, Table
 from tests.template import table_properties
 
@@ -38,7 +38,7 @@ PLACES = (1, 100, 10_000)
 INBOX = "bincheck-inbox-111122223333-us-east-1"
 COUNT = 3
 ANSWERS = {"mismatch": 5, "another mismatch": 1, "the same mismatch": 1, "match": COUNT}
-"""What the record says while the picture shows COUNT objects, in turn."""
+"""What the record says while the image shows COUNT objects, in turn."""
 COUNTS = (
     "dynamodb_requests",
     "items_read",
@@ -208,9 +208,9 @@ class UniqueContents(Table):
         return {"Items": []}
 
 
-def look(picture: bytes, inference_id: str) -> Prediction:
+def look(image: bytes, inference_id: str) -> Prediction:
     """A prediction of as many bytes as the shipped model's."""
-    blurred = prediction(seen(picture, inference_id).count, certainty=0.5757512661912562)
+    blurred = prediction(seen(image, inference_id).count, certainty=0.5757512661912562)
     return replace(
         blurred, model="efficientnet-lite2-240@5472846bc547", volume_in3=1103.1774688198525, volume_error=0.4254
     )
@@ -223,7 +223,7 @@ def record(expected: int, number: int) -> bytes:
 
 def uploads(bucket: Bucket, start: int, site: str = "BOS1") -> Iterator[tuple[str, Upload]]:
     """Corrections of a bin's record without end, each with the answer that it gets, from the `start`-th on."""
-    bucket.put(f"{site}/bin-images/00523.jpg", picture(COUNT))
+    bucket.put(f"{site}/bin-images/00523.jpg", image_of(COUNT))
     key, answers = f"{site}/metadata/00523.json", list(ANSWERS)
     while True:
         answer = answers[(start - 1) % len(answers)]

@@ -14,11 +14,11 @@ from training.loop import cpu
 from training.network.counter import Counter
 
 
-def step(network: Counter, pictures: torch.Tensor) -> float:
-    """Seconds that looking at pictures (n, 3, size, size) and learning from them takes."""
+def step(network: Counter, images: torch.Tensor) -> float:
+    """Seconds that looking at images (n, 3, size, size) and learning from them takes."""
     started = time.perf_counter()
     with torch.autocast("cpu", torch.bfloat16):
-        counts, _ = network(network.normalise(pictures))
+        counts, _ = network(network.normalise(images))
     counts.float().logsumexp(1).mean().backward()
     return time.perf_counter() - started
 
@@ -32,11 +32,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     network = Counter(options.backbone, labels=11).to(memory_format=torch.channels_last).train()
-    pictures = torch.rand(options.batch, 3, options.size, options.size)
+    images = torch.rand(options.batch, 3, options.size, options.size)
 
     def measured() -> float:
-        step(network, pictures)
-        return round(statistics.median(step(network, pictures) for _ in range(options.rounds)), 3)
+        step(network, images)
+        return round(statistics.median(step(network, images) for _ in range(options.rounds)), 3)
 
     seconds = {"as torch has it": measured()}
     cpu.slow_convolutions_in_float32(network)

@@ -92,7 +92,7 @@ def month_usd(load: Load) -> dict[str, float]:
     days_kb += load.mismatches * ALERTS_KEPT_DAYS * sizes["alert_kb"]
     kept_gb = load.checks * days_kb / 1e6
     month["DynamoDB storage"] = kept_gb * (price["dynamodb_gb_month"] + price["dynamodb_recovery_gb_month"])
-    month["S3 storage"] = load.checks * DAYS_A_MONTH * sizes["picture_kb"] / 1e6 * price["s3_gb_month"]
+    month["S3 storage"] = load.checks * DAYS_A_MONTH * sizes["image_kb"] / 1e6 * price["s3_gb_month"]
     pollers = quantities()["sqs"]["queues"] * quantities()["sqs"]["pollers"]
     polls = pollers * DAYS_A_MONTH * DAY_S / LONG_POLL_S
     month["SQS"] += polls * price["sqs_million"] / 1e6
@@ -125,11 +125,11 @@ def backfill_usd(bins: int, mismatches: float) -> float:
     return bins * float(millionths) / 1e6
 
 
-def pictures_per_second(instance_type: str) -> float:
+def images_per_second(instance_type: str) -> float:
     """What one instance counts at the peak that it is chosen for."""
     endpoint = quantities()["endpoint"]
     cores = prices()["virtual_cpus"][instance_type] / 2
-    return float(cores * endpoint["busy"] * 1e3 / endpoint["picture_ms"])
+    return float(cores * endpoint["busy"] * 1e3 / endpoint["image_ms"])
 
 
 def endpoint_usd(instance_type: str) -> float:
@@ -137,12 +137,12 @@ def endpoint_usd(instance_type: str) -> float:
     hourly = hourly_usd(instance_type)
     if hourly is None:
         raise KeyError(instance_type)
-    return hourly / (pictures_per_second(instance_type) * 3600) * 1e3
+    return hourly / (images_per_second(instance_type) * 3600) * 1e3
 
 
 def instances_for(instance_type: str, checks: int, peak: float) -> int:
     """How many instances such a day needs, whose busiest second has `peak` times the mean of calls."""
-    return math.ceil(checks / DAY_S * peak / pictures_per_second(instance_type))
+    return math.ceil(checks / DAY_S * peak / images_per_second(instance_type))
 
 
 def format_costs(load: Load) -> str:
@@ -156,9 +156,9 @@ def format_costs(load: Load) -> str:
             *(f"| {name} | {usd:.4f} |" for name, usd in requests.items()),
             f"| **together, without the endpoint** | **{sum(requests.values()):.4f}** |",
             "",
-            *_table("endpoint on", "USD an hour", "pictures a second", "USD for 1,000 checks, kept that busy"),
+            *_table("endpoint on", "USD an hour", "images a second", "USD for 1,000 checks, kept that busy"),
             *(
-                f"| {name} | {hourly_usd(name):.3f} | {pictures_per_second(name):.0f} | {endpoint_usd(name):.4f} |"
+                f"| {name} | {hourly_usd(name):.3f} | {images_per_second(name):.0f} | {endpoint_usd(name):.4f} |"
                 for name in prices()["virtual_cpus"]
             ),
             "",

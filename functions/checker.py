@@ -29,9 +29,9 @@ runtime = clients.sagemaker_runtime()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
-def count(picture: bytes, inference_id: str) -> Prediction:
+def count(image: bytes, inference_id: str) -> Prediction:
     with measured_endpoint_call():
-        return count_objects(runtime, config.endpoint, picture, inference_id)
+        return count_objects(runtime, config.endpoint, image, inference_id)
 
 
 workflow = CheckWorkflow(

@@ -1,4 +1,4 @@
-"""Called with a picture, directly or through the function's URL; answers how many objects it shows."""
+"""Called with an image, directly or through the function's URL; answers how many objects it shows."""
 
 import base64
 import json
@@ -22,13 +22,13 @@ runtime = clients.sagemaker_runtime()
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """`{"image": <base64>}` answers the prediction, or raises; a picture sent to the URL answers HTTP."""
+    """`{"image": <base64>}` answers the prediction, or raises; an image sent to the URL answers HTTP."""
     if "requestContext" not in event:
         return count(_decoded(event.get("image")), context.aws_request_id)
     try:
         body = event.get("body") or ""
-        picture = _decoded(body) if event.get("isBase64Encoded") else body.encode()
-        return _http(200, count(picture, context.aws_request_id))
+        image = _decoded(body) if event.get("isBase64Encoded") else body.encode()
+        return _http(200, count(image, context.aws_request_id))
     except RejectedUpload as rejection:
         return _http(400, {"reason": str(rejection)})
     except RetryLater as fault:
@@ -36,28 +36,28 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return _http(503, {"reason": str(fault)})
 
 
-def count(picture: bytes, request_id: str) -> dict[str, Any]:
-    """Count the objects in a JPEG or PNG picture.
+def count(image: bytes, request_id: str) -> dict[str, Any]:
+    """Count the objects in a JPEG or PNG image.
 
     Raises:
         RejectedUpload: it is too large, or the model cannot read it.
         RetryLater: the endpoint failed.
     """
-    if len(picture) > IMAGE_LIMIT_BYTES:
-        raise RejectedUpload(f"the picture has {len(picture):,} bytes: send at most {IMAGE_LIMIT_BYTES:,}")
+    if len(image) > IMAGE_LIMIT_BYTES:
+        raise RejectedUpload(f"the image has {len(image):,} bytes: send at most {IMAGE_LIMIT_BYTES:,}")
     with measured_endpoint_call():
-        prediction = count_objects(runtime, config.endpoint, picture, request_id)
+        prediction = count_objects(runtime, config.endpoint, image, request_id)
     logger.info("counted", count=prediction.count, model=prediction.model)
     return asdict(prediction)
 
 
 def _decoded(encoded: object) -> bytes:
     if not isinstance(encoded, str) or not encoded:
-        raise RejectedUpload('there is no picture: send {"image": "<base64 of a JPEG or PNG>"}')
+        raise RejectedUpload('there is no image: send {"image": "<base64 of a JPEG or PNG>"}')
     try:
         return base64.b64decode(encoded, validate=True)
     except ValueError as error:
-        raise RejectedUpload(f"the picture is not base64 ({error}): encode the bytes of the file") from error
+        raise RejectedUpload(f"the image is not base64 ({error}): encode the bytes of the file") from error
 
 
 def _http(status: int, answer: dict[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Findings:
 
     @property
     def agreement(self) -> tuple[int, int]:
-        """How many bins' pictures agree with their records, of how many that could be compared."""
+        """How many bins' images agree with their records, of how many that could be compared."""
         return self.statuses["match"], self.statuses["match"] + self.statuses["mismatch"]
 
     @property

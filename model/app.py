@@ -3,8 +3,8 @@
     uvicorn model.app:app --port 8080
     curl --data-binary @bin.jpg -H 'Content-Type: image/jpeg' localhost:8080/invocations
 
-Any reply but 200 is JSON with a `reason`: 4xx where the picture or the call is at fault and trying again cannot help,
-5xx where we are. COUNTER_ARTIFACT names another artifact folder, COUNTER_CONCURRENCY how many pictures run at once.
+Any reply but 200 is JSON with a `reason`: 4xx where the image or the call is at fault and trying again cannot help,
+5xx where we are. COUNTER_ARTIFACT names another artifact folder, COUNTER_CONCURRENCY how many images run at once.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .pictures import MAX_BYTES, RejectedImage
+from .images import MAX_BYTES, RejectedImage
 from .predictor import ARTIFACT, Predictor
 
 CONTENT_TYPES = ("image/jpeg", "image/png")
@@ -34,7 +34,7 @@ class Counter:
     """A loaded network that answers HTTP requests, whichever server brings them."""
 
     def __init__(self, artifact: Path | None = None, concurrency: int | None = None) -> None:
-        """Load the network of `artifact`; at most `concurrency` pictures, by default one a core, run at once.
+        """Load the network of `artifact`; at most `concurrency` images, by default one a core, run at once.
 
         Raises model.predictor.BrokenArtifactError when the folder holds no network that can be served.
         """
@@ -47,21 +47,21 @@ class Counter:
         return JSONResponse({"model": self._predictor.name})
 
     async def invoke(self, request: Request) -> Response:
-        """Count the objects in the request's picture; never raises."""
+        """Count the objects in the request's image; never raises."""
         try:
             _check_content_type(request)
-            picture = await _read_body(request)
+            image = await _read_body(request)
             loop = asyncio.get_running_loop()
-            prediction = await loop.run_in_executor(self._workers, self._predictor.predict, picture)
+            prediction = await loop.run_in_executor(self._workers, self._predictor.predict, image)
         except RejectedImage as rejected:
             return _refusal(413 if rejected.too_large else 400, rejected.reason)
         except HTTPException as error:
             return _refusal(error.status_code, error.detail)
         except ClientDisconnect:
-            return _refusal(400, "the caller closed the connection before the picture was complete")
+            return _refusal(400, "the caller closed the connection before the image was complete")
         except Exception:
             logger.exception("invocation failed")
-            return _refusal(500, "the counter failed on this picture: see its log")
+            return _refusal(500, "the counter failed on this image: see its log")
         return JSONResponse(dataclasses.asdict(prediction))
 
 

@@ -1,15 +1,15 @@
-"""Counts the objects in a picture: loads the artifact, prepares the picture as training did, runs the network.
+"""Counts the objects in an image: loads the artifact, prepares the image as training did, runs the network.
 
 The artifact is a folder with `counter.onnx` and `counter.json`. The JSON says all that differs between networks, so
 that a retrained one is served by replacing the folder:
 
     name          what to call the model
     labels        what is answered; the last is open: "6+" is six or more, whatever further outputs the network has
-    size          side in pixels that pictures are squashed to
-    mean, std     per channel, of pictures scaled to 0..1
+    size          side in pixels that images are resized to
+    mean, std     per channel, of images scaled to 0..1
     soft_width    of the targets that the network was trained on, in labels (model.calibration)
     temperature   divides the log probabilities, so that they mean what they say
-    flip          whether to average over the picture and its mirror image
+    flip          whether to average over the image and its mirror image
     trained_prior share of each label in training
     prior         share of each label that the answers assume
     volume_error  standard deviation of the logarithm of the volume seen, if the network tells one
@@ -28,18 +28,18 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from .calibration import answered
-from .pictures import Pixels, decode, squash
+from .calibration import calibrate
+from .images import Pixels, decode, resize
 
 ARTIFACT = Path(__file__).parent / "artifact"
-LARGEST_LOG_VOLUME = 20.0  # a house; no picture of a bin shows more
+LARGEST_LOG_VOLUME = 20.0  # a house; no image of a bin shows more
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-THREADS_VARIABLE = "COUNTER_THREADS"  # threads for one picture; 1 serves most pictures a second
+THREADS_VARIABLE = "COUNTER_THREADS"  # threads for one image; 1 serves most images a second
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """How many objects a picture shows: the likeliest count (6 for "6+"), and how likely each label is.
+    """How many objects an image shows: the likeliest count (6 for "6+"), and how likely each label is.
 
     `volume_in3` is the volume of all objects in cubic inches, `volume_error` the standard deviation of its natural
     logarithm; None where the network does not tell.
@@ -62,7 +62,7 @@ class Predictor:
     """A loaded network. Safe to use from several threads at once."""
 
     def __init__(self, artifact: Path = ARTIFACT, threads: int | None = None) -> None:
-        """Load the network of `artifact`, running each picture on `threads` threads.
+        """Load the network of `artifact`, running each image on `threads` threads.
 
         Raises BrokenArtifactError when a file is missing or does not fit the other.
         """
@@ -102,31 +102,31 @@ class Predictor:
             reason = f"the files of {artifact} are of different networks ({sizes}): export it again"
             raise BrokenArtifactError(reason)
 
-    def prepare(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """The network's input (1 or 2, 3, size, size) for squashed pixels; the second is the mirror image."""
-        picture = (pixels * self._scale + self._offset).transpose(2, 0, 1)
-        return np.stack((picture, picture[..., ::-1])) if self.flip else np.ascontiguousarray(picture[None])
+    def preprocess(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """The network's input (1 or 2, 3, size, size) for resized pixels; the second is the mirror image."""
+        image = (pixels * self._scale + self._offset).transpose(2, 0, 1)
+        return np.stack((image, image[..., ::-1])) if self.flip else np.ascontiguousarray(image[None])
 
-    def look(self, pixels: Pixels) -> tuple[npt.NDArray[np.float64], float | None]:
-        """What the network says of squashed pixels (size, size, 3), 0..255: logits (outputs,), log(1 + cubic inches).
+    def infer(self, pixels: Pixels) -> tuple[npt.NDArray[np.float64], float | None]:
+        """What the network says of resized pixels (size, size, 3), 0..255: logits (outputs,), log(1 + cubic inches).
 
         Both are averaged over the mirror image if set so.
         """
-        logits, *further = self._session.run(None, {self._input: self.prepare(pixels)})
+        logits, *further = self._session.run(None, {self._input: self.preprocess(pixels)})
         log_volume = float(np.mean(further[0])) if further else None
         return np.asarray(logits, np.float64).mean(0), log_volume
 
     def probabilities(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """The calibrated probability of each label, from logits (outputs,)."""
-        shares: npt.NDArray[np.float64] = answered(logits[None], self.soft_width, self.temperature, self.ratio)[0]
+        shares: npt.NDArray[np.float64] = calibrate(logits[None], self.soft_width, self.temperature, self.ratio)[0]
         return shares
 
     def predict(self, data: bytes) -> Prediction:
         """Count the objects in the bytes of a JPEG or PNG.
 
-        Raises model.pictures.RejectedImage when the bytes are no picture that can be counted.
+        Raises model.images.RejectedImage when the bytes are no image that can be counted.
         """
-        logits, log_volume = self.look(squash(decode(data), self.size))
+        logits, log_volume = self.infer(resize(decode(data), self.size))
         probabilities = self.probabilities(logits)
         count = int(self.labels[int(probabilities.argmax())].rstrip("+"))
         volume_in3 = None

@@ -1,4 +1,4 @@
-"""The committed samples: for each bin what the picture shows, what the record says, and what should come of it."""
+"""The committed samples: for each bin what the image shows, what the record says, and what should come of it."""
 
 import io
 import json

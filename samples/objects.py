@@ -112,8 +112,8 @@ def paint_book(rng: np.random.Generator, width: int, height: int) -> Image.Image
         draw.line((x, 3, x, height - 3), fill=(188, 180, 160))
     _print_lines(draw, rng, (width * 0.1, height * 0.08, width * 0.82, height * 0.3), ink)
     x, y = width * rng.uniform(0.1, 0.3), height * rng.uniform(0.36, 0.5)
-    picture = (x, y, x + width * rng.uniform(0.3, 0.5), y + height * rng.uniform(0.25, 0.4))
-    (draw.ellipse if rng.random() < 0.5 else draw.rectangle)(picture, fill=_colour(rng, PRINT, 40))
+    image = (x, y, x + width * rng.uniform(0.3, 0.5), y + height * rng.uniform(0.25, 0.4))
+    (draw.ellipse if rng.random() < 0.5 else draw.rectangle)(image, fill=_colour(rng, PRINT, 40))
     draw.rectangle((0, 0, width * 0.05, height), fill=_shade(cover, 0.7))
     draw.rectangle((0, 0, width - 1, height - 1), outline=_shade(cover, 0.5), width=3)
     return tile

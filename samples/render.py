@@ -3,7 +3,7 @@
     python -m samples.render                                    rewrite the committed samples
     python -m samples.render --train OUT --count 1600 --seed 1  write a training set in the inbox layout
 
-Nothing here is a photograph. The same seed and count give the same picture, byte for byte under the locked Pillow
+Nothing here is a photograph. The same seed and count give the same image, byte for byte under the locked Pillow
 and numpy. Every object that counts stays in view: an arrangement that hides one is drawn again.
 """
 
@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 from .objects import PAINTERS, Rgb, shadow_of
 
-SUPERSAMPLING = 1.5  # canvas pixels per picture pixel
+SUPERSAMPLING = 1.5  # canvas pixels per image pixel
 ATTEMPTS = 20  # at other products, where those first chosen do not fit
 MINIMUM_IN_VIEW = 0.4  # share of an object's own area that stays in view
 MINIMUM_AREA = 0.006  # share of the canvas that an object covers, at least
@@ -65,14 +65,14 @@ class Product:
 
 @dataclass(frozen=True)
 class RenderedBin:
-    """A picture (RGB) and the products in it, one entry per object in view."""
+    """An image (RGB) and the products in it, one entry per object in view."""
 
     image: Image.Image
     objects: tuple[Product, ...]
 
     @property
     def count(self) -> int:
-        """How many objects the picture shows."""
+        """How many objects the image shows."""
         return len(self.objects)
 
 
@@ -135,8 +135,8 @@ def _render(rng: np.random.Generator, count: int) -> RenderedBin:
         canvas.paste((18, 16, 14), (placement.left + offset, placement.top + offset), shadow)
         canvas.paste(placement.tile.convert("RGB"), (placement.left, placement.top), placement.tile.getchannel("A"))
     _draw_front(rng, canvas, opening, fabric)
-    picture = canvas.resize((int(width), int(height)), Image.Resampling.LANCZOS)
-    return RenderedBin(_photograph(rng, picture), products)
+    image = canvas.resize((int(width), int(height)), Image.Resampling.LANCZOS)
+    return RenderedBin(_photograph(rng, image), products)
 
 
 def _choose_products(rng: np.random.Generator, count: int) -> tuple[Product, ...]:
@@ -322,12 +322,12 @@ def _draw_elastic(rng: np.random.Generator, canvas: Image.Image, top: float, ope
     canvas.paste((226, 216, 200), mask=layer)
 
 
-def _photograph(rng: np.random.Generator, picture: Image.Image) -> Image.Image:
+def _photograph(rng: np.random.Generator, image: Image.Image) -> Image.Image:
     """What the camera adds: pale colours, uneven light, a colour cast, exposure, a little blur and noise."""
-    picture = ImageEnhance.Color(picture).enhance(rng.uniform(0.55, 0.9))
+    image = ImageEnhance.Color(image).enhance(rng.uniform(0.55, 0.9))
     if rng.random() < 0.5:
-        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.3)))
-    pixels = np.asarray(picture).astype(np.float32)
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.3)))
+    pixels = np.asarray(image).astype(np.float32)
     rows, columns, _ = pixels.shape
     y, x = np.mgrid[0 : 1 : rows * 1j, 0 : 1 : columns * 1j]
     lamp = rng.uniform(0.15, 0.85, 2)
@@ -365,7 +365,7 @@ def metadata_of(rendered: RenderedBin, recorded: int) -> dict[str, object]:
 
 
 def jpeg(image: Image.Image, quality: int = 80) -> bytes:
-    """The picture as a baseline JPEG."""
+    """The image as a baseline JPEG."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

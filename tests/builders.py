@@ -17,7 +17,7 @@ from tests.functions.legacy import checked, pairing, waiting
 BUCKET = "inbox"
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
 PRIOR = (0.014, 0.172, 0.142, 0.133, 0.142, 0.156, 0.241)
-JPEG = b"\xff\xd8\xff\xe0 a picture of "
+JPEG = b"\xff\xd8\xff\xe0 an image of "
 
 _sequence = itertools.count(1)
 
@@ -39,14 +39,14 @@ def item(quantity: Any, *sides: Any, unit: str = "IN") -> dict[str, Any]:
     return {"quantity": quantity} | {n: {"unit": unit, "value": v} for n, v in zip(names, sides, strict=True)}
 
 
-def picture(count: int) -> bytes:
+def image_of(count: int) -> bytes:
     """Bytes that start like a JPEG and that `seen` counts as `count`."""
     return JPEG + str(count).encode()
 
 
-def seen(picture: bytes, inference_id: str = "") -> Prediction:
-    """The prediction of a model that reads pictures made by `picture` almost without doubt."""
-    return prediction(int(picture.removeprefix(JPEG)))
+def seen(image: bytes, inference_id: str = "") -> Prediction:
+    """The prediction of a model that reads images made by `image` almost without doubt."""
+    return prediction(int(image.removeprefix(JPEG)))
 
 
 def prediction(count: int, certainty: float = 0.94) -> Prediction:

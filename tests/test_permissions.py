@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from inventory.check_items import BACKFILLS
 from local.cli import resolve as resolve_command
 from local.cli.main import app
-from tests.builders import BUCKET, left_by_version_0_1, metadata, picture
+from tests.builders import BUCKET, image_of, left_by_version_0_1, metadata
 from tests.functions.conftest import account, warehouse  # noqa: F401  (fixtures)
 from tests.template import template
 
@@ -146,7 +146,7 @@ def resolve(warehouse, monkeypatch):  # noqa: F811
 
 def test_who_records_a_finding_may_write_what_that_touches_and_nothing_else(warehouse, resolve):  # noqa: F811
     for id, expected in (("agrees", 3), ("differs", 5), ("came-anew", 5)):
-        warehouse.drop(f"bin-images/{id}.jpg", picture(3))
+        warehouse.drop(f"bin-images/{id}.jpg", image_of(3))
         warehouse.drop(f"metadata/{id}.json", metadata(expected))
     warehouse.s3.delete_object(Bucket=BUCKET, Key="bin-images/came-anew.jpg")
     warehouse.drop("metadata/came-anew.json", metadata(4))

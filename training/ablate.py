@@ -3,7 +3,7 @@
     python -m training.ablate --data SET --out runs/ablation
     python -m training.ablate --data SET --out runs/ablation --by source --table index.csv     (leave one out)
 
-Features of every picture and of its mirror image are computed once and kept in OUT. Each variant trains a linear head
+Features of every image and of its mirror image are computed once and kept in OUT. Each variant trains a linear head
 with several seeds and is judged on val; with --by it is also trained without each group of bins in turn and judged on
 that group. What helps a head on frozen features need not help a whole network as much: read it as a first sieve.
 """
@@ -24,12 +24,12 @@ from rich.table import Table
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from model.calibration import answered, folded
+from model.calibration import calibrate, merge_tail
 
 from .calibrate import fit
-from .data.augment import plain
+from .data.augment import to_float
 from .data.bins import LABELS, LabelledBin, counts_of, digest, read_bins, training_label
-from .data.loading import Pictures, load
+from .data.loading import Images, load
 from .data.sampling import mix_of, weights_for
 from .evaluate import read_column
 from .measure.metrics import all_figures, log_loss
@@ -74,7 +74,7 @@ VARIANTS = {
 
 @torch.inference_mode()
 def features_of(bins: Sequence[LabelledBin], backbone: str, weights: str, size: int, kept: Path) -> Tensor:
-    """Features (2, n, width) of pictures and of their mirror images, from `kept` if they were computed before."""
+    """Features (2, n, width) of images and of their mirror images, from `kept` if they were computed before."""
     key = f"{digest(bins)}-{backbone}-{weights}-{size}"
     if kept.exists() and (before := torch.load(kept, weights_only=True))["key"] == key:
         return before["features"]
@@ -83,10 +83,10 @@ def features_of(bins: Sequence[LabelledBin], backbone: str, weights: str, size: 
     network.eval().to(memory_format=torch.channels_last)
     chunks = [[(i, i) for i in range(start, min(start + 64, len(bins)))] for start in range(0, len(bins), 64)]
     rows = []
-    for batch in tqdm(load(Pictures(bins, size), chunks, 0), kept.stem, len(chunks)):
-        pictures = network.normalise(plain(batch.pictures))
+    for batch in tqdm(load(Images(bins, size), chunks, 0), kept.stem, len(chunks)):
+        images = network.normalise(to_float(batch.images))
         with torch.autocast("cpu", torch.bfloat16):
-            rows.append(torch.stack([network.backbone(side).float() for side in (pictures, pictures.flip(3))]))
+            rows.append(torch.stack([network.backbone(side).float() for side in (images, images.flip(3))]))
     features = torch.cat(rows, 1)
     torch.save({"key": key, "features": features}, kept)
     return features
@@ -125,13 +125,13 @@ def judge_head(
     prior = mix_of(training_label(trained_on, variant.labels), variant.labels, variant.mix)
     if variant.class_weights:
         prior = np.full(variant.labels, 1 / variant.labels)
-    trained = folded(prior[None], len(LABELS))[0]
+    trained = merge_tail(prior[None], len(LABELS))[0]
     natural = mix_of(training_label(trained_on, len(LABELS)), len(LABELS), "natural")
     ratio = natural / trained
     weights = weights_for(training_label(counts, len(LABELS)), natural)
     if temperature is None:
         temperature = fit(logits, counts, variant.soft_width, weights, ratio).temperature
-    probabilities = answered(logits, variant.soft_width, temperature, ratio)
+    probabilities = calibrate(logits, variant.soft_width, temperature, ratio)
     figures = all_figures(probabilities, counts) | {"natural_log_loss": log_loss(probabilities, counts, weights)}
     return {name: figures[name] for name in SHOWN}, temperature
 

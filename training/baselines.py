@@ -69,7 +69,7 @@ Figures = dict[str, float]
 
 
 def constant(data: Path, name: str) -> dict[str, Figures]:
-    """The figures on val and test of an answer that looks at no picture.
+    """The figures on val and test of an answer that looks at no image.
 
     "prior" answers at random, so its figures are means over DRAWS draws; its log loss is that of the mix itself.
     """

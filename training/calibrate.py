@@ -21,7 +21,7 @@ from rich.table import Table
 from scipy.optimize import minimize_scalar
 from tqdm.contrib.concurrent import thread_map
 
-from model.calibration import answered
+from model.calibration import calibrate
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .data.bins import LABELS, SPLITS, WHOLE, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
@@ -71,15 +71,15 @@ def fit(
     much more frequent each label is meant to be than in training. "Before" is the softmax as it comes, shifted only.
     """
     search = minimize_scalar(
-        lambda log_t: log_loss(answered(logits, soft_width, float(np.exp(log_t)), ratio), counts, weights),
+        lambda log_t: log_loss(calibrate(logits, soft_width, float(np.exp(log_t)), ratio), counts, weights),
         bounds=np.log(TEMPERATURES),
         method="bounded",
     )
     temperature = round(float(np.exp(search.x)), 4)
     return Calibration(
         temperature,
-        before=_judged(answered(logits, 0, 1, ratio), counts, weights),
-        after=_judged(answered(logits, soft_width, temperature, ratio), counts, weights),
+        before=_judged(calibrate(logits, 0, 1, ratio), counts, weights),
+        after=_judged(calibrate(logits, soft_width, temperature, ratio), counts, weights),
     )
 
 
@@ -89,13 +89,13 @@ def _judged(probabilities: Array, counts: Counts, weights: Array | None) -> Fit:
 
 
 def served_logits(predictor: Predictor, bins: Sequence[LabelledBin]) -> Array:
-    """What the served network says of each picture, (n, outputs).
+    """What the served network says of each image, (n, outputs).
 
-    Raises ValueError when a picture cannot be counted.
+    Raises ValueError when an image cannot be counted.
     """
 
     def look(one: LabelledBin) -> Array:
-        return predictor.look(pixels_of(one, predictor.size))[0]
+        return predictor.infer(pixels_of(one, predictor.size))[0]
 
     return np.stack(thread_map(look, bins, max_workers=os.cpu_count(), desc="logits", unit="bin", leave=False))
 
@@ -115,7 +115,7 @@ def recalibrate(
     prior = mix_of(labels, len(LABELS), mix)
     weights = weights_for(labels, prior)
     logits = served_logits(predictor, bins)
-    was = answered(logits, predictor.soft_width, predictor.temperature, predictor.ratio)
+    was = calibrate(logits, predictor.soft_width, predictor.temperature, predictor.ratio)
     ratio = prior * predictor.ratio / predictor.prior
     calibration = fit(logits, counts, predictor.soft_width, weights, ratio)
     calibration = replace(calibration, before=_judged(was, counts, weights))
@@ -151,7 +151,7 @@ def main() -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(description="Calibrate an artifact on labelled bins.")
     parser.add_argument("--artifact", type=Path, default=ARTIFACT, help="folder of counter.onnx and counter.json")
-    parser.add_argument("--data", type=Path, required=True, help="folder with bin pictures")
+    parser.add_argument("--data", type=Path, required=True, help="folder with bin images")
     parser.add_argument(
         "--split", default="val", help=f"of its index.csv ({', '.join(SPLITS)}); {WHOLE!r} takes every pair"
     )

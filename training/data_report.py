@@ -2,7 +2,7 @@
 
     python -m training.data_report --data SET
 
-`training.prepare` writes it too. The page shows pictures of the set, so it stays beside them.
+`training.prepare` writes it too. The page shows images of the set, so it stays beside them.
 """
 
 import argparse
@@ -19,16 +19,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from model.pictures import decode, squash
+from model.images import decode, resize
 
 from .data.bins import LABELS, METADATA_FOLDER, SPLITS, index_rows, training_label
 from .data.class_folders import class_name
 from .data.grouping import Integers, Items, alike_pairs, neighbour_pairs
 from .data.metadata import parse_record
-from .report.pages import Page, Picture, Section, Table, write_page
+from .report.pages import Page, Photo, Section, Table, write_page
 from .report.plots import as_thumbnail, new_plot
 
-NORMALISATION_PICTURES = 2000
+NORMALISATION_IMAGES = 2000
 NORMALISATION_SIZE = 224
 SHEET_COLUMNS = 8
 REPEATED_ITEMS = 10
@@ -44,7 +44,7 @@ class Member:
     count: int
     split: str
     group: str
-    picture: Path
+    image: Path
     size: tuple[int, int]
     items: Items
 
@@ -52,7 +52,7 @@ class Member:
 def write_report(root: Path, seed: int = 0) -> dict[str, Any]:
     """Write report.html and report.json into a prepared set; returns what the latter holds.
 
-    `seed` chooses the pictures that are shown and those that the normalisation is taken from.
+    `seed` chooses the images that are shown and those that the normalisation is taken from.
     Raises FileNotFoundError when the set has no index.
     """
     members = _read_members(root)
@@ -67,7 +67,7 @@ def write_report(root: Path, seed: int = 0) -> dict[str, Any]:
         "groups": _groups(members),
         "items": _items(members),
         "sizes": _sizes(members),
-        "normalisation": _normalisation(_drawn(train, NORMALISATION_PICTURES, rng)),
+        "normalisation": _normalisation(_drawn(train, NORMALISATION_IMAGES, rng)),
         "leakage": _leakage(members),
     }
     (root / "report.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -82,7 +82,7 @@ def _read_members(root: Path) -> list[Member]:
             count=int(row["expected_quantity"]),
             split=row["split"],
             group=row["group"],
-            picture=root / row["path"],
+            image=root / row["path"],
             size=(int(row["width"]), int(row["height"])),
             items=_recorded_items(root / METADATA_FOLDER / f"{row['id']}.json"),
         )
@@ -145,10 +145,10 @@ def _sizes(members: Sequence[Member]) -> dict[str, Any]:
 
 
 def _normalisation(members: Sequence[Member]) -> dict[str, Any]:
-    """Mean and standard deviation of each channel, pixels scaled to 0..1, of pictures as the network sees them."""
+    """Mean and standard deviation of each channel, pixels scaled to 0..1, of images as the network sees them."""
     sums = np.zeros((2, 3))
     for one in tqdm(members, "normalisation", unit="bin"):
-        pixels = squash(decode(one.picture.read_bytes()), NORMALISATION_SIZE).reshape(-1, 3) / 255
+        pixels = resize(decode(one.image.read_bytes()), NORMALISATION_SIZE).reshape(-1, 3) / 255
         sums += pixels.mean(0), (pixels**2).mean(0)
     mean, square = sums / len(members)
     std = np.sqrt(square - mean**2)
@@ -159,7 +159,7 @@ def _leakage(members: Sequence[Member]) -> dict[str, Any]:
     """Pairs of kindred bins that the split parts, and the share of val and test bins with kin in train."""
     digests: dict[bytes, list[int]] = {}
     for position, one in enumerate(tqdm(members, "duplicates", unit="bin")):
-        digests.setdefault(hashlib.sha256(one.picture.read_bytes()).digest(), []).append(position)
+        digests.setdefault(hashlib.sha256(one.image.read_bytes()).digest(), []).append(position)
     same = [pair for positions in digests.values() for pair in combinations(positions, 2)]
     kinds = {
         "alike": alike_pairs([one.items for one in members]),
@@ -281,18 +281,18 @@ def _sizes_plot(members: Sequence[Member]) -> Figure:
 
 def _sheet(name: str, members: Sequence[Member], rng: np.random.Generator) -> Section:
     train = [one for one in members if one.split == "train" and class_name(one.count) == name]
-    pictures = [
-        Picture(as_thumbnail(decode(one.picture.read_bytes())), f"{one.id}: {one.count}")
+    images = [
+        Photo(as_thumbnail(decode(one.image.read_bytes())), f"{one.id}: {one.count}")
         for one in _drawn(train, SHEET_COLUMNS, rng)
     ]
-    return Section(f"Bins of class {name}", pictures=pictures)
+    return Section(f"Bins of class {name}", images=images)
 
 
 def main() -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(description="Report what a prepared set holds.")
     parser.add_argument("--data", type=Path, required=True, metavar="SET", help="folder that training.prepare made")
-    parser.add_argument("--seed", type=int, default=0, help="chooses the pictures that are shown")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the images that are shown")
     options = parser.parse_args()
     write_report(options.data, options.seed)
     print(options.data / "report.html")

@@ -1,4 +1,4 @@
-"""Measures the artifact as it is served: picture bytes go through model.predictor, and what comes out is judged.
+"""Measures the artifact as it is served: image bytes go through model.predictor, and what comes out is judged.
 
     python -m training.evaluate --data FOLDER --split val --out runs/first/val.json --page runs/first/val.html
     python -m training.evaluate --data ORIGINALS                                     (no index: every pair there)
@@ -25,8 +25,8 @@ from rich.table import Table
 from tqdm.contrib.concurrent import thread_map
 
 from inventory.prediction import Prediction
-from model.calibration import shifted
-from model.pictures import RejectedImage
+from model.calibration import adjust_prior
+from model.images import RejectedImage
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .data.bins import SPLITS, WHOLE, LabelledBin, counts_of, read_bins, training_label
@@ -43,29 +43,29 @@ GROUP_FIGURES = ("bins", "accuracy_0_5", "standardised_accuracy", "standardised_
 
 
 def predict_all(predictor: Predictor, bins: Sequence[LabelledBin]) -> list[Prediction]:
-    """What the endpoint answers for each bin. Raises ValueError when a picture cannot be counted."""
+    """What the endpoint answers for each bin. Raises ValueError when an image cannot be counted."""
 
     def predict(one: LabelledBin) -> Prediction:
         try:
-            return Prediction(**asdict(predictor.predict(one.picture.read_bytes())))
+            return Prediction(**asdict(predictor.predict(one.image.read_bytes())))
         except RejectedImage as error:
-            raise ValueError(f"{one.picture}: {error.reason}, or prepare the set again without it") from error
+            raise ValueError(f"{one.image}: {error.reason}, or prepare the set again without it") from error
 
     return thread_map(predict, bins, max_workers=os.cpu_count(), desc="served", unit="bin", leave=False)
 
 
 def read_answers(folder: Path, bins: Sequence[LabelledBin]) -> list[Prediction]:
-    """What an endpoint's container answered for each bin in a batch transform: <picture>.out, anywhere in the folder.
+    """What an endpoint's container answered for each bin in a batch transform: <image>.out, anywhere in the folder.
 
     Raises ValueError when an answer is missing or is none.
     """
     answers = {path.name: path for path in folder.rglob("*.out")}
-    return [_read_answer(answers.get(f"{one.picture.name}.out"), folder, one) for one in bins]
+    return [_read_answer(answers.get(f"{one.image.name}.out"), folder, one) for one in bins]
 
 
 def _read_answer(path: Path | None, folder: Path, one: LabelledBin) -> Prediction:
     if path is None:
-        raise ValueError(f"{folder} has no {one.picture.name}.out: transform all pictures of the split")
+        raise ValueError(f"{folder} has no {one.image.name}.out: transform all images of the split")
     try:
         answer = json.loads(path.read_text())
         shares = {name: tuple(answer[name]) for name in ("labels", "probabilities", "prior")}
@@ -78,7 +78,7 @@ def shifted_to_own_mix(predictions: Sequence[Prediction], counts: npt.NDArray[np
     """The predictions as a site sees them that knows its own mix of counts, here that of `counts` (n,)."""
     labels = predictions[0].labels
     own = np.bincount(training_label(counts, len(labels)), minlength=len(labels)) / len(counts)
-    shares = shifted(np.array([one.probabilities for one in predictions]), own / np.array(predictions[0].prior))
+    shares = adjust_prior(np.array([one.probabilities for one in predictions]), own / np.array(predictions[0].prior))
     return [
         replace(one, count=int(row.argmax()), probabilities=tuple(row.tolist()), prior=tuple(own.tolist()))
         for one, row in zip(predictions, shares, strict=True)
@@ -198,7 +198,7 @@ def _range(interval: Sequence[float]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: see the module's docstring; `arguments` instead of the process's own."""
     parser = argparse.ArgumentParser(description="Measure the artifact as it is served.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with bin pictures")
+    parser.add_argument("--data", type=Path, required=True, help="folder with bin images")
     parser.add_argument(
         "--split",
         default=WHOLE,

@@ -41,8 +41,8 @@ NAMES = {
     "weight_decay": "optim.weight_decay",
 }
 """What AutoGluon calls the options of training that it has too."""
-WHOLE_PICTURE = ["resize_to_square"]
-VARIED = [*WHOLE_PICTURE, "random_horizontal_flip", "color_jitter"]
+WHOLE_IMAGE = ["resize_to_square"]
+VARIED = [*WHOLE_IMAGE, "random_horizontal_flip", "color_jitter"]
 """Nothing is cropped or shifted: every object stays in view."""
 
 
@@ -90,12 +90,12 @@ def explore(options: argparse.Namespace) -> dict[str, Any]:
     predictor.fit(
         _table(bins),
         tuning_data=_table(validation),
-        column_types={"picture": "image_path"},
+        column_types={"image": "image_path"},
         time_limit=round(options.minutes * 60) if options.minutes else None,
         hyperparameters={
             "model.names": ["timm_image"],
             "model.timm_image.train_transforms": VARIED,
-            "model.timm_image.val_transforms": WHOLE_PICTURE,
+            "model.timm_image.val_transforms": WHOLE_IMAGE,
             "optim.max_epochs": options.epochs,
             **_space(options),
         },
@@ -121,7 +121,7 @@ def _table(bins: Sequence[LabelledBin]) -> Any:
     import pandas as pd
 
     return pd.DataFrame(
-        {"picture": [str(one.picture) for one in bins], "count": [LABELS[label] for label in _labels(bins)]}
+        {"image": [str(one.image) for one in bins], "count": [LABELS[label] for label in _labels(bins)]}
     )
 
 

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.calibration import folded
+from model.calibration import merge_tail
 from model.predictor import ARTIFACT, Predictor
 
 from .calibrate import fit, served_logits, write_description
-from .data.augment import plain
+from .data.augment import to_float
 from .data.bins import FACTS, LABELS, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
 from .data.loading import FactScale
 from .data.sampling import mix_of, weights_for
@@ -40,7 +40,7 @@ CODE = (
             *("network/counter", "network/losses", "network/teacher", "train"),
         )
     ),
-    *(f"model/{name}.py" for name in ("calibration", "pictures")),
+    *(f"model/{name}.py" for name in ("calibration", "images")),
 )
 PARITY = 1e-3  # greatest difference between torch's and ONNX Runtime's logits
 PARITY_BINS = 64
@@ -85,10 +85,10 @@ def write_onnx(network: Served, size: int, path: Path) -> None:
     """Export for any batch size, by tracing: the batch norms are folded into the convolutions."""
     example = torch.zeros(2, 3, size, size)
     outputs = ["logits", "log_volume"] if network.scale else ["logits"]
-    batch = {name: {0: "batch"} for name in ("pictures", *outputs)}
+    batch = {name: {0: "batch"} for name in ("images", *outputs)}
     with warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
-            with_fixed_padding(network), (example,), path, input_names=["pictures"], output_names=outputs,
+            with_fixed_padding(network), (example,), path, input_names=["images"], output_names=outputs,
             dynamic_axes=batch, opset_version=17, dynamo=False,
         )  # fmt: skip
 
@@ -97,7 +97,7 @@ def write_onnx(network: Served, size: int, path: Path) -> None:
 def check_parity(network: Served, predictor: Predictor, bins: Sequence[LabelledBin]) -> float:
     """The greatest difference between torch and the served network. Raises RuntimeError when it matters."""
     pixels = torch.from_numpy(np.stack([pixels_of(one, predictor.size) for one in bins]))
-    expected = network(network.trained.normalise(plain(pixels)))[0].numpy()
+    expected = network(network.trained.normalise(to_float(pixels)))[0].numpy()
     difference = float(np.abs(expected - served_logits(predictor, bins)).max())
     if not difference <= PARITY:  # NaN is no agreement either
         raise RuntimeError(f"ONNX and torch differ by {difference:.2g} on {len(bins)} bins, more than {PARITY}")
@@ -113,7 +113,7 @@ def export(run: Path, data: Path, out: Path, mix: str = "natural", *, limit: int
     validation = read_bins(data, "val")[:limit]
     out.mkdir(parents=True, exist_ok=True)
     write_onnx(network, best["size"], out / "counter.onnx")
-    trained_prior = folded(np.array([best["mix"]]), len(LABELS))[0]
+    trained_prior = merge_tail(np.array([best["mix"]]), len(LABELS))[0]
     counts = counts_of(validation)
     labels = training_label(counts, len(LABELS))
     prior = trained_prior if mix == "data" else mix_of(labels, len(LABELS), mix)
@@ -163,7 +163,7 @@ def volume_error(predictor: Predictor, bins: Sequence[LabelledBin]) -> float | N
     known = np.flatnonzero(recorded > 0)
     if len(known) < LEAST_VOLUMES:
         return None
-    seen = [predictor.look(pixels_of(bins[index], predictor.size))[1] for index in known]
+    seen = [predictor.infer(pixels_of(bins[index], predictor.size))[1] for index in known]
     error = np.array(seen) - np.log1p(recorded[known])
     return round(float(NORMAL_MAD * np.median(np.abs(error - np.median(error)))), 4)
 

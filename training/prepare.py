@@ -16,7 +16,7 @@ The label is the recorded EXPECTED_QUANTITY, unless --labels says otherwise. A k
 is given again: what lies in SET is not fetched again, and another split only moves it.
 
 With --shard 2/4, the second of four machines. All read the metadata, make the same split and fetch a quarter of the
-pictures each; their files together are the set, and index-002-of-004.csv and skipped-002-of-004.csv are one machine's.
+images each; their files together are the set, and index-002-of-004.csv and skipped-002-of-004.csv are one machine's.
 `training.data_report` writes the report of the whole.
 """
 
@@ -41,15 +41,15 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from model.pictures import RejectedImage
+from model.images import RejectedImage
 
 from .data.bins import FACTS, METADATA_FOLDER, SPLITS, index_name
 from .data.class_folders import (
     OPEN_CLASS,
     Size,
     class_name,
+    images_in,
     original_size,
-    pictures_in,
     put,
     remove_others,
     write_whole,
@@ -57,7 +57,7 @@ from .data.class_folders import (
 from .data.grouping import Items, assign, groups_of
 from .data.labels import Label, read_ids, read_labels
 from .data.metadata import parse_record
-from .data.sources import Source, ids_in, open_source, read_metadata, read_picture
+from .data.sources import Source, ids_in, open_source, read_image, read_metadata
 from .data_report import write_report
 
 PROCESSING = Path("/opt/ml/processing")
@@ -73,7 +73,7 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a bin before its picture: label, items, FACTS (NaN where unknown), and its split if given."""
+    """What is known of a bin before its image: label, items, FACTS (NaN where unknown), and its split if given."""
 
     id: str
     count: int
@@ -93,7 +93,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Placed:
-    """A bin that is in the set: where its picture lies, and the size of the original in pixels."""
+    """A bin that is in the set: where its image lies, and the size of the original in pixels."""
 
     plan: Planned
     path: Path
@@ -120,10 +120,10 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     split.add_argument("--fractions", type=float, nargs=3, default=[0.8, 0.1, 0.1], metavar=("TRAIN", "VAL", "TEST"))
     split.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--size", type=int, help="squash pictures to this many pixels a side; else files stay as they are"
+        "--size", type=int, help="resize images to this many pixels a side; else files stay as they are"
     )
     parser.add_argument(
-        "--shard", type=_share, default=(1, 1), metavar="K/N", help="the K-th of N machines that share the pictures"
+        "--shard", type=_share, default=(1, 1), metavar="K/N", help="the K-th of N machines that share the images"
     )
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1), help="files read at once")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -176,8 +176,8 @@ def prepare(options: argparse.Namespace) -> dict[str, Any]:
 
     share, shares = options.shard
     ours = plan[len(plan) * (share - 1) // shares : len(plan) * share // shares]
-    place = partial(_place, source, pictures_in(options.out), options)
-    placed = _usable(place, {one.bin.id: one for one in ours}, "pictures", skipped, options)
+    place = partial(_place, source, images_in(options.out), options)
+    placed = _usable(place, {one.bin.id: one for one in ours}, "images", skipped, options)
     left = [one for one in plan if one.bin.id not in skipped]
     _require_bins(left, skipped, outside)
     _require_splits(left, options)
@@ -197,7 +197,7 @@ def _claim(options: argparse.Namespace) -> None:
         before = {"shares": 1} | json.loads(marker.read_text())
         if any(before[name] != asked[name] for name in ("source", "size", "shares")):
             made = f"--source {before['source']}, --size {before['size']} and {before['shares']} machines"
-            raise ValueError(f"{out} holds pictures made with {made}: name another folder or delete it")
+            raise ValueError(f"{out} holds images made with {made}: name another folder or delete it")
     elif out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} holds files that are no prepared set: name another folder")
     (out / METADATA_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -305,19 +305,19 @@ def _require_splits(plan: Sequence[Planned], options: argparse.Namespace) -> Non
 
 
 def _place(source: Source, there: Mapping[str, Path], options: argparse.Namespace, plan: Planned) -> Placed:
-    """Put a bin's picture where it belongs."""
+    """Put a bin's image where it belongs."""
     folder = options.out / plan.split / class_name(plan.bin.count)
     folder.mkdir(parents=True, exist_ok=True)
     if before := there.get(plan.bin.id):
         path = before.replace(folder / before.name)
-        return Placed(plan, path, original_size(path, squashed=options.size is not None))
-    data = _fetch(read_picture, source, plan.bin.id)
+        return Placed(plan, path, original_size(path, resized=options.size is not None))
+    data = _fetch(read_image, source, plan.bin.id)
     if data is None:
-        raise Unusable("missing picture")
+        raise Unusable("missing image")
     try:
         return Placed(plan, *put(data, folder, plan.bin.id, options.size))
     except RejectedImage as error:
-        raise Unusable(f"corrupt picture: {error}") from error
+        raise Unusable(f"corrupt image: {error}") from error
 
 
 def _write_index(index: Path, placed: Sequence[Placed]) -> None:

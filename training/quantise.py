@@ -2,7 +2,7 @@
 
     python -m training.quantise --artifact model/artifact --data FOLDER --out runs/int8
 
-The ranges of the activations come from val pictures, and the temperature is fitted again: a rounded network is right
+The ranges of the activations come from val images, and the temperature is fitted again: a rounded network is right
 less often and has to be less sure. Processors without VNNI or its like add 8-bit products with saturation, so measure
 on the kind of machine that will serve.
 """
@@ -33,15 +33,15 @@ from .data.sampling import weights_for
 from .measure.metrics import all_figures
 from .report.evaluation_page import words
 
-CALIBRATION_PICTURES = 200
+CALIBRATION_IMAGES = 200
 SHOWN = ("accuracy", "accuracy_0_5", "standardised_accuracy", "standardised_rmse", "log_loss", "calibration_error")
 
 
 class Inputs(CalibrationDataReader):
-    """What the network is shown to learn the ranges of its activations: pictures as the endpoint prepares them."""
+    """What the network is shown to learn the ranges of its activations: images as the endpoint prepares them."""
 
     def __init__(self, predictor: Predictor, bins: Sequence[LabelledBin], name: str) -> None:
-        self._inputs = ({name: predictor.prepare(pixels_of(one, predictor.size))} for one in bins)
+        self._inputs = ({name: predictor.preprocess(pixels_of(one, predictor.size))} for one in bins)
 
     def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
         return next(self._inputs, None)
@@ -49,7 +49,7 @@ class Inputs(CalibrationDataReader):
 
 @dataclass(frozen=True)
 class Measured:
-    """An artifact on labelled bins: its size, its time for a picture (median, one thread's own) and its figures."""
+    """An artifact on labelled bins: its size, its time for an image (median, one thread's own) and its figures."""
 
     size_mb: float
     milliseconds: float
@@ -61,13 +61,13 @@ def quantise(artifact: Path, bins: Sequence[LabelledBin], out: Path) -> None:
     """Write the 8-bit artifact under `out`, its ranges from some of `bins`, its temperature from all of them.
 
     Raises model.predictor.BrokenArtifactError when `artifact` cannot be served; ValueError when `out` is `artifact`
-    or a picture cannot be counted.
+    or an image cannot be counted.
     """
     if out.resolve() == artifact.resolve():
         raise ValueError(f"{out} holds the network to be quantised: name another folder with --out")
     predictor = Predictor(artifact)
     name = onnx.load(artifact / "counter.onnx").graph.input[0].name
-    chosen = np.linspace(0, len(bins) - 1, min(len(bins), CALIBRATION_PICTURES)).astype(int)
+    chosen = np.linspace(0, len(bins) - 1, min(len(bins), CALIBRATION_IMAGES)).astype(int)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         folded = Path(folder) / "folded.onnx"
@@ -97,7 +97,7 @@ def measure(artifact: Path, bins: Sequence[LabelledBin]) -> Measured:
     predictor = Predictor(artifact, threads=1)
     answers, times_s = [], []
     for one in tqdm(bins, predictor.name, unit="bin", leave=False):
-        data = one.picture.read_bytes()
+        data = one.image.read_bytes()
         started = time.thread_time()
         answers.append(predictor.predict(data))
         times_s.append(time.thread_time() - started)
@@ -113,7 +113,7 @@ def show(float32: Measured, int8: Measured) -> None:
     """Print both side by side."""
     table = Table("", "float32", "int8", title=f"{len(int8.counts)} bins")
     table.add_row("size (MB)", f"{float32.size_mb:.2f}", f"{int8.size_mb:.2f}")
-    table.add_row("one picture on one core (ms)", f"{float32.milliseconds:.1f}", f"{int8.milliseconds:.1f}")
+    table.add_row("one image on one core (ms)", f"{float32.milliseconds:.1f}", f"{int8.milliseconds:.1f}")
     for name in SHOWN:
         table.add_row(words(name), f"{float32.figures[name]:.4f}", f"{int8.figures[name]:.4f}")
     table.add_row("same count", "", f"{np.mean(float32.counts == int8.counts):.1%}")
@@ -124,7 +124,7 @@ def main() -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(description="Quantise an artifact to 8 bits and measure it.")
     parser.add_argument("--artifact", type=Path, default=ARTIFACT, help="folder of counter.onnx and counter.json")
-    parser.add_argument("--data", type=Path, required=True, help="folder with bin pictures and index.csv")
+    parser.add_argument("--data", type=Path, required=True, help="folder with bin images and index.csv")
     parser.add_argument("--split", default="val", help="of its index.csv, for the ranges and for the comparison")
     parser.add_argument("--out", type=Path, required=True, help="folder for the 8-bit artifact")
     parser.add_argument("--limit", type=int, help="only the first so many bins: a quick try")

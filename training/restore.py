@@ -3,8 +3,8 @@
     python -m training.restore --artifact model/artifact --data SET --out runs/served
     python -m training.train --data SET --weights runs/served/best.pt --size 240 --lr 4e-4 --out runs/next
 
-Export folded each batch normalisation into the convolution before it. It is put back where it changes no answer:
-mean and variance are those of what now comes out of the convolution for pictures of SET. The convolution itself gets
+Export folds each batch normalisation into the convolution before it. It is put back where it changes no answer:
+mean and variance are those of what now comes out of the convolution for images of SET. The convolution itself gets
 the scale it had before training, which is without effect on an answer too, but says how fast it learns: van Laarhoven
 (2017), "L2 Regularization versus Batch and Weight Normalization".
 """
@@ -27,16 +27,16 @@ from tqdm import tqdm
 
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from .data.augment import vary
+from .data.augment import augment
 from .data.bins import LabelledBin, read_bins
-from .data.loading import Pictures, load
+from .data.loading import Images, load
 from .export import PARITY_BINS, check_parity, served
 from .network import checkpoints
 from .network.counter import Counter
 
 KEPT = ("backbone", "loss", "soft_width", "size", "epoch", "facts", "data")
 """Of counter.json, under the same names in best.pt."""
-PICTURES, BATCH = 256, 32
+IMAGES, BATCH = 256, 32
 SEED = 0
 Layer = tuple[nn.Conv2d, _BatchNorm]
 
@@ -106,7 +106,7 @@ def _unfold(conv: nn.Conv2d, norm: _BatchNorm, weight: Tensor, bias: Tensor) -> 
 def _moments(
     network: Counter, layers: Sequence[Layer], bins: Sequence[LabelledBin], size: int
 ) -> list[tuple[Tensor, Tensor]]:
-    """Mean and variance (channels,) of what each convolution gives for varied pictures, as training sees them."""
+    """Mean and variance (channels,) of what each convolution gives for varied images, as training sees them."""
     seen: list[list[Tensor]] = [[] for _ in layers]
 
     def add(of_layer: list[Tensor], _: nn.Module, inputs: tuple[Tensor]) -> None:
@@ -114,10 +114,10 @@ def _moments(
         of_layer.append(torch.stack((mean, variance + mean**2)))
 
     hooks = [norm.register_forward_pre_hook(partial(add, one)) for one, (_, norm) in zip(seen, layers, strict=True)]
-    order = np.random.default_rng(SEED).permutation(len(bins)).tolist()[:PICTURES]
+    order = np.random.default_rng(SEED).permutation(len(bins)).tolist()[:IMAGES]
     plan = [list(enumerate(order[start : start + BATCH], start)) for start in range(0, len(order), BATCH)]
-    for batch in tqdm(load(Pictures(bins, size, (SEED,)), plan, 0), "restoring", len(plan), leave=False):
-        network(network.normalise(vary(batch.pictures, batch.variation, size)))
+    for batch in tqdm(load(Images(bins, size, (SEED,)), plan, 0), "restoring", len(plan), leave=False):
+        network(network.normalise(augment(batch.images, batch.variation, size)))
     for hook in hooks:
         hook.remove()
     means = [torch.stack(of_layer).mean(0) for of_layer in seen]

@@ -32,16 +32,16 @@ from torch.profiler import record_function
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from model.calibration import folded, sharpened
+from model.calibration import deconvolve, merge_tail
 
-from .data.augment import plain, vary
+from .data.augment import augment, to_float
 from .data.bins import FACTS, LABELS, LabelledBin, counts_of, digest, read_bins, training_label
-from .data.loading import Batch, FactScale, Pictures, fact_scale, load
+from .data.loading import Batch, FactScale, Images, fact_scale, load
 from .data.sampling import MIXES, batches, epoch_order, mix_of, weights_for
 from .loop import cpu
 from .loop.distributed import Processes, processes
 from .loop.epoch_line import epoch_line
-from .loop.health import HOPELESS, Finding, Health
+from .loop.health import STOPPING_RULES, Finding, Health
 from .loop.health import report as health_report
 from .loop.profiling import Profiler
 from .measure.metrics import all_figures, log_loss
@@ -70,14 +70,14 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     data.add_argument("--data", type=Path, default=sagemaker("SM_CHANNEL_DATA"), help="set that training.prepare made")
     data.add_argument("--extra", type=Path, default=sagemaker("SM_CHANNEL_EXTRA"), help="rendered bins that join train")
     data.add_argument("--leave-out", type=Path, help="file of ids, one a line: not trained on, judged in the end")
-    data.add_argument("--size", type=int, default=224, help="pictures are squashed to this many pixels a side")
+    data.add_argument("--size", type=int, default=224, help="images are resized to this many pixels a side")
     data.add_argument("--grow", type=sizes, default="", metavar="SIZE:EPOCHS,...", help="first epochs at other sizes")
     data.add_argument("--mix", choices=MIXES, default="data", help="how frequent each label is made")
     data.add_argument(
         "--vary", choices=("camera", "mirror"), default="camera", help="all a camera may change, or flips"
     )
     data.add_argument("--limit", type=int, help="only the first so many bins of each split: a quick try")
-    data.add_argument("--workers", type=int, default=0, help="processes that load pictures; 0: the training one")
+    data.add_argument("--workers", type=int, default=0, help="processes that load images; 0: the training one")
     network = parser.add_argument_group("network")
     network.add_argument("--backbone", default="tf_efficientnet_lite2", help="any of timm's: resnet18, resnet50 ...")
     network.add_argument(
@@ -94,7 +94,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     loss.add_argument(
         "--class-weights", type=truth, nargs="?", const=True, default=False, help="rare labels weigh more"
     )
-    loss.add_argument("--mixup", type=float, default=0.0, help="share of batches whose pictures are mixed in pairs")
+    loss.add_argument("--mixup", type=float, default=0.0, help="share of batches whose images are mixed in pairs")
     loss.add_argument(
         "--teacher", type=Path, nargs="+", default=[], help="best.pt of other runs: answers join the labels"
     )
@@ -241,10 +241,10 @@ def predict(training: Training, network: nn.Module, bins: Sequence[LabelledBin],
     mine = list(range(ours.rank, len(bins), ours.world))
     chunks = [[(index, index) for index in mine[start : start + batch]] for start in range(0, len(mine), batch)]
     said = []
-    for one in load(Pictures(bins, training.options.size), chunks, training.options.workers):
-        pictures = training.network.normalise(plain(one.pictures.to(ours.device)))
+    for one in load(Images(bins, training.options.size), chunks, training.options.workers):
+        images = training.network.normalise(to_float(one.images.to(ours.device)))
         with training.autocast():
-            counts, _ = network(pictures)
+            counts, _ = network(images)
         said.append(counts.float().cpu())
     outputs = torch.empty(len(bins), training.options.labels)
     for rank, part in enumerate(ours.gather(torch.cat(said))):
@@ -264,7 +264,7 @@ def figures_of(
     weights = weights_for(labels, training.mix)
     loss = float(LOSSES[options.loss](outputs, targets).double() @ torch.from_numpy(weights))
     logits = label_logits(outputs, options.loss).double().numpy()
-    probabilities = folded(sharpened(logits, options.soft_width), len(LABELS))
+    probabilities = merge_tail(deconvolve(logits, options.soft_width), len(LABELS))
     counts = counts_of(bins)
     figures = all_figures(probabilities, counts)
     return figures | {"log_loss": log_loss(probabilities, counts, weights), "loss": loss}, probabilities
@@ -293,10 +293,10 @@ def make_schedule(optimizer: torch.optim.Optimizer, options: argparse.Namespace,
     return ReduceLROnPlateau(optimizer, factor=0.5, patience=2)
 
 
-def mixed(pictures: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Zhang et al. (2018), "mixup: Beyond Empirical Risk Minimization": each picture and its target, with another's."""
-    share, other = float(rng.beta(MIXUP_ALPHA, MIXUP_ALPHA)), torch.from_numpy(rng.permutation(len(pictures)))
-    return tuple(share * one + (1 - share) * one[other.to(one.device)] for one in (pictures, targets))  # type: ignore[return-value]
+def mixed(images: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Zhang et al. (2018), "mixup: Beyond Empirical Risk Minimization": each image and its target, with another's."""
+    share, other = float(rng.beta(MIXUP_ALPHA, MIXUP_ALPHA)), torch.from_numpy(rng.permutation(len(images)))
+    return tuple(share * one + (1 - share) * one[other.to(one.device)] for one in (images, targets))  # type: ignore[return-value]
 
 
 class Criterion:
@@ -315,19 +315,19 @@ class Criterion:
         self.teachers, self.teacher_share = training.teachers, options.teacher_share
 
     def of(
-        self, indices: Tensor, pictures: Tensor, rng: np.random.Generator, network: Callable[[Tensor], Any]
+        self, indices: Tensor, images: Tensor, rng: np.random.Generator, network: Callable[[Tensor], Any]
     ) -> tuple[Tensor, Tensor]:
-        """(what is minimised, the loss of the counts alone) of varied pictures (n, 3, size, size) in 0..1."""
+        """(what is minimised, the loss of the counts alone) of varied images (n, 3, size, size) in 0..1."""
         goals = torch.cat((self.targets[indices], self.facts[indices]), 1)
         weights = self.weights[indices] if self.weights is not None else None
         if rng.random() < self.mixup:
-            pictures, goals = mixed(pictures, goals, rng)
+            images, goals = mixed(images, goals, rng)
             weights = None
         targets, facts = goals.split((self.targets.shape[1], len(FACTS)), 1)
         if self.teachers:
-            said = torch.stack([teacher.shares(pictures) for teacher in self.teachers]).mean(0)
+            said = torch.stack([teacher.shares(images) for teacher in self.teachers]).mean(0)
             targets = (1 - self.teacher_share) * targets + self.teacher_share * said
-        counts, told = network(self.normalise(pictures))
+        counts, told = network(self.normalise(images))
         losses = self.loss(counts.float(), targets)
         loss = losses.mean() if weights is None else (losses * weights).mean()
         known = facts.isfinite()
@@ -392,7 +392,7 @@ def run(training: Training, on_epoch: Callable[[int, dict[str, float]], None] = 
             order = epoch_order(weights, options.seed, at.epoch)
             plan = batches(order, options.batch, at.batch, ours.rank, ours.world)
             loaded = load(
-                Pictures(training.bins, options.size, (options.seed, at.epoch), options.vary), plan, options.workers
+                Images(training.bins, options.size, (options.seed, at.epoch), options.vary), plan, options.workers
             )
             bar = tqdm(
                 waiting(loaded), f"epoch {at.epoch + 1}", steps, initial=at.batch, mininterval=5, disable=not ours.leads
@@ -430,7 +430,7 @@ def run(training: Training, on_epoch: Callable[[int, dict[str, float]], None] = 
                 schedule.step(figures["log_loss"])
             keep()
             on_epoch(at.epoch, figures)
-            hopeless = any(finding.rule in HOPELESS for finding in health.findings)
+            hopeless = any(finding.rule in STOPPING_RULES for finding in health.findings)
             if options.stop_when_unhealthy and any(ours.gather(hopeless)):
                 break
     if not ours.leads:
@@ -464,9 +464,9 @@ def train_step(
     """Vary, look, and leave gradients behind; returns the loss of the counts."""
     device = training.processes.device
     with record_function("data"):
-        pictures = vary(batch.pictures.to(device), batch.variation.to(device), size)
+        images = augment(batch.images.to(device), batch.variation.to(device), size)
     with record_function("forward"), training.autocast():
-        loss, of_counts = criterion.of(batch.indices.to(device), pictures, rng, network)
+        loss, of_counts = criterion.of(batch.indices.to(device), images, rng, network)
     with record_function("backward"):
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

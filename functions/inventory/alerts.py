@@ -80,21 +80,21 @@ def sentence(alert: Alert) -> str:
     if alert.kind == "rejected":
         return f"Bin {check.bin} could not be checked: {check.reason}"
     if alert.kind == "unpaired":
-        came, missing = ("picture", "metadata") if check.image else ("metadata", "picture")
+        came, missing = ("image", "metadata") if check.image else ("metadata", "image")
         return (
             f"Bin {check.bin}: its {came} came at {check.checked_at} and its {missing} never did. "
             f"Upload the {missing}, or remove {check.image or check.metadata}."
         )
     if alert.kind == "resolved":
         return (
-            f"Bin {check.bin} is in order again: the picture shows {check.predicted} and the record says "
-            f"{check.expected}. Picture: {check.image}"
+            f"Bin {check.bin} is in order again: the image shows {check.predicted} and the record says "
+            f"{check.expected}. Image: {check.image}"
         )
     return (
-        f"Bin {check.bin}: the picture shows {check.predicted} and the record says {check.expected}, "
+        f"Bin {check.bin}: the image shows {check.predicted} and the record says {check.expected}, "
         f"{abs(check.difference or 0)} {check.direction}. "
         f"Chance that the record is wrong: {check.suspicion or 0:.0%} ({check.severity} severity). "
-        f"Picture: {check.image}"
+        f"Image: {check.image}"
     )
 
 

@@ -9,7 +9,7 @@ from inventory.errors import RejectedUpload
 Part = Literal["image", "metadata"]
 PARTS: tuple[Part, Part] = ("image", "metadata")
 
-PICTURE_EXTENSIONS = ("jpg", "jpeg", "png")
+IMAGE_EXTENSIONS = ("jpg", "jpeg", "png")
 
 _KEY = re.compile(
     r"(?:(?P<site>.+)/)?(?:bin-images/(?P<image>[^/]+)\.(?i:jpe?g|png)|metadata/(?P<metadata>[^/]+)\.(?i:json))",
@@ -44,7 +44,7 @@ class Bin:
         folder = f"{self.site}/" if self.site else ""
         if part == "metadata":
             return [f"{folder}metadata/{self.id}.json"]
-        return [f"{folder}bin-images/{self.id}.{extension}" for extension in PICTURE_EXTENSIONS]
+        return [f"{folder}bin-images/{self.id}.{extension}" for extension in IMAGE_EXTENSIONS]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def locate(key: str) -> tuple[Bin, Part]:
     found = _KEY.fullmatch(key)
     if found is None:
         raise RejectedUpload(
-            f"key {key!r} is no place in the inbox: use [<site>/]bin-images/<id>.jpg (or .jpeg, .png) for pictures "
+            f"key {key!r} is no place in the inbox: use [<site>/]bin-images/<id>.jpg (or .jpeg, .png) for images "
             "and [<site>/]metadata/<id>.json for metadata"
         )
     site = found["site"] or ""

@@ -1,4 +1,4 @@
-"""The client of the counting endpoint: picture bytes in, distribution of the count out."""
+"""The client of the counting endpoint: image bytes in, distribution of the count out."""
 
 import json
 import math
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
-PICTURE_FAULT_STATUSES = {400, 413, 415, 422}
-"""Answers of the model that blame the picture; any other failure is the endpoint's and may pass."""
+IMAGE_FAULT_STATUSES = {400, 413, 415, 422}
+"""Answers of the model that blame the image; any other failure is the endpoint's and may pass."""
 
 VOLUME_LIMIT_IN3 = 1e9
 """No bin is that large; DynamoDB refuses numbers that are larger still."""
@@ -24,22 +24,22 @@ NAME_LIMIT = 200
 """Characters of what a model says that are kept."""
 
 
-def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, picture: bytes, inference_id: str) -> Prediction:
-    """Ask the endpoint how many objects a JPEG or PNG picture shows.
+def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, image: bytes, inference_id: str) -> Prediction:
+    """Ask the endpoint how many objects a JPEG or PNG image shows.
 
     `inference_id` (up to 64 ASCII characters) names the call in captured data.
 
     Raises:
-        RejectedUpload: it is no such picture, or the model cannot read it; then the reason is the model's own.
+        RejectedUpload: it is no such image, or the model cannot read it; then the reason is the model's own.
         RetryLater: the endpoint is missing, throttled, slow, broken, or answers something else than a prediction.
     """
-    content_type = media_type(picture)
+    content_type = media_type(image)
     try:
         answer = runtime.invoke_endpoint(
             EndpointName=endpoint,
             ContentType=content_type,
             Accept="application/json",
-            Body=picture,
+            Body=image,
             InferenceId=inference_id,
         )
         body = answer["Body"].read()
@@ -50,21 +50,21 @@ def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, picture: byt
     return _prediction(endpoint, body)
 
 
-def media_type(picture: bytes) -> str:
-    """`image/jpeg` or `image/png`, by the picture's first bytes, whatever it is named.
+def media_type(image: bytes) -> str:
+    """`image/jpeg` or `image/png`, by the image's first bytes, whatever it is named.
 
     Raises:
         RejectedUpload: it is neither.
     """
     for signature, media in SIGNATURES.items():
-        if picture.startswith(signature):
+        if image.startswith(signature):
             return media
-    raise RejectedUpload("the picture is neither JPEG nor PNG, whatever its name says: save it as one of them")
+    raise RejectedUpload("the image is neither JPEG nor PNG, whatever its name says: save it as one of them")
 
 
 def _failure(endpoint: str, response: Any) -> Exception:
-    if response.get("OriginalStatusCode") in PICTURE_FAULT_STATUSES:
-        return RejectedUpload(f"the picture cannot be counted: {_reason(response.get('OriginalMessage', ''))}")
+    if response.get("OriginalStatusCode") in IMAGE_FAULT_STATUSES:
+        return RejectedUpload(f"the image cannot be counted: {_reason(response.get('OriginalMessage', ''))}")
     error = response["Error"]
     if error["Code"] == "ModelError":  # its message quotes the container's, whatever that holds
         said = f"its container answered {response.get('OriginalStatusCode')}, and its own log says why"

@@ -469,7 +469,7 @@ def _heard(state: BinState, last: LastAlert) -> LastAlert:
 
 def _review(state: BinState, event: Review) -> Decision:
     """Keep a finding in its check. It ends what people know if that check speaks for the bin, or is the one told of;
-    but not that a partner is missing, which no picture shows."""
+    but not that a partner is missing, which no image shows."""
     reviewed = replace(event.check, actual=event.actual, reviewed_at=timestamp(event.moment))
     last, current = state.last_alert, state.current
     speaks = current is not None and current.check == reviewed.check

@@ -1,7 +1,7 @@
 """Why messages went back to the queue: the last reason of each, kept in the checks table for whoever has to look.
 
 A message of SQS tells nothing of its failures, and gets another id when it is redriven. So a reason is kept under the
-digest of the message's body. Neither body nor picture is kept here.
+digest of the message's body. Neither body nor image is kept here.
 """
 
 import hashlib

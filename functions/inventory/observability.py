@@ -1,4 +1,4 @@
-"""The logger, the tracer and the metrics of all functions. Logs carry fields, never pictures or payloads."""
+"""The logger, the tracer and the metrics of all functions. Logs carry fields, never images or payloads."""
 
 import time
 import warnings

@@ -1,11 +1,11 @@
-"""What a model sees in a picture. A value, without AWS."""
+"""What a model sees in an image. A value, without AWS."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model sees in a picture.
+    """What the model sees in an image.
 
     `labels` are whole numbers from "0" up, the last of which may be open ("6+": six or more). `probabilities` and
     `prior` go with them, each from 0 to 1 and adding up to 1; `prior` is the mix of counts that the probabilities

@@ -1,4 +1,4 @@
-"""The decision: does the picture disagree with the record, and how likely is the record wrong?
+"""The decision: does the image disagree with the record, and how likely is the record wrong?
 
 Pure code. Bayes' rule over the true count k, given the model's calibrated distribution p, the recorded count e, the
 share r of records that are wrong, and the chance q(e|k) that a wrong record of a bin holding k says e:
@@ -24,7 +24,7 @@ SLIPS = {-1: 0.45, 1: 0.30, -2: 0.10, 2: 0.08, -3: 0.04, 3: 0.03}
 """Share of wrong records by (true count - recorded count); assumed until reviewed alerts measure it."""
 MIXED_UP_SHARE = 0.05
 """Share of wrong records that belong to some other bin altogether, so say any count; assumed likewise. Without it a
-record of 5 beside a picture of an empty bin would look innocent, for no slip reaches that far."""
+record of 5 beside an image of an empty bin would look innocent, for no slip reaches that far."""
 TAIL_RATIO = 0.766
 """Above an open label, each count is this many times as frequent as the one before: the maximum likelihood fit of a
 geometric distribution to the recorded counts above 5 in the training split of the public bin images."""
@@ -32,7 +32,7 @@ FLAT_TAIL = 60
 """That far above the labels suspicion no longer depends on the recorded count, so larger ones are judged as this."""
 VOLUME_FREEDOM = 4.0
 """Degrees of freedom of the model's error in volume, a Student's t: with a normal error a size that somebody mistyped
-would outweigh every picture. Lange et al. (1989), "Robust Statistical Modeling Using the t Distribution"."""
+would outweigh every image. Lange et al. (1989), "Robust Statistical Modeling Using the t Distribution"."""
 SEVERITIES: tuple[tuple[float, Severity], ...] = ((0.5, "high"), (0.1, "medium"), (0.0, "low"))
 """Least suspicion of each severity: high means more likely wrong than right."""
 
@@ -72,7 +72,7 @@ def judge(prediction: Prediction, record: Record, mismatch_rate: float) -> Verdi
 
 
 def suspect(prediction: Prediction, record: Record, mismatch_rate: float) -> float:
-    """The probability, from 0 to 1, that the record is wrong, given the picture; arguments are those of `judge`."""
+    """The probability, from 0 to 1, that the record is wrong, given the image; arguments are those of `judge`."""
     recorded = min(record.expected, len(prediction.labels) + FLAT_TAIL)
     record = replace(record, expected=recorded)
     opens = is_open(prediction)

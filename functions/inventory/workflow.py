@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class CheckWorkflow:
-    """Checks bins. `count(picture, inference_id)` asks the endpoint, `now()` tells the time."""
+    """Checks bins. `count(image, inference_id)` asks the endpoint, `now()` tells the time."""
 
     s3: "S3Client"
     store: CheckStore

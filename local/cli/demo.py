@@ -110,7 +110,7 @@ def _print_findings(findings: run.Findings) -> None:
     console.print(f"{len(findings.checks)} bins = {counts}.")
     agreeing, compared = findings.agreement
     if compared:
-        console.print(f"Picture and record agree for {agreeing} of {compared} ({agreeing / compared:.1%}).")
+        console.print(f"Image and record agree for {agreeing} of {compared} ({agreeing / compared:.1%}).")
     console.print(Rule("What a subscriber received", align="left", style="dim"))
     for alert in sorted(findings.alerts, key=lambda alert: -(alert["suspicion"] or 0))[:ALERTS_SHOWN]:
         console.print(alert_line(alert))

@@ -20,10 +20,10 @@ def export_labels(
     stack: StackName = None,
     since: Since = "52w",  # type: ignore[assignment]
 ) -> None:
-    """Make training labels of what people found: pictures, records that say what was there, and index.csv.
+    """Make training labels of what people found: images, records that say what was there, and index.csv.
 
     The folder is in the inbox layout, so [bold]python -m training.prepare --source FOLDER[/] takes it as it is.
-    Pictures that were replaced since the review are skipped. Where LabelsBucket is set, upload index.csv last.
+    Images that were replaced since the review are skipped. Where LabelsBucket is set, upload index.csv last.
 
     [dim]$[/] bincheck export-labels reviewed --since 26w
     [dim]$[/] bincheck export-labels reviewed --stack bincheck
@@ -36,5 +36,5 @@ def export_labels(
         if each.reason:
             console.print(f"{each.bin} skipped: {each.reason}", highlight=False)
     if not exported:
-        fail(f"No reviewed picture since {since:%Y-%m-%d}: record findings with `bincheck resolve`.")
+        fail(f"No reviewed image since {since:%Y-%m-%d}: record findings with `bincheck resolve`.")
     console.print(f"{exported} labelled bins in {folder}: train with `make train DATA={folder}`.", highlight=False)

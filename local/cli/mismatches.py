@@ -1,4 +1,4 @@
-"""`bincheck mismatches`: the bins whose picture and record disagree, and other open lists."""
+"""`bincheck mismatches`: the bins whose image and record disagree, and other open lists."""
 
 import csv
 import json
@@ -28,9 +28,9 @@ def mismatches(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A table for a spreadsheet.")] = False,
 ) -> None:
-    """List the bins whose picture disagrees with the record, the most suspicious first.
+    """List the bins whose image disagrees with the record, the most suspicious first.
 
-    A bin is listed until a newer picture or record of it is checked, or a person has looked ([bold]bincheck
+    A bin is listed until a newer image or record of it is checked, or a person has looked ([bold]bincheck
     resolve[/]). Other kinds: [bold]rejected[/] (could not be checked), [bold]unpaired[/] (alerted for want of a
     partner), [bold]waiting[/] (not yet alerted), [bold]reviewed[/] (a person has looked).
 

@@ -21,7 +21,7 @@ def resolve(
     bin: Annotated[str, typer.Argument(metavar="BIN", help="<id>, or <site>/<id>.")],
     actual: Annotated[
         int | None,
-        typer.Option(min=0, max=EXPECTED_QUANTITY_LIMIT, help="How many objects the bin held when it was pictured."),
+        typer.Option(min=0, max=EXPECTED_QUANTITY_LIMIT, help="How many objects the bin held then."),
     ] = None,
     false_alarm: Annotated[bool, typer.Option("--false-alarm", help="The record was right.")] = False,
     stack: StackName = None,

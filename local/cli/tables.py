@@ -51,7 +51,7 @@ def volume_comparison(check: Check) -> str | None:
     seen, recorded = check.predicted_volume_in3, check.expected_volume_in3
     if seen is None or recorded is None:
         return None
-    return f"volume: {seen:,.0f} in³ in the picture, {recorded:,.0f} in³ recorded"
+    return f"volume: {seen:,.0f} in³ in the image, {recorded:,.0f} in³ recorded"
 
 
 def check_as_dict(check: Check) -> dict[str, object]:
@@ -73,7 +73,7 @@ def alert_line(alert: Alert) -> Text:
     elif alert["kind"] == "rejected":
         text += f"rejected: {alert['reason']}"
     else:
-        text += f"{'metadata' if alert['image'] else 'picture'} never came"
+        text += f"{'metadata' if alert['image'] else 'image'} never came"
     return Text(text, SEVERITY_STYLES.get(alert["severity"] or "", ""))
 
 

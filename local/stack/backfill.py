@@ -78,15 +78,15 @@ class Page:
 
 
 def list_uploads(stack: Stack, location: Location) -> Iterator[Page]:
-    """The pictures below a location, and the metadata files without a picture, page by page in order of keys.
+    """The images below a location, and the metadata files without an image, page by page in order of keys.
 
-    The Checker finds the partner of either by itself. A site's pictures are listed before its metadata.
+    The Checker finds the partner of either by itself. A site's images are listed before its metadata.
 
     Raises:
         CannotBackfill: in the end, when there was none.
     """
     found = False
-    pictured: set[str] = set()
+    photographed: set[str] = set()
     pages = stack.cloud.s3().get_paginator("list_objects_v2")
     for answer in pages.paginate(
         Bucket=location.bucket, Prefix=location.prefix, PaginationConfig={"PageSize": KEYS_A_PAGE}
@@ -100,8 +100,8 @@ def list_uploads(stack: Stack, location: Location) -> Iterator[Page]:
                 strays += not key.endswith("/")
                 continue
             if part == "image":
-                pictured.add(bin.name)
-            elif bin.name in pictured:
+                photographed.add(bin.name)
+            elif bin.name in photographed:
                 continue
             uploads.append(Upload(location.bucket, key, entry["ETag"].strip('"'), "0" * SEQUENCER_DIGITS))
         found = found or bool(uploads)

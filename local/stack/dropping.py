@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from inventory.bins import PICTURE_EXTENSIONS, Bin, Part, locate
+from inventory.bins import IMAGE_EXTENSIONS, Bin, Part, locate
 from inventory.errors import RejectedUpload
 from local.errors import CommandFailed
 from local.stack.aws import Cloud, Stack
@@ -26,7 +26,7 @@ WINDOW = 4 * WORKERS
 """Files that are being uploaded or wait: the bound on memory."""
 FOLDERS: dict[str, Part] = {"bin-images": "image", "metadata": "metadata"}
 CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".json": "application/json"}
-PICTURE_ENDINGS = [f".{end}" for extension in PICTURE_EXTENSIONS for end in (extension, extension.upper())]
+IMAGE_ENDINGS = [f".{end}" for extension in IMAGE_EXTENSIONS for end in (extension, extension.upper())]
 DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "403")
 
 Outcome = Literal["uploaded", "there already", "failed"]
@@ -63,13 +63,13 @@ def find(paths: Iterable[str], aws: Cloud, site: str = "", limit: int | None = N
     """The files of some folders, files or `s3://bucket[/prefix]` addresses that fit the inbox layout, bin by bin.
 
     `site` goes before every key; `limit` is a number of bins. Folders and prefixes are searched at any depth. Of a
-    bin the picture comes first; metadata without a picture comes last, and from a bucket with a limit not at all.
+    bin the image comes first; metadata without an image comes last, and from a bucket with a limit not at all.
 
     Raises:
         NothingToDrop: when it turns out, i.e. also while iterating.
     """
     found: Iterable[tuple[str, Callable[[], bytes]]] = chain.from_iterable(
-        _in_bucket(path, aws, pictures_first=limit is not None) if path.startswith("s3://") else _in_folder(Path(path))
+        _in_bucket(path, aws, images_first=limit is not None) if path.startswith("s3://") else _in_folder(Path(path))
         for path in paths
     )
     prefix = f"{site.strip('/')}/" if site.strip("/") else ""
@@ -85,7 +85,7 @@ def find(paths: Iterable[str], aws: Cloud, site: str = "", limit: int | None = N
         yield source
     if not count:
         raise NothingToDrop(
-            f"{', '.join(paths)}: no pictures or metadata found. The layout is [<site>/]bin-images/<id>.jpg "
+            f"{', '.join(paths)}: no images or metadata found. The layout is [<site>/]bin-images/<id>.jpg "
             "(or .jpeg, .png) beside [<site>/]metadata/<id>.json"
         )
 
@@ -197,16 +197,16 @@ def _sites(path: Path) -> Iterator[Path]:
 
 
 def _bins(site: Path, prefix: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Every picture followed by its metadata, then the metadata that has no picture."""
-    pictures, records = site / "bin-images", site / "metadata"
-    for key, read in _parts(pictures, f"{prefix}bin-images/"):
+    """Every image followed by its metadata, then the metadata that has no image."""
+    images, records = site / "bin-images", site / "metadata"
+    for key, read in _parts(images, f"{prefix}bin-images/"):
         yield key, read
         record = records / f"{locate(key)[0].id}.json"
         if record.is_file():
             yield f"{prefix}metadata/{record.name}", record.read_bytes
     for key, read in _parts(records, f"{prefix}metadata/"):
         id = locate(key)[0].id
-        if not any((pictures / f"{id}{end}").is_file() for end in PICTURE_ENDINGS):
+        if not any((images / f"{id}{end}").is_file() for end in IMAGE_ENDINGS):
             yield key, read
 
 
@@ -218,8 +218,8 @@ def _parts(folder: Path, prefix: str) -> Iterator[tuple[str, Callable[[], bytes]
             yield prefix + name, (folder / name).read_bytes
 
 
-def _in_bucket(address: str, aws: Cloud, *, pictures_first: bool) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The inbox keys under a prefix of a bucket: each picture with its metadata, or in the order of the listing."""
+def _in_bucket(address: str, aws: Cloud, *, images_first: bool) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """The inbox keys under a prefix of a bucket: each image with its metadata, or in the order of the listing."""
     parts = urlsplit(address)
     bucket, prefix = parts.netloc, parts.path.strip("/")
     prefix = f"{prefix}/" if prefix else ""
@@ -236,7 +236,7 @@ def _in_bucket(address: str, aws: Cloud, *, pictures_first: bool) -> Iterator[tu
     def reading(key: str) -> Callable[[], bytes]:
         return lambda: s3.get_object(Bucket=bucket, Key=prefix + key)["Body"].read()
 
-    if not pictures_first:
+    if not images_first:
         for key in listed(""):
             yield key, reading(key)
         return

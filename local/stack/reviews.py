@@ -48,7 +48,7 @@ def precision(checks: Iterable[Check]) -> dict[str, Reviewed]:
 
 
 def export(checks: Iterable[Check], s3: "S3Client", folder: Path) -> Iterator[Exported]:
-    """Write the pictures that people reviewed as bins of the inbox layout, whose records say what was found.
+    """Write the images that people reviewed as bins of the inbox layout, whose records say what was found.
 
     Each bin has its last review, under its name with `~` for a slash. The items of the record are kept only where the
     record was right, because sizes of a wrong record would mislead. `index.csv` (COLUMNS) is written at the end.
@@ -60,12 +60,12 @@ def export(checks: Iterable[Check], s3: "S3Client", folder: Path) -> Iterator[Ex
         try:
             if any(row["id"] == name for row in rows):
                 raise _Missing(f"another bin is called {name} too")
-            picture, record = _files(s3, check)
+            image, record = _files(s3, check)
         except _Missing as missing:
             yield Exported(bin, "skipped", str(missing))
             continue
         extension = (check.image or "").rsplit(".", 1)[-1].lower()
-        _write(folder / "bin-images" / f"{name}.{extension}", picture)
+        _write(folder / "bin-images" / f"{name}.{extension}", image)
         _write(folder / "metadata" / f"{name}.json", json.dumps(record).encode())
         details = (check.expected, check.predicted, check.model, check.reviewed_at, check.check_id)
         rows.append(dict(zip(COLUMNS, (name, check.actual, bin, *details), strict=True)))
@@ -82,22 +82,22 @@ class _Missing(Exception):
 
 
 def _files(s3: "S3Client", check: Check) -> tuple[bytes, Mapping[str, Any]]:
-    """The picture that was reviewed, and its record as it should have been."""
+    """The image that was reviewed, and its record as it should have been."""
     image_version, _, versions = check.check.partition("/")
-    picture = _read(s3, check.image, image_version)
+    image = _read(s3, check.image, image_version)
     record: dict[str, Any] = {}
     if check.actual == check.expected:
         try:
             record = json.loads(_read(s3, check.metadata, versions.partition("/")[0]))
         except _Missing:
             record = {}
-    return picture, {**record, "EXPECTED_QUANTITY": check.actual}
+    return image, {**record, "EXPECTED_QUANTITY": check.actual}
 
 
 def _read(s3: "S3Client", address: str | None, version: str) -> bytes:
     """The content that a check read, if it still exists: the current object, or that version of it."""
     if not address:
-        raise _Missing("the check had no picture")
+        raise _Missing("the check had no image")
     parts = urlsplit(address)
     place: Any = {"Bucket": parts.netloc, "Key": parts.path.removeprefix("/")}
     try:

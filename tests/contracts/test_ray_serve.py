@@ -35,9 +35,9 @@ def embedded() -> Iterator[str]:
         yield url
 
 
-def ask(url: str, picture: Path) -> tuple[int, dict]:
-    headers = {"Content-Type": MEDIA[picture.suffix]}
-    answer = httpx.post(f"{url}/invocations", content=picture.read_bytes(), headers=headers, timeout=60)
+def ask(url: str, image: Path) -> tuple[int, dict]:
+    headers = {"Content-Type": MEDIA[image.suffix]}
+    answer = httpx.post(f"{url}/invocations", content=image.read_bytes(), headers=headers, timeout=60)
     return answer.status_code, answer.json()
 
 
@@ -51,31 +51,31 @@ def assert_same(answer: dict, expected: dict) -> None:
 def test_samples_get_the_answers_of_the_embedded_endpoint(container: str, embedded: str) -> None:
     assert httpx.get(f"{container}/ping").status_code == 200
     statuses = set()
-    for picture in sorted(SAMPLES.iterdir()):
-        (status, answer), (expected_status, expected) = ask(container, picture), ask(embedded, picture)
-        assert status == expected_status, picture.name
+    for image in sorted(SAMPLES.iterdir()):
+        (status, answer), (expected_status, expected) = ask(container, image), ask(embedded, image)
+        assert status == expected_status, image.name
         assert_same(answer, expected)
         statuses.add(status)
-    assert statuses == {200, 400}  # one sample is no picture
+    assert statuses == {200, 400}  # one sample is no image
 
 
 def test_real_bins_get_the_answers_of_the_embedded_endpoint(container: str, embedded: str) -> None:
     if not (folder := os.environ.get("BINCHECK_BINS")):
         pytest.skip("BINCHECK_BINS names no folder with real bins, laid out as bin-images/<id>.jpg")
-    pictures = sorted((Path(folder) / "bin-images").glob("*.jpg"))[:REAL_BINS]
-    assert len(pictures) == REAL_BINS
-    for picture in pictures:
-        status, answer = ask(container, picture)
+    images = sorted((Path(folder) / "bin-images").glob("*.jpg"))[:REAL_BINS]
+    assert len(images) == REAL_BINS
+    for image in images:
+        status, answer = ask(container, image)
         assert status == 200
-        assert_same(answer, ask(embedded, picture)[1])
+        assert_same(answer, ask(embedded, image)[1])
 
 
-def test_batch_transform_leaves_an_answer_beside_each_picture(container: str, embedded: str, tmp_path: Path) -> None:
-    pictures = [SAMPLES / f"{name}.jpg" for name in ("r001", "r003", "r012")]
-    for picture in pictures:
+def test_batch_transform_leaves_an_answer_beside_each_image(container: str, embedded: str, tmp_path: Path) -> None:
+    images = [SAMPLES / f"{name}.jpg" for name in ("r001", "r003", "r012")]
+    for image in images:
         (tmp_path / "test" / "03").mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, tmp_path / "test" / "03")
+        shutil.copy(image, tmp_path / "test" / "03")
     batch_transform(container, tmp_path / "test", "image/jpeg", tmp_path / "out")
-    for picture in pictures:
-        answer = json.loads((tmp_path / "out" / "03" / f"{picture.name}.out").read_text())
-        assert_same(answer, ask(embedded, picture)[1])
+    for image in images:
+        answer = json.loads((tmp_path / "out" / "03" / f"{image.name}.out").read_text())
+        assert_same(answer, ask(embedded, image)[1])

@@ -20,7 +20,7 @@ MODEL = prediction(0).model
 
 
 class ScriptableEndpoint:
-    """Counts the pictures that it was told about as told, in the name of `model`; all others go to the model.
+    """Counts the images that it was told about as told, in the name of `model`; all others go to the model.
 
     `delay_s` and `failing` break it, `down` and `up` take the whole server off its port and back.
     """
@@ -38,10 +38,10 @@ class ScriptableEndpoint:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
-    def tell(self, picture: bytes, count: int) -> bytes:
-        """Have a picture counted as so many."""
-        self._counts[hashlib.sha256(picture).hexdigest()] = count
-        return picture
+    def tell(self, image: bytes, count: int) -> bytes:
+        """Have an image counted as so many."""
+        self._counts[hashlib.sha256(image).hexdigest()] = count
+        return image
 
     def up(self) -> None:
         listener = socket.create_server(("127.0.0.1", self._port))

@@ -15,7 +15,7 @@ def test_a_filter_policy_lets_through_what_was_asked_for_only(warehouse):
     wanted = filter_policy(severity=["high"], direction=["missing"], site=[warehouse.site])
     with subscribed(warehouse.stack, wanted) as picky:
         for id, count, expected in (("short", 1, 2), ("over", 3, 2), ("right", 3, 3)):
-            warehouse.photograph(id, warehouse.picture(count))
+            warehouse.photograph(id, warehouse.image_of(count))
             warehouse.report(id, expected)
         warehouse.settle()
         told = receive_alerts(picky, 1)
@@ -55,7 +55,7 @@ def wake_watchdog(stack):
 
 def test_an_upload_whose_partner_never_came_is_told_of_once(warehouse):
     wake_watchdog(warehouse.stack)
-    warehouse.photograph("alone", warehouse.picture(3))
+    warehouse.photograph("alone", warehouse.image_of(3))
     warehouse.report("listed", 3)
     warehouse.settle()
     assert warehouse.alerts(0) == []
@@ -77,7 +77,7 @@ def test_an_alert_that_fails_five_times_is_a_dead_letter_and_goes_out_once_it_is
     warehouse, bincheck, impatient_queues
 ):
     with without(warehouse.stack, "Alerter", "Alert"):
-        warehouse.photograph("7", warehouse.picture(3))
+        warehouse.photograph("7", warehouse.image_of(3))
         warehouse.report("7", 4)
         wait_until(lambda: warehouse.dead_letters == 1, "the alert is in the dead letters", patience_s=120)
         letter = json.loads(output(bincheck("dead-letters", "--json")))

@@ -11,7 +11,7 @@ def place(warehouse):
     """Three bins that nobody was told of: two pairs, one of them short of an object, and metadata alone."""
     with without_notifications(warehouse.stack):
         for id, count in (("sound", 3), ("short", 2)):
-            warehouse.photograph(id, warehouse.picture(count))
+            warehouse.photograph(id, warehouse.image_of(count))
             warehouse.report(id, 3)
         warehouse.report("lone", 3)
     return f"s3://{warehouse.stack.inbox_bucket}/{warehouse.site}"

@@ -24,14 +24,14 @@ def bomb(side: int = 10_000) -> bytes:
 
 
 def photograph(kind: str) -> bytes:
-    picture = io.BytesIO()
-    Image.effect_noise((200, 150), 80).convert("RGB").save(picture, kind)
-    return picture.getvalue()
+    image = io.BytesIO()
+    Image.effect_noise((200, 150), 80).convert("RGB").save(image, kind)
+    return image.getvalue()
 
 
-BAD_PICTURES = {
+BAD_IMAGES = {
     "truncated": (photograph("JPEG")[:-2000], ("truncated", "cut", "incomplete", "whole")),
-    "text": (b"this is not a picture", ("neither JPEG nor PNG",)),
+    "text": (b"this is not an image", ("neither JPEG nor PNG",)),
     "bomb": (bomb(), ("megapixel", "pixels")),
     "empty": (b"", ("empty", "0 bytes", "neither JPEG nor PNG")),
     "too-large": (b"\xff\xd8\xff" + bytes(7_000_000), ("MB", "MiB", "bytes")),
@@ -54,8 +54,8 @@ def rejections(warehouse):
     """Upload what is given by id, pair it with something sound, and return the reasons of the rejections."""
 
     def rejections(uploads):
-        for id, (picture, metadata) in uploads.items():
-            warehouse.photograph(id, warehouse.picture(3) if picture is None else picture)
+        for id, (image, metadata) in uploads.items():
+            warehouse.photograph(id, warehouse.image_of(3) if image is None else image)
             warehouse.report(id, 3 if metadata is None else metadata)
         warehouse.settle()
         checks = {id: warehouse.checks(id) for id in uploads}
@@ -69,9 +69,9 @@ def rejections(warehouse):
     return rejections
 
 
-def test_pictures_that_cannot_be_counted_are_rejected_with_a_cure(rejections):
-    reasons = rejections({id: (picture, None) for id, (picture, _) in BAD_PICTURES.items()})
-    for id, (_, hints) in BAD_PICTURES.items():
+def test_images_that_cannot_be_counted_are_rejected_with_a_cure(rejections):
+    reasons = rejections({id: (image, None) for id, (image, _) in BAD_IMAGES.items()})
+    for id, (_, hints) in BAD_IMAGES.items():
         assert any(hint in reasons[id] for hint in hints), f"{id}: {reasons[id]}"
 
 
@@ -82,20 +82,20 @@ def test_metadata_that_cannot_be_read_is_rejected_with_a_cure(rejections):
 
 
 def test_a_png_that_is_named_jpg_is_counted(warehouse):
-    warehouse.photograph("7", warehouse.picture(3, "PNG"))
+    warehouse.photograph("7", warehouse.image_of(3, "PNG"))
     warehouse.report("7", 3)
     assert warehouse.check("7").status == "match"
 
 
 @pytest.mark.parametrize("id", ["a b", "a+b", "Ä ö+ü %2B 漢", "{}&=?#"], ids=["space", "plus", "unicode", "signs"])
 def test_names_of_any_characters_are_kept(warehouse, id):
-    warehouse.photograph(id, warehouse.picture(2))
+    warehouse.photograph(id, warehouse.image_of(2))
     warehouse.report(id, 2)
     assert warehouse.check(id).status == "match"
 
 
 def test_a_file_outside_the_layout_is_rejected_under_its_own_name(warehouse):
-    warehouse.upload("photos/7.jpg", warehouse.picture(3))
+    warehouse.upload("photos/7.jpg", warehouse.image_of(3))
     warehouse.settle()
     (check,) = warehouse.stack.checks.list_by_name(f"{warehouse.site}/photos/7.jpg")
     assert check.status == "rejected"
@@ -103,7 +103,7 @@ def test_a_file_outside_the_layout_is_rejected_under_its_own_name(warehouse):
 
 
 def test_an_upload_that_is_deleted_again_is_not_retried_for_ever(warehouse, impatient_queues):
-    warehouse.photograph("7", warehouse.picture(3))
+    warehouse.photograph("7", warehouse.image_of(3))
     warehouse.stack.cloud.s3().delete_object(
         Bucket=warehouse.stack.inbox_bucket, Key=f"{warehouse.site}/bin-images/7.jpg"
     )

@@ -24,7 +24,7 @@ def bins(warehouse, tmp_path):
     (tmp_path / "bin-images").mkdir()
     (tmp_path / "metadata").mkdir()
     for id, count in (("sound", 3), ("short", 2)):
-        (tmp_path / "bin-images" / f"{id}.jpg").write_bytes(warehouse.picture(count))
+        (tmp_path / "bin-images" / f"{id}.jpg").write_bytes(warehouse.image_of(count))
         (tmp_path / "metadata" / f"{id}.json").write_text('{"EXPECTED_QUANTITY": 3}')
     return tmp_path
 
@@ -63,7 +63,7 @@ def test_an_unknown_bin_is_said(bincheck):
 
 def test_dead_letters_tell_why_go_back_and_into_a_file(bincheck, warehouse, endpoint, impatient_queues, tmp_path):
     endpoint.failing = True
-    warehouse.photograph("7", warehouse.picture(3))
+    warehouse.photograph("7", warehouse.image_of(3))
     warehouse.report("7", 3)
     wait_until(lambda: warehouse.dead_letters > 0, "the upload is in the dead letters")
     warehouse.settle()

@@ -11,7 +11,7 @@ def waiting(warehouse):
 
 
 def pair(warehouse, id, count, expected):
-    warehouse.photograph(id, warehouse.picture(count))
+    warehouse.photograph(id, warehouse.image_of(count))
     warehouse.report(id, expected)
 
 

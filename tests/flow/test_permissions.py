@@ -39,7 +39,7 @@ BY_LAMBDA = (
 def test_without_a_permission_nothing_is_told_and_with_it_everything_is(warehouse, impatient_queues, statement):
     started_ms = int(time.time() * 1000)
     with without(warehouse.stack, "Checker", statement):
-        warehouse.photograph("7", warehouse.picture(3))
+        warehouse.photograph("7", warehouse.image_of(3))
         warehouse.report("7", 4)
         wait_until(lambda: was_denied(warehouse.stack, started_ms), "the Checker was denied something")
         assert warehouse.alerts(0) == []
@@ -59,9 +59,9 @@ def was_denied(stack, since_ms):
 
 def check_a_mismatch_that_is_resolved(actor, warehouse, monkeypatch):
     code, stack = actor.code(monkeypatch), warehouse.stack
-    picture, wrong, right = warehouse.picture(3), metadata(5), metadata(3)
+    image, wrong, right = warehouse.image_of(3), metadata(5), metadata(3)
     with without_notifications(stack):
-        for path, content in (("bin-images/1.jpg", picture), ("metadata/1.json", wrong), ("metadata/1.json", right)):
+        for path, content in (("bin-images/1.jpg", image), ("metadata/1.json", wrong), ("metadata/1.json", right)):
             warehouse.upload(path, content)
             told = replace(upload(f"{warehouse.site}/{path}", content), bucket=stack.inbox_bucket)
             code.handler(notification(told), Context())
@@ -69,9 +69,9 @@ def check_a_mismatch_that_is_resolved(actor, warehouse, monkeypatch):
     assert warehouse.alerts(2) == [("1", "mismatch"), ("1", "resolved")]
 
 
-def count_a_picture(actor, warehouse, monkeypatch):
-    picture = base64.b64encode(warehouse.picture(3)).decode()
-    assert actor.code(monkeypatch).handler({"image": picture}, Context())["count"] == 3
+def count_an_image(actor, warehouse, monkeypatch):
+    image = base64.b64encode(warehouse.image_of(3)).decode()
+    assert actor.code(monkeypatch).handler({"image": image}, Context())["count"] == 3
 
 
 def send_alerts(actor, warehouse, monkeypatch):
@@ -103,7 +103,7 @@ def tell_of_lonely_uploads(actor, warehouse, monkeypatch):
 
 
 def tally_today(actor, warehouse, monkeypatch):
-    warehouse.photograph("1", warehouse.picture(3))
+    warehouse.photograph("1", warehouse.image_of(3))
     warehouse.report("1", 3)
     warehouse.settle()
     said = actor.code(monkeypatch).handler({"day": str(datetime.now(UTC).date())}, Context())
@@ -112,7 +112,7 @@ def tally_today(actor, warehouse, monkeypatch):
 
 WORK = {
     "Checker": check_a_mismatch_that_is_resolved,
-    "Counter": count_a_picture,
+    "Counter": count_an_image,
     "Alerter": send_alerts,
     "Watchdog": tell_of_lonely_uploads,
     "Reporter": tally_today,

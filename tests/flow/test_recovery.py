@@ -33,14 +33,14 @@ def test_a_killed_cloud_goes_on_where_it_was_and_loses_no_upload(warehouse, clou
     wait_for_checkpoint(cloud, warehouse.stack)
     before = [str(number) for number in range(4)]
     for id in before:
-        warehouse.photograph(id, warehouse.picture(3))
+        warehouse.photograph(id, warehouse.image_of(3))
         warehouse.report(id, 3)
     kill(cloud)
     assert cloud.status().cloud_url is None
 
     stack = cloud.up()
     assert stack.outputs == warehouse.stack.outputs
-    warehouse.photograph("after", warehouse.picture(3))
+    warehouse.photograph("after", warehouse.image_of(3))
     warehouse.report("after", 3)
     warehouse.settle()
     statuses = {id: [check.status for check in warehouse.checks(id)] for id in [*before, "after"]}
@@ -48,7 +48,7 @@ def test_a_killed_cloud_goes_on_where_it_was_and_loses_no_upload(warehouse, clou
 
 
 def test_what_was_found_is_still_there_after_a_stop(warehouse, cloud):
-    warehouse.photograph("7", warehouse.picture(3))
+    warehouse.photograph("7", warehouse.image_of(3))
     warehouse.report("7", 4)
     found = warehouse.check("7")
     cloud.down()
@@ -58,12 +58,12 @@ def test_what_was_found_is_still_there_after_a_stop(warehouse, cloud):
 
 def test_an_alert_that_nobody_took_before_a_stop_goes_out_after_it_and_so_do_later_ones(warehouse, cloud):
     with without_alerter(warehouse.stack):
-        warehouse.photograph("before", warehouse.picture(3))
+        warehouse.photograph("before", warehouse.image_of(3))
         warehouse.report("before", 4)
         assert warehouse.check("before").status == "mismatch"
         cloud.down()
         cloud.up()
-    warehouse.photograph("after", warehouse.picture(3))
+    warehouse.photograph("after", warehouse.image_of(3))
     warehouse.report("after", 4)
     assert warehouse.alerts(2) == [("after", "mismatch"), ("before", "mismatch")]
 

@@ -8,7 +8,7 @@ from inventory.reports.tallies import Tally
 
 def test_the_days_checks_are_tallied_and_kept(warehouse):
     for id, seen, recorded in (("1", 3, 3), ("2", 3, 4), ("3", 5, "many")):
-        warehouse.photograph(id, warehouse.picture(seen))
+        warehouse.photograph(id, warehouse.image_of(seen))
         warehouse.report(id, recorded)
     warehouse.settle()
     today = datetime.now(UTC).date()

@@ -14,9 +14,9 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 def test_every_sample_ends_as_its_index_says_and_every_mismatch_is_told_once(stack, endpoint):
     index = {sample["id"]: sample for sample in json.loads((SAMPLES / "index.json").read_text())}
     for sample in index.values():
-        picture = (SAMPLES / "bin-images" / f"{sample['id']}{sample['suffix']}").read_bytes()
+        image = (SAMPLES / "bin-images" / f"{sample['id']}{sample['suffix']}").read_bytes()
         if sample["flaw"] != "corrupt image":
-            endpoint.tell(picture, sample["true"])
+            endpoint.tell(image, sample["true"])
 
     bins = demo.Bins()
     with subscribed(stack) as subscription:

@@ -29,15 +29,15 @@ class Warehouse:
         self._alerts = alerts
         self._s3 = stack.cloud.s3()
 
-    def picture(self, count: int, kind: str = "JPEG") -> bytes:
-        """A picture unlike any other, which the endpoint counts as `count`."""
-        picture = io.BytesIO()
-        Image.new("RGB", (64, 48)).save(picture, kind)
-        picture.write(f" picture {next(_numbers)}".encode())
-        return self.endpoint.tell(picture.getvalue(), count)
+    def image_of(self, count: int, kind: str = "JPEG") -> bytes:
+        """An image unlike any other, which the endpoint counts as `count`."""
+        image = io.BytesIO()
+        Image.new("RGB", (64, 48)).save(image, kind)
+        image.write(f" image {next(_numbers)}".encode())
+        return self.endpoint.tell(image.getvalue(), count)
 
-    def photograph(self, id: str, picture: bytes, extension: str = "jpg") -> None:
-        self.upload(f"bin-images/{id}.{extension}", picture)
+    def photograph(self, id: str, image: bytes, extension: str = "jpg") -> None:
+        self.upload(f"bin-images/{id}.{extension}", image)
 
     def report(self, id: str, expected: object) -> None:
         self.upload(f"metadata/{id}.json", expected if isinstance(expected, bytes) else metadata(expected))

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from inventory.alerts import Alerts
 from inventory.check_items import read_alert
 from inventory.failures import Failures
-from tests.builders import metadata, picture, sqs_event
+from tests.builders import image_of, metadata, sqs_event
 from tests.functions.conftest import REGION
 from tests.functions.test_handlers import Context, handlers, metrics_in  # noqa: F401  (fixtures)
 from tests.template import resource
@@ -34,7 +34,7 @@ def alerter(handlers, warehouse, monkeypatch):  # noqa: F811
 def records(alerter, warehouse):
     """What the stream tells of three bins that disagree."""
     for id in "123":
-        warehouse.drop(f"bin-images/{id}.jpg", picture(3))
+        warehouse.drop(f"bin-images/{id}.jpg", image_of(3))
         warehouse.drop(f"metadata/{id}.json", metadata(5))
     return warehouse.outbox.records()
 
@@ -71,7 +71,7 @@ def test_what_is_handed_out_twice_is_sent_once(alerter, warehouse, records):
 
 def test_two_alerts_of_one_check_are_both_sent(alerter, warehouse):
     for number, expected in enumerate((5, 3, 5)):
-        warehouse.drop("bin-images/1.jpg", picture(3))
+        warehouse.drop("bin-images/1.jpg", image_of(3))
         warehouse.drop("metadata/1.json", metadata(expected))
         assert number or warehouse.state("1").last_alert
     alerter.handler({"Records": warehouse.outbox.records()}, Context())
@@ -167,7 +167,7 @@ def test_what_is_no_alert_goes_back_with_its_reason_and_not_its_content(alerter,
 
 
 def test_an_alert_reads_as_it_was_put(warehouse):
-    warehouse.drop("bin-images/1.jpg", picture(3))
+    warehouse.drop("bin-images/1.jpg", image_of(3))
     check = warehouse.drop("metadata/1.json", metadata(5))
     (record,) = warehouse.outbox.records()
     image = record["dynamodb"]["NewImage"]

@@ -6,9 +6,9 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.builders import metadata, picture
+from tests.builders import image_of, metadata
 
-PARTS = {"image": ("bin-images/{}.jpg", picture), "metadata": ("metadata/{}.json", metadata)}
+PARTS = {"image": ("bin-images/{}.jpg", image_of), "metadata": ("metadata/{}.json", metadata)}
 uploads = st.lists(st.tuples(st.sampled_from(sorted(PARTS)), st.integers(1, 3)), min_size=1, max_size=6)
 deliveries = st.lists(st.integers(0, 5), max_size=8)
 ids = itertools.count()

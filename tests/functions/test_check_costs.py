@@ -12,7 +12,7 @@ from benchmarks.history import INBOX, Meter, history, item_bytes, look, measure,
 from costs import check_costs
 from costs.check_costs import quantities
 from inventory.check_items import ALERT, ALERTS_KEPT, MATCHES_KEPT, STATE, STATES_KEPT
-from tests.builders import notification, picture, sqs_event, upload
+from tests.builders import image_of, notification, sqs_event, upload
 from tests.functions.test_alerter import alerter  # noqa: F401  (a fixture)
 from tests.functions.test_handlers import Context, checker, handlers  # noqa: F401  (fixtures)
 from tests.simulation.cloud import Bucket
@@ -29,7 +29,7 @@ RUNTIME_LOG_BYTES = 450
 
 @pytest.fixture
 def put(warehouse):
-    """Puts a file into an inbox of the name that it has in AWS, whose pictures are seen as the shipped model would."""
+    """Puts a file into an inbox of the name that it has in AWS, whose images are seen as the shipped model would."""
     warehouse.s3.create_bucket(Bucket=INBOX)
     warehouse.workflow = replace(warehouse.workflow, count=look)
 
@@ -75,7 +75,7 @@ def with_alert(paid, differs):
 
 @pytest.mark.parametrize("differs", [0, 1], ids=["match", "mismatch"])
 def test_a_bin_takes_as_many_calls_as_are_paid_for(warehouse, put, meter, differs):
-    for key, content in ((IMAGE, picture(3)), (RECORD, record(3 + differs, 1))):
+    for key, content in ((IMAGE, image_of(3)), (RECORD, record(3 + differs, 1))):
         warehouse.workflow.process(put(key, content))
     used = meter.take()
     bin = quantities()["bin"]
@@ -86,7 +86,7 @@ def test_a_bin_takes_as_many_calls_as_are_paid_for(warehouse, put, meter, differ
 @pytest.mark.parametrize("differs", [0, 1], ids=["match", "mismatch"])
 def test_a_bin_that_lies_there_takes_as_many_calls_as_a_backfill_is_told_to_cost(warehouse, put, meter, differs):
     put(RECORD, record(3 + differs, 1))
-    image = put(IMAGE, picture(3))
+    image = put(IMAGE, image_of(3))
     meter.take()
     warehouse.workflow.process(image)
     used = meter.take()
@@ -97,7 +97,7 @@ def test_a_bin_that_lies_there_takes_as_many_calls_as_a_backfill_is_told_to_cost
 
 def test_a_mismatch_wakes_the_alerter_once_which_calls_as_often_as_is_paid_for(warehouse, put, alerter):  # noqa: F811
     def told_by_the_stream(expected):
-        for key, content in ((IMAGE, picture(3)), (RECORD, record(expected, 1))):
+        for key, content in ((IMAGE, image_of(3)), (RECORD, record(expected, 1))):
             warehouse.workflow.process(put(key, content))
         return warehouse.outbox.records()
 
@@ -125,7 +125,7 @@ def stored_bytes(bin, prefix=""):
 def test_what_is_stored_is_no_larger_than_is_paid_for(warehouse, put):
     sizes = {name: 1000 * kb for name, kb in quantities()["sizes"].items()}
     for site, expected in (("a-site-of-ours/hall-12", 3), ("a-site-of-ours/hall-13", 4)):
-        for key, content in ((IMAGE, picture(3)), (RECORD, record(expected, 1))):
+        for key, content in ((IMAGE, image_of(3)), (RECORD, record(expected, 1))):
             warehouse.workflow.process(put(key.replace("a-site-of-ours/hall-12", site), content))
         bin = f"{site}/00000523"
         alerted = sizes["alert_kb"] if stored_bytes(bin, ALERT) else 0
@@ -146,7 +146,7 @@ def test_logs_are_no_longer_than_is_paid_for(checker, warehouse, put, alerter, m
         written.seek(0), written.truncate()
         return len(lines.encode())
 
-    for key, content in ((IMAGE, picture(3)), (RECORD, record(4, 1))):
+    for key, content in ((IMAGE, image_of(3)), (RECORD, record(4, 1))):
         checker.handler(sqs_event(notification(put(key, content))), Context())
     sizes = {name: 1000 * kb for name, kb in quantities()["sizes"].items()}
     assert 0.3 * sizes["log_kb"] < said() < sizes["log_kb"] - 2 * RUNTIME_LOG_BYTES

@@ -11,7 +11,7 @@ from inventory import clients
 from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
 from inventory.workflow import MAX_ATTEMPTS
-from tests.builders import metadata, picture
+from tests.builders import image_of, metadata
 
 IMAGE, RECORD = "bin-images/523.jpg", "metadata/523.json"
 HARMLESS = "DynamoDB_20120810.ListTables"
@@ -68,7 +68,7 @@ def workflow(warehouse, table):
 )
 def test_a_write_that_is_refused_for_a_moment_is_made_a_moment_later(warehouse, table, operation, error):
     calls = refuse(table, operation, error, times=2)
-    for key, content in ((RECORD, metadata(3)), (IMAGE, picture(3))):
+    for key, content in ((RECORD, metadata(3)), (IMAGE, image_of(3))):
         check = workflow(warehouse, table).process(warehouse.put(key, content))
     assert (check.status, len(calls)) == ("match", 3)
 
@@ -76,7 +76,7 @@ def test_a_write_that_is_refused_for_a_moment_is_made_a_moment_later(warehouse, 
 def test_a_write_that_is_always_refused_is_tried_four_times(warehouse, table):
     calls = refuse(table, "PutItem", CONFLICT, times=99)
     with pytest.raises(table.meta.client.exceptions.TransactionConflictException):
-        workflow(warehouse, table).process(warehouse.put(IMAGE, picture(3)))
+        workflow(warehouse, table).process(warehouse.put(IMAGE, image_of(3)))
     assert len(calls) == 4
 
 
@@ -84,15 +84,15 @@ def test_a_condition_that_does_not_hold_is_tried_once(warehouse, table):
     warehouse.put(RECORD, metadata(3))
     calls = refuse(table, "TransactWriteItems", cancelled("ConditionalCheckFailed"), times=99)
     with pytest.raises(RetryLater):
-        workflow(warehouse, table).process(warehouse.put(IMAGE, picture(3)))
+        workflow(warehouse, table).process(warehouse.put(IMAGE, image_of(3)))
     assert len(calls) == MAX_ATTEMPTS
 
 
 def test_an_older_mismatch_leaves_the_open_list_however_long_the_transaction_is_refused(warehouse, table):
     warehouse.drop(RECORD, metadata(3))
-    warehouse.drop(IMAGE, picture(4))
+    warehouse.drop(IMAGE, image_of(4))
     refused = refuse(table, "TransactWriteItems", cancelled("TransactionConflict"), times=4)
-    assert workflow(warehouse, table).process(warehouse.put(IMAGE, picture(3))).status == "match"
+    assert workflow(warehouse, table).process(warehouse.put(IMAGE, image_of(3))).status == "match"
     assert len(refused) == 5
     hour = timedelta(hours=1)
     assert list(warehouse.store.list_open("mismatch", warehouse.clock - hour, warehouse.clock + hour)) == []
@@ -106,5 +106,5 @@ def test_a_transaction_one_of_whose_reasons_is_final_is_tried_once(warehouse, ta
     }
     calls = refuse(table, "TransactWriteItems", error, times=99)
     with pytest.raises(table.meta.client.exceptions.TransactionCanceledException):
-        workflow(warehouse, table).process(warehouse.put(IMAGE, picture(3)))
+        workflow(warehouse, table).process(warehouse.put(IMAGE, image_of(3)))
     assert len(calls) == 1

@@ -30,12 +30,12 @@ def answers(runtime, body):
     runtime.stubber.add_response("invoke_endpoint", {"Body": StreamingBody(io.BytesIO(raw), len(raw))})
 
 
-def ask(runtime, picture=JPEG):
-    return count_objects(runtime, "counter", picture, "check-1")
+def ask(runtime, image=JPEG):
+    return count_objects(runtime, "counter", image, "check-1")
 
 
-@pytest.mark.parametrize(("picture", "media_type"), [(JPEG, "image/jpeg"), (PNG, "image/png")])
-def test_the_picture_goes_out_raw_under_its_own_type_and_the_check_id(runtime, picture, media_type):
+@pytest.mark.parametrize(("image", "media_type"), [(JPEG, "image/jpeg"), (PNG, "image/png")])
+def test_the_image_goes_out_raw_under_its_own_type_and_the_check_id(runtime, image, media_type):
     body = json.dumps(ANSWER).encode()
     runtime.stubber.add_response(
         "invoke_endpoint",
@@ -44,11 +44,11 @@ def test_the_picture_goes_out_raw_under_its_own_type_and_the_check_id(runtime, p
             "EndpointName": "counter",
             "ContentType": media_type,
             "Accept": "application/json",
-            "Body": picture,
+            "Body": image,
             "InferenceId": "check-1",
         },
     )
-    assert ask(runtime, picture) == prediction(2)
+    assert ask(runtime, image) == prediction(2)
 
 
 def test_a_model_may_tell_the_volume_that_it_sees(runtime):
@@ -57,13 +57,13 @@ def test_a_model_may_tell_the_volume_that_it_sees(runtime):
     assert (seen.volume_in3, seen.volume_error) == (321.5, 0.5)
 
 
-def test_what_is_no_picture_is_rejected_without_asking(runtime):
+def test_what_is_no_image_is_rejected_without_asking(runtime):
     with pytest.raises(RejectedUpload, match="neither JPEG nor PNG"):
         ask(runtime, b"hello")
 
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
-def test_a_picture_that_the_model_refuses_is_rejected_with_its_reason(runtime, status):
+def test_an_image_that_the_model_refuses_is_rejected_with_its_reason(runtime, status):
     runtime.stubber.add_client_error(
         "invoke_endpoint",
         "ModelError",

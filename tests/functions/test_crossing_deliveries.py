@@ -13,7 +13,7 @@ from inventory.check import Check, timestamp
 from inventory.check_items import BACKFILLS, FAILURES, TALLIES, check_item
 from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
-from tests.builders import BUCKET, metadata, picture, upload
+from tests.builders import BUCKET, image_of, metadata, upload
 
 HOUR = timedelta(hours=1)
 
@@ -46,7 +46,7 @@ def meanwhile(monkeypatch):
 
 
 def test_second_delivery_of_one_event_does_not_forget_what_people_were_told(warehouse, meanwhile):
-    warehouse.drop("bin-images/1.jpg", picture(2))
+    warehouse.drop("bin-images/1.jpg", image_of(2))
     event = warehouse.put("metadata/1.json", metadata(4))
     meanwhile(lambda: warehouse.workflow.process(event))
     warehouse.workflow.process(event)
@@ -57,7 +57,7 @@ def test_second_delivery_of_one_event_does_not_forget_what_people_were_told(ware
 
 
 def test_second_delivery_does_not_lead_to_a_second_alert_of_the_same(warehouse, meanwhile):
-    warehouse.drop("bin-images/1.jpg", picture(2))
+    warehouse.drop("bin-images/1.jpg", image_of(2))
     event = warehouse.put("metadata/1.json", metadata(4))
     meanwhile(lambda: warehouse.workflow.process(event))
     warehouse.workflow.process(event)
@@ -66,7 +66,7 @@ def test_second_delivery_does_not_lead_to_a_second_alert_of_the_same(warehouse, 
 
 
 def test_second_delivery_of_the_first_part_does_not_make_a_checked_bin_wait(warehouse, meanwhile):
-    event = warehouse.put("bin-images/1.jpg", picture(2))
+    event = warehouse.put("bin-images/1.jpg", image_of(2))
 
     def partner_comes():
         warehouse.put("metadata/1.json", metadata(4))
@@ -82,7 +82,7 @@ def test_second_delivery_of_the_first_part_does_not_make_a_checked_bin_wait(ware
 
 
 def test_a_review_is_never_undone(warehouse, meanwhile):
-    warehouse.drop("bin-images/1.jpg", picture(2))
+    warehouse.drop("bin-images/1.jpg", image_of(2))
     old = warehouse.drop("metadata/1.json", metadata(4))
     event = warehouse.put("metadata/1.json", metadata(5))
     meanwhile(lambda: warehouse.review(old, 2))
@@ -92,7 +92,7 @@ def test_a_review_is_never_undone(warehouse, meanwhile):
 
 
 def test_a_review_of_a_check_that_another_one_replaced_is_kept_with_that_check(warehouse):
-    warehouse.drop("bin-images/1.jpg", picture(2))
+    warehouse.drop("bin-images/1.jpg", image_of(2))
     old = warehouse.drop("metadata/1.json", metadata(4))
     new = warehouse.drop("metadata/1.json", metadata(5))
     warehouse.review(old, 2)
@@ -104,7 +104,7 @@ def test_a_review_of_a_check_that_another_one_replaced_is_kept_with_that_check(w
 
 
 def test_a_review_of_a_check_that_is_gone_leaves_no_trace(warehouse):
-    warehouse.drop("bin-images/1.jpg", picture(2))
+    warehouse.drop("bin-images/1.jpg", image_of(2))
     check = warehouse.drop("metadata/1.json", metadata(4))
     warehouse.table.delete_item(Key={"bin": "1", "check": check.check})
     with pytest.raises(RetryLater):
@@ -116,16 +116,16 @@ def test_a_review_of_a_check_that_is_gone_leaves_no_trace(warehouse):
 # Waiting
 
 
-def test_a_bin_pictured_every_ten_minutes_without_ever_a_record_is_told_of_once(warehouse):
+def test_a_bin_imaged_every_ten_minutes_without_ever_a_record_is_told_of_once(warehouse):
     for number in range(144):
-        warehouse.drop("bin-images/1.jpg", picture(2) + b" " * number)
+        warehouse.drop("bin-images/1.jpg", image_of(2) + b" " * number)
         warehouse.clock += timedelta(minutes=10)
         warehouse.watchdog()
     assert kinds(warehouse) == ["unpaired"]
 
 
 def test_an_upload_told_of_as_unpaired_is_not_told_of_again_by_a_late_second_delivery(warehouse, meanwhile):
-    event = warehouse.put("bin-images/1.jpg", picture(2))
+    event = warehouse.put("bin-images/1.jpg", image_of(2))
     warehouse.workflow.process(event)
     warehouse.clock += timedelta(minutes=20)
     meanwhile(warehouse.watchdog)
@@ -135,7 +135,7 @@ def test_an_upload_told_of_as_unpaired_is_not_told_of_again_by_a_late_second_del
 
 
 def test_a_partner_that_comes_after_the_watchdog_read_its_list_is_not_said_to_be_missing(warehouse):
-    warehouse.drop("bin-images/1.jpg", picture(2))
+    warehouse.drop("bin-images/1.jpg", image_of(2))
     warehouse.clock += timedelta(minutes=20)
     (waiting,) = warehouse.store.list_open("waiting", warehouse.clock - HOUR, warehouse.clock)
     event = warehouse.put("metadata/1.json", metadata(2))
@@ -147,7 +147,7 @@ def test_a_partner_that_comes_after_the_watchdog_read_its_list_is_not_said_to_be
 
 
 def test_a_lone_part_that_is_removed_waits_no_longer_once_the_watchdog_looks(warehouse):
-    warehouse.drop("bin-images/1.jpg", picture(2))
+    warehouse.drop("bin-images/1.jpg", image_of(2))
     warehouse.s3.delete_object(Bucket=BUCKET, Key="bin-images/1.jpg")
     warehouse.clock += timedelta(minutes=20)
     assert warehouse.watchdog() == []
@@ -156,7 +156,7 @@ def test_a_lone_part_that_is_removed_waits_no_longer_once_the_watchdog_looks(war
 
 
 def test_a_partner_that_took_the_place_of_a_removed_part_waits_from_then_on(warehouse):
-    warehouse.drop("bin-images/1.jpg", picture(2))
+    warehouse.drop("bin-images/1.jpg", image_of(2))
     warehouse.s3.delete_object(Bucket=BUCKET, Key="bin-images/1.jpg")
     warehouse.put("metadata/1.json", metadata(2))
     warehouse.clock += timedelta(minutes=20)
@@ -169,21 +169,21 @@ def test_a_partner_that_took_the_place_of_a_removed_part_waits_from_then_on(ware
 
 
 @pytest.mark.parametrize("times", [3, 120])
-def test_a_bin_whose_pictures_were_removed_too_early_can_be_checked_again(warehouse, times):
+def test_a_bin_whose_images_were_removed_too_early_can_be_checked_again(warehouse, times):
     warehouse.put("metadata/8.json", metadata(2))
     for number in range(times):
         warehouse.clock += timedelta(minutes=1)
-        event = warehouse.put("bin-images/8.jpg", picture(2) + b" " * number)
+        event = warehouse.put("bin-images/8.jpg", image_of(2) + b" " * number)
         warehouse.s3.delete_object(Bucket=BUCKET, Key="bin-images/8.jpg")
         warehouse.workflow.process(event)
     assert kinds(warehouse) == ["rejected"]
     assert len(list(warehouse.store.list_open("rejected", warehouse.clock - 3 * HOUR, warehouse.clock))) == 1
     warehouse.clock += timedelta(minutes=1)
-    assert warehouse.drop("bin-images/8.jpg", picture(2)).status == "match"
+    assert warehouse.drop("bin-images/8.jpg", image_of(2)).status == "match"
     assert kinds(warehouse) == ["resolved"]
 
 
-def test_the_same_bytes_removed_as_picture_and_as_record_are_two_rejections(warehouse):
+def test_the_same_bytes_removed_as_image_and_as_record_are_two_rejections(warehouse):
     for key in ("bin-images/1.jpg", "metadata/1.json"):
         event = warehouse.put(key, b"")
         warehouse.s3.delete_object(Bucket=BUCKET, Key=key)
@@ -209,7 +209,7 @@ def test_a_stray_key_is_told_of_once(warehouse, key):
 def test_new_content_is_checked_under_the_null_version(warehouse, monkeypatch):
     get_object = warehouse.s3.get_object
     monkeypatch.setattr(warehouse.s3, "get_object", lambda **asked: {**get_object(**asked), "VersionId": "null"})
-    warehouse.drop("bin-images/1.jpg", picture(2))
+    warehouse.drop("bin-images/1.jpg", image_of(2))
     warehouse.drop("metadata/1.json", metadata(2))
     check = warehouse.drop("metadata/1.json", metadata(5))
     assert (check.expected, check.status) == (5, "mismatch")
@@ -227,17 +227,17 @@ def test_of_two_keys_of_a_part_the_one_that_s3_modified_last_is_looked_at(wareho
     monkeypatch.setattr(warehouse.s3, "get_object", dated)
     warehouse.drop("metadata/523.json", metadata(3))
     for key, count, sequencer in ((older, 2, 99), (newest, 3, 1)):
-        warehouse.put(key, picture(count))
-        check = warehouse.workflow.process(upload(key, picture(count), sequencer))
+        warehouse.put(key, image_of(count))
+        check = warehouse.workflow.process(upload(key, image_of(count), sequencer))
     assert (check.predicted, check.image) == (3, f"s3://{BUCKET}/{newest}")
-    late = warehouse.workflow.process(upload(older, picture(2), 99))
+    late = warehouse.workflow.process(upload(older, image_of(2), 99))
     assert late.check == check.check
 
 
 def test_where_the_newer_key_is_removed_the_older_one_is_the_part_again(warehouse):
     warehouse.drop("metadata/523.json", metadata(3))
-    warehouse.drop("bin-images/523.jpg", picture(2))
-    warehouse.drop("bin-images/523.png", picture(3))
+    warehouse.drop("bin-images/523.jpg", image_of(2))
+    warehouse.drop("bin-images/523.png", image_of(3))
     warehouse.s3.delete_object(Bucket=BUCKET, Key="bin-images/523.png")
     assert warehouse.drop("metadata/523.json", metadata(2)).predicted == 2
 
@@ -257,7 +257,7 @@ def test_a_stray_key_stays_apart_from_the_bin_that_is_called_so(warehouse):
     warehouse.drop("BOS1/523", b"stray")
     assert [check.status for check in warehouse.checks("BOS1/523")] == ["rejected"]
     warehouse.clock += timedelta(minutes=1)
-    warehouse.drop("BOS1/bin-images/523.jpg", picture(2))
+    warehouse.drop("BOS1/bin-images/523.jpg", image_of(2))
     warehouse.drop("BOS1/metadata/523.json", metadata(2))
     assert [(check.status, check.stray) for check in warehouse.checks("BOS1/523")] == [
         ("rejected", True),
@@ -274,7 +274,7 @@ def test_a_bin_may_have_any_name(warehouse, name):
     table = warehouse.table
     for partition in (TALLIES, FAILURES, BACKFILLS, "tallies", "failures", "backfills"):
         table.put_item(Item={"bin": partition, "check": "2026-02-28#BOS1", "answers": 1, "reason": "r"})
-    warehouse.drop(f"bin-images/{name}.jpg", picture(2))
+    warehouse.drop(f"bin-images/{name}.jpg", image_of(2))
     warehouse.drop(f"metadata/{name}.json", metadata(2))
     assert warehouse.store.current_check(warehouse.state(name)).status == "match"
     assert [check.status for check in warehouse.checks(name)] == ["match"]
@@ -288,7 +288,7 @@ def test_a_look_writes_as_much_however_long_the_history(warehouse, monkeypatch):
     written = []
     commit = CheckStore.commit
     monkeypatch.setattr(CheckStore, "commit", lambda store, *args: (written.append(args[1]), commit(store, *args))[1])
-    warehouse.drop("bin-images/1.jpg", picture(2))
+    warehouse.drop("bin-images/1.jpg", image_of(2))
     for number in range(40):
         warehouse.drop("metadata/1.json", metadata(3 + number % 4) + b" " * number)
     sizes = [len(repr(decision)) for decision in written[5:]]

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import metadata, picture, prediction
+from tests.builders import image_of, metadata, prediction
 from tests.functions.conftest import TIMEOUT
 
 IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"
@@ -13,11 +13,11 @@ BIN = "BOS1/523"
 
 
 def see(warehouse, count, expected=None):
-    """Another picture of the bin, its file unlike all before it, and maybe another record."""
+    """Another image of the bin, its file unlike all before it, and maybe another record."""
     warehouse.clock += timedelta(hours=1)
     if expected is not None:
         warehouse.drop(RECORD, metadata(expected))
-    return warehouse.drop(IMAGE, picture(count) + b" " * warehouse.clock.hour)
+    return warehouse.drop(IMAGE, image_of(count) + b" " * warehouse.clock.hour)
 
 
 def told(warehouse):
@@ -37,7 +37,7 @@ def test_a_bin_that_keeps_disagreeing_is_told_of_once_and_its_newest_check_stand
     assert open_checks(warehouse) == [third.check_id]
 
 
-def test_another_answer_of_the_picture_is_told(warehouse):
+def test_another_answer_of_the_image_is_told(warehouse):
     see(warehouse, 3, expected=5)
     see(warehouse, 4)
     assert told(warehouse) == [("mismatch", 5, 3), ("mismatch", 5, 4)]
@@ -105,7 +105,7 @@ def test_a_partner_that_comes_after_all_closes_the_matter_of_its_absence(warehou
     warehouse.clock += TIMEOUT
     warehouse.watchdog()
     assert [alert["kind"] for alert in warehouse.alerts()] == ["unpaired"]
-    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(IMAGE, image_of(3))
     (closed,) = warehouse.alerts()
     assert (closed["kind"], closed["resolves"]["check_id"]) == ("resolved", waiting.check_id)
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from inventory.errors import RetryLater
 from inventory.reports.digests import LISTED, body, most_suspicious, text
 from inventory.reports.tallies import Tally
-from tests.builders import metadata, picture
+from tests.builders import image_of, metadata
 from tests.functions.test_handlers import Context, handlers, metrics_in  # noqa: F401  (a fixture)
 
 TALLY = Tally("BOS1", "2026-03-01", answers=1204, rejected=4, compared=1200, mismatches=400)
@@ -18,7 +18,7 @@ TALLY = Tally("BOS1", "2026-03-01", answers=1204, rejected=4, compared=1200, mis
 
 @pytest.fixture
 def mismatch(warehouse):
-    warehouse.drop("BOS1/bin-images/1.jpg", picture(3))
+    warehouse.drop("BOS1/bin-images/1.jpg", image_of(3))
     return warehouse.drop("BOS1/metadata/1.json", metadata(5))
 
 
@@ -69,7 +69,7 @@ def test_one_digest_that_fails_keeps_neither_the_others_nor_the_metrics_back(
     capsys,
 ):
     for site in ("A", "B", "C"):
-        warehouse.drop(f"{site}/bin-images/1.jpg", picture(3))
+        warehouse.drop(f"{site}/bin-images/1.jpg", image_of(3))
         warehouse.drop(f"{site}/metadata/1.json", metadata(5))
     monkeypatch.setenv("DIGEST_TOPIC_ARN", warehouse.topic_arn)
     reporter = handlers("reporter")
@@ -96,7 +96,7 @@ def test_a_day_lasts_from_midnight_to_midnight(handlers, warehouse, monkeypatch,
     reporter = handlers("reporter")
     for moment, id in ((datetime.fromisoformat(at), "in"), (datetime(2026, 3, 2, tzinfo=UTC), "out")):
         warehouse.clock = moment
-        warehouse.drop(f"BOS1/bin-images/{id}.jpg", picture(3))
+        warehouse.drop(f"BOS1/bin-images/{id}.jpg", image_of(3))
         warehouse.drop(f"BOS1/metadata/{id}.json", metadata(5))
     warehouse.alerts()
     monkeypatch.setattr(reporter, "datetime", _the_day_after(reporter.datetime))

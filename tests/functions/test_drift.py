@@ -40,9 +40,9 @@ def test_the_index_is_that_of_a_worked_example():
 
 def test_a_site_whose_counts_shift_has_drifted_and_one_that_stays_has_not():
     assert compared(tallied("2026-03-01", {"1": 80, "2": 90, "3": 60}), WEEKS).findings == []
-    shifted = compared(tallied("2026-03-01", {"3": 60, "4": 80, "5": 90}), WEEKS)
-    assert shifted.drifted
-    assert shifted.findings[0].startswith("BOS1 on 2026-03-01: the counts seen have drifted")
+    changed = compared(tallied("2026-03-01", {"3": 60, "4": 80, "5": 90}), WEEKS)
+    assert changed.drifted
+    assert changed.findings[0].startswith("BOS1 on 2026-03-01: the counts seen have drifted")
 
 
 def test_chance_alone_hardly_ever_counts_as_drift_at_the_least_number_of_answers():
@@ -83,6 +83,6 @@ def test_only_the_four_weeks_before_at_the_same_site_are_the_reference():
 
 
 def test_a_finding_names_the_model_that_is_new():
-    shifted = tallied("2026-03-01", {"3": 60, "4": 80, "5": 90}, model="m@2")
-    assert "m@2 is new" in compared(shifted, WEEKS).findings[0]
+    changed = tallied("2026-03-01", {"3": 60, "4": 80, "5": 90}, model="m@2")
+    assert "m@2 is new" in compared(changed, WEEKS).findings[0]
     assert "new" not in compared(tallied("2026-03-01", {"5": 300}), WEEKS).findings[0]

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from inventory.errors import RetryLater
 from inventory.failures import Failures
-from tests.builders import notification, picture, sqs_event, upload
+from tests.builders import image_of, notification, sqs_event, upload
 from tests.functions.test_handlers import Context, checker, handlers  # noqa: F401  (fixtures)
 
 
@@ -26,7 +26,7 @@ def reason_of(warehouse, body):
 
 
 def test_the_last_reason_and_the_number_of_attempts_are_kept(checker, warehouse, monkeypatch):  # noqa: F811
-    event = sqs_event(notification(upload("bin-images/1.jpg", picture(3))))
+    event = sqs_event(notification(upload("bin-images/1.jpg", image_of(3))))
     body = event["Records"][0]["body"]
     failing(checker, monkeypatch, RetryLater("endpoint counter failed"))
     checker.handler(event, Context())
@@ -50,7 +50,7 @@ def test_a_reason_that_cannot_be_kept_hides_no_fault(checker, warehouse, monkeyp
 
     failing(checker, monkeypatch, RetryLater("endpoint counter failed"))
     monkeypatch.setattr(checker, "failures", SimpleNamespace(note=throttled))
-    event = sqs_event(notification(upload("bin-images/1.jpg", picture(3))))
+    event = sqs_event(notification(upload("bin-images/1.jpg", image_of(3))))
     with pytest.raises(RetryLater, match="endpoint counter failed"):
         checker.check_message(SQSRecord(event["Records"][0]), Context())
     assert "the reason was not noted" in [record.message for record in caplog.records]

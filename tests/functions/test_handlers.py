@@ -11,7 +11,7 @@ from botocore.response import StreamingBody
 
 from inventory.check_store import CheckStore
 from inventory.errors import RejectedUpload, RetryLater
-from tests.builders import JPEG, LABELS, PRIOR, metadata, notification, picture, prediction, seen, sqs_event
+from tests.builders import JPEG, LABELS, PRIOR, image_of, metadata, notification, prediction, seen, sqs_event
 
 
 class Context:
@@ -65,7 +65,7 @@ def metrics_in(output):
 
 
 def test_one_bad_message_goes_back_and_the_rest_of_its_batch_is_checked(checker, warehouse, capsys):
-    image = warehouse.put("bin-images/1.jpg", picture(3))
+    image = warehouse.put("bin-images/1.jpg", image_of(3))
     record = warehouse.put("metadata/1.json", metadata(5))
     answer = checker.handler(sqs_event(notification(image), "no notification", notification(record)), Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
@@ -78,21 +78,21 @@ def test_one_bad_message_goes_back_and_the_rest_of_its_batch_is_checked(checker,
 
 
 def test_a_match_counts_as_no_mismatch_so_that_their_average_is_the_mismatch_rate(checker, warehouse, capsys):
-    image, record = warehouse.put("bin-images/1.jpg", picture(3)), warehouse.put("metadata/1.json", metadata(3))
+    image, record = warehouse.put("bin-images/1.jpg", image_of(3)), warehouse.put("metadata/1.json", metadata(3))
     checker.handler(sqs_event(notification(image), notification(record)), Context())
     measured = metrics_in(capsys.readouterr().out)
     assert (measured["Checks"], measured["Mismatches"]) == (2, 0)
 
 
 def test_messages_for_which_no_time_is_left_go_back_untouched(checker, warehouse):
-    event = sqs_event(notification(warehouse.put("bin-images/1.jpg", picture(3))))
+    event = sqs_event(notification(warehouse.put("bin-images/1.jpg", image_of(3))))
     answer = checker.handler(event, Context(remaining_ms=1_000))
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert warehouse.checks("1") == []
 
 
 def test_a_bare_notification_is_checked_and_its_failure_is_an_error(checker, warehouse):
-    warehouse.put("bin-images/1.jpg", picture(3))
+    warehouse.put("bin-images/1.jpg", image_of(3))
     event = notification(warehouse.put("metadata/1.json", metadata(3)))
     assert len(checker.handler(event, Context())) == 1
     assert [check.status for check in warehouse.checks("1")] == ["match"]
@@ -107,7 +107,7 @@ def test_the_test_event_of_s3_is_ignored(checker):
 
 
 def test_logs_name_the_check_and_hold_no_payload(checker, warehouse, caplog):
-    warehouse.put("bin-images/1.jpg", picture(3))
+    warehouse.put("bin-images/1.jpg", image_of(3))
     checker.handler(sqs_event(notification(warehouse.put("metadata/1.json", metadata(5)))), Context())
     (entry,) = [record for record in caplog.records if record.message == "checked"]
     assert (entry.bin, entry.status, entry.expected, entry.predicted) == ("1", "mismatch", 5, 3)
@@ -137,14 +137,14 @@ def over_url(body, **more):
     return {"requestContext": {"http": {"method": "POST"}}, "body": body, **more}
 
 
-def test_a_picture_in_an_event_is_counted(counter):
+def test_an_image_in_an_event_is_counted(counter):
     answer = counter.handler({"image": base64.b64encode(JPEG).decode()}, Context())
     assert answer["count"] == 2
     assert json.loads(json.dumps(answer))["labels"] == list(LABELS)
     assert counter.asked[0]["Body"] == JPEG
 
 
-def test_a_picture_sent_to_the_url_is_counted(counter):
+def test_an_image_sent_to_the_url_is_counted(counter):
     answer = counter.handler(over_url(base64.b64encode(JPEG).decode(), isBase64Encoded=True), Context())
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"])["count"] == 2
@@ -153,8 +153,8 @@ def test_a_picture_sent_to_the_url_is_counted(counter):
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        ({}, "there is no picture"),
-        ({"image": 3}, "there is no picture"),
+        ({}, "there is no image"),
+        ({"image": 3}, "there is no image"),
         ({"image": "%%%"}, "not base64"),
         ({"image": "\u00e9\ud800"}, "not base64"),
         ({"image": base64.b64encode(b"hello").decode()}, "neither JPEG nor PNG"),
@@ -162,7 +162,7 @@ def test_a_picture_sent_to_the_url_is_counted(counter):
     ],
     ids=["none", "number", "no-base64", "no-ascii", "text", "too-large"],
 )
-def test_what_is_no_picture_is_refused_by_name(counter, event, reason):
+def test_what_is_no_image_is_refused_by_name(counter, event, reason):
     with pytest.raises(RejectedUpload, match=reason):
         counter.handler(event, Context())
     over_http = counter.handler(over_url(event.get("image"), isBase64Encoded=True), Context())
@@ -198,8 +198,8 @@ def drop_minutes_ago(warehouse, minutes, key, content):
 
 
 def test_an_upload_that_waited_too_long_is_alerted_once(watchdog, warehouse):
-    drop_minutes_ago(warehouse, 16, "BOS1/bin-images/1.jpg", picture(3))
-    drop_minutes_ago(warehouse, 14, "BOS1/bin-images/2.jpg", picture(3))
+    drop_minutes_ago(warehouse, 16, "BOS1/bin-images/1.jpg", image_of(3))
+    drop_minutes_ago(warehouse, 14, "BOS1/bin-images/2.jpg", image_of(3))
     assert watchdog.handler({}, Context()) == {"alerted": 1}
     assert watchdog.handler({}, Context()) == {"alerted": 0}
     (alert,) = warehouse.alerts()
@@ -216,16 +216,16 @@ def test_a_partner_that_came_is_not_alerted_even_while_its_check_still_fails(wat
     def down(content, inference_id):
         raise RetryLater("endpoint counter failed")
 
-    drop_minutes_ago(warehouse, 16, "bin-images/1.jpg", picture(3))
+    drop_minutes_ago(warehouse, 16, "bin-images/1.jpg", image_of(3))
     with pytest.raises(RetryLater):
         replace(warehouse.workflow, count=down).process(warehouse.put("metadata/1.json", metadata(3)))
     assert watchdog.handler({}, Context()) == {"alerted": 0}
 
 
 def test_the_same_upload_again_does_not_alert_again(watchdog, warehouse):
-    drop_minutes_ago(warehouse, 16, "bin-images/1.jpg", picture(3))
+    drop_minutes_ago(warehouse, 16, "bin-images/1.jpg", image_of(3))
     watchdog.handler({}, Context())
-    warehouse.drop("bin-images/1.jpg", picture(3))
+    warehouse.drop("bin-images/1.jpg", image_of(3))
     assert watchdog.handler({}, Context()) == {"alerted": 0}
     (check,) = warehouse.store.list_open("unpaired", warehouse.clock - timedelta(hours=1), datetime.now(UTC))
     assert check.bin == "1"
@@ -239,8 +239,8 @@ def test_a_bin_that_cannot_be_told_of_does_not_keep_back_the_others(watchdog, wa
             raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
         commit(store, state, *args)
 
-    drop_minutes_ago(warehouse, 17, "bin-images/1.jpg", picture(3))
-    drop_minutes_ago(warehouse, 16, "bin-images/2.jpg", picture(3))
+    drop_minutes_ago(warehouse, 17, "bin-images/1.jpg", image_of(3))
+    drop_minutes_ago(warehouse, 16, "bin-images/2.jpg", image_of(3))
     with monkeypatch.context() as patch:
         patch.setattr(CheckStore, "commit", refuse_the_first)
         with pytest.raises(RetryLater, match="1 uploads"):
@@ -255,14 +255,14 @@ def test_messages_that_go_back_are_logged_with_their_keys(checker, warehouse, mo
         raise RetryLater("endpoint counter failed")
 
     monkeypatch.setattr(checker, "workflow", replace(checker.workflow, count=down))
-    warehouse.put("bin-images/1.jpg", picture(3))
+    warehouse.put("bin-images/1.jpg", image_of(3))
     checker.handler(sqs_event(notification(warehouse.put("metadata/1.json", metadata(3)))), Context())
     (entry,) = [record for record in caplog.records if record.message == "message goes back to the queue"]
     assert (entry.keys, entry.reason) == (["metadata/1.json"], "endpoint counter failed")
 
 
 def test_a_watchdog_out_of_time_leaves_the_rest_to_its_next_run(watchdog, warehouse):
-    drop_minutes_ago(warehouse, 16, "bin-images/1.jpg", picture(3))
+    drop_minutes_ago(warehouse, 16, "bin-images/1.jpg", image_of(3))
     assert watchdog.handler({}, Context(remaining_ms=1_000)) == {"alerted": 0}
     assert watchdog.handler({}, Context()) == {"alerted": 1}
 

@@ -6,7 +6,7 @@ import pytest
 
 from inventory.check import timestamp
 from inventory.reports.tally_store import TallyStore
-from tests.builders import metadata, picture, upload
+from tests.builders import image_of, metadata, upload
 from tests.functions.legacy import NEWEST, checked, pairing, waiting
 
 DAY = timedelta(days=1)
@@ -16,7 +16,7 @@ MISMATCH = {"expected": 4, "predicted": 2, "difference": -2, "direction": "missi
 @pytest.fixture
 def house(warehouse):
     """A warehouse with the files of bin 1, which the old version checked an hour ago; `put` adds its items."""
-    warehouse.image = warehouse.put("bin-images/1.jpg", picture(2))
+    warehouse.image = warehouse.put("bin-images/1.jpg", image_of(2))
     warehouse.record = warehouse.put("metadata/1.json", metadata(4))
     warehouse.identity = f"{warehouse.image.version}/{warehouse.record.version}"
     warehouse.ago = timestamp(warehouse.clock - timedelta(hours=1))
@@ -93,7 +93,7 @@ def test_one_that_was_told_of_as_unpaired_is_resolved_by_its_partner(house):
 
 def test_a_false_alarm_stays_quiet(house):
     old_mismatch(house, listed=False, actual=4, reviewed_at=house.ago, open=f"reviewed#{house.ago[:10]}")
-    house.drop("bin-images/1.jpg", picture(2) + b" ")
+    house.drop("bin-images/1.jpg", image_of(2) + b" ")
     assert kinds(house) == []
     assert listed(house, "reviewed") == [house.identity]
 
@@ -108,7 +108,7 @@ def test_a_review_is_kept_of_a_bin_that_was_not_touched_since(house):
 def test_an_upload_of_back_then_that_is_told_of_late_is_known(house):
     old_mismatch(house)
     house.s3.delete_object(Bucket="inbox", Key=house.image.key)
-    late = upload(house.image.key, picture(2), sequencer=0)
+    late = upload(house.image.key, image_of(2), sequencer=0)
     assert late.sequencer < NEWEST
     assert house.workflow.process(late).check == house.identity
     assert kinds(house) == []

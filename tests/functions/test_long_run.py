@@ -7,7 +7,7 @@ import pytest
 
 from inventory.check import timestamp
 from inventory.errors import RetryLater
-from tests.builders import BUCKET, metadata, picture, prediction
+from tests.builders import BUCKET, image_of, metadata, prediction
 from tests.functions.legacy import checked, pairing
 
 DAY = timedelta(days=1)
@@ -31,13 +31,13 @@ def down(*_):
 
 
 def test_alerts_of_a_bin_whose_state_expired_have_new_names_and_greater_revisions(warehouse):
-    warehouse.drop(IMAGE, picture(2))
+    warehouse.drop(IMAGE, image_of(2))
     warehouse.drop(RECORD, metadata(4))
     warehouse.drop(RECORD, metadata(2))
     first, closed = warehouse.alerts()
     expire(warehouse, 125)
     assert "Item" not in warehouse.table.get_item(Key={"bin": "1", "check": "/state"})
-    warehouse.drop(IMAGE, picture(2))
+    warehouse.drop(IMAGE, image_of(2))
     warehouse.drop(RECORD, metadata(4))
     (again,) = warehouse.alerts()
     assert again["alert_id"] not in (first["alert_id"], closed["alert_id"])
@@ -45,7 +45,7 @@ def test_alerts_of_a_bin_whose_state_expired_have_new_names_and_greater_revision
 
 
 def test_a_bin_of_version_0_1_is_adopted_once_also_after_its_state_expired(warehouse):
-    image, record = warehouse.put(IMAGE, picture(2)), warehouse.put(RECORD, metadata(4))
+    image, record = warehouse.put(IMAGE, image_of(2)), warehouse.put(RECORD, metadata(4))
     identity, ago = f"{image.version}/{record.version}", timestamp(warehouse.clock - DAY)
     warehouse.table.put_item(Item=pairing("1", told=identity, image=IMAGE, metadata=RECORD))
     warehouse.table.put_item(Item=checked("1", identity, "mismatch", ago, alerted_at=ago, expected=4, predicted=2))
@@ -57,7 +57,7 @@ def test_a_bin_of_version_0_1_is_adopted_once_also_after_its_state_expired(wareh
 
 
 def test_what_a_person_reviewed_is_kept(warehouse):
-    warehouse.drop(IMAGE, picture(2))
+    warehouse.drop(IMAGE, image_of(2))
     warehouse.review(warehouse.drop(RECORD, metadata(2)), 3)
     expire(warehouse, 400)
     listed = warehouse.store.list_open("reviewed", warehouse.clock - 500 * DAY, warehouse.clock)
@@ -75,14 +75,14 @@ def test_of_rejections_the_one_that_speaks_is_kept_and_those_before_it_expire(wa
 
 def test_whoever_heard_of_a_severe_mismatch_hears_of_its_end(warehouse):
     sure = warehouse.workflow
-    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(IMAGE, image_of(3))
     warehouse.drop(RECORD, metadata(4))
     (severe,) = warehouse.alerts()
     warehouse.workflow = replace(sure, count=lambda *_: prediction(2, certainty=0.4))
-    warehouse.drop(IMAGE, picture(2))
+    warehouse.drop(IMAGE, image_of(2))
     (mild,) = warehouse.alerts()
     warehouse.workflow = sure
-    warehouse.drop(IMAGE, picture(4))
+    warehouse.drop(IMAGE, image_of(4))
     (closed,) = warehouse.alerts()
     assert (mild["severity"], severe["severity"]) == ("low", "medium")
     assert closed["attributes"]["severity"] == "medium"
@@ -90,7 +90,7 @@ def test_whoever_heard_of_a_severe_mismatch_hears_of_its_end(warehouse):
 
 
 def test_a_review_of_a_mismatch_leaves_open_that_the_partner_is_missing(warehouse):
-    warehouse.drop(IMAGE, picture(0))
+    warehouse.drop(IMAGE, image_of(0))
     old = warehouse.drop(RECORD, metadata(4))
     warehouse.s3.delete_object(Bucket=BUCKET, Key=IMAGE)
     warehouse.drop(RECORD, metadata(2))
@@ -98,24 +98,24 @@ def test_a_review_of_a_mismatch_leaves_open_that_the_partner_is_missing(warehous
     warehouse.watchdog()
     assert kinds(warehouse) == ["mismatch", "unpaired"]
     warehouse.review(old, 0)
-    warehouse.drop(IMAGE, picture(2))
+    warehouse.drop(IMAGE, image_of(2))
     assert kinds(warehouse) == ["resolved"]
 
 
 def test_a_false_alarm_is_forgotten_once_the_bin_agrees(warehouse):
-    warehouse.drop(IMAGE, picture(2))
+    warehouse.drop(IMAGE, image_of(2))
     warehouse.review(warehouse.drop(RECORD, metadata(4)), 4)
-    warehouse.drop(IMAGE, picture(2) + b" ")
-    warehouse.drop(IMAGE, picture(4))
-    warehouse.drop(IMAGE, picture(2) + b"  ")
+    warehouse.drop(IMAGE, image_of(2) + b" ")
+    warehouse.drop(IMAGE, image_of(4))
+    warehouse.drop(IMAGE, image_of(2) + b"  ")
     assert kinds(warehouse) == ["mismatch", "mismatch"]
 
 
 @pytest.mark.parametrize("key", ["bin-images/1.JPG", "bin-images/1.Png", "bin-images/1.jpeg"])
-def test_an_outage_of_the_endpoint_makes_no_picture_missing_whatever_its_ending(warehouse, key):
+def test_an_outage_of_the_endpoint_makes_no_image_missing_whatever_its_ending(warehouse, key):
     warehouse.drop(RECORD, metadata(2))
-    warehouse.put("bin-images/1.5.jpg", picture(2))
-    event = warehouse.put(key, picture(2))
+    warehouse.put("bin-images/1.5.jpg", image_of(2))
+    event = warehouse.put(key, image_of(2))
     with pytest.raises(RetryLater):
         replace(warehouse.workflow, count=down).process(event)
     warehouse.clock += timedelta(minutes=20)
@@ -126,7 +126,7 @@ def test_an_outage_of_the_endpoint_makes_no_picture_missing_whatever_its_ending(
 
 def test_bins_that_have_both_parts_do_not_keep_the_watchdog_from_those_that_have_not(warehouse):
     for number in range(3):
-        warehouse.drop(f"bin-images/{number}.jpg", picture(2))
+        warehouse.drop(f"bin-images/{number}.jpg", image_of(2))
         with pytest.raises(RetryLater):
             replace(warehouse.workflow, count=down).process(warehouse.put(f"metadata/{number}.json", metadata(2)))
     warehouse.clock += timedelta(minutes=20)
@@ -136,10 +136,10 @@ def test_bins_that_have_both_parts_do_not_keep_the_watchdog_from_those_that_have
 
 
 def test_a_bin_of_which_something_is_open_is_remembered_for_ever(warehouse):
-    warehouse.drop("bin-images/alone.jpg", picture(2))
-    warehouse.drop("bin-images/differs.jpg", picture(2))
+    warehouse.drop("bin-images/alone.jpg", image_of(2))
+    warehouse.drop("bin-images/differs.jpg", image_of(2))
     warehouse.drop("metadata/differs.json", metadata(4))
-    warehouse.drop("bin-images/agrees.jpg", picture(2))
+    warehouse.drop("bin-images/agrees.jpg", image_of(2))
     warehouse.drop("metadata/agrees.json", metadata(2))
     expire(warehouse, 1000)
     known = {name: warehouse.state(name).revision > 0 for name in ("alone", "differs", "agrees")}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from tests.builders import JPEG, metadata, notification, picture, sqs_event
+from tests.builders import JPEG, image_of, metadata, notification, sqs_event
 from tests.functions.test_alerter import alerter  # noqa: F401  (fixture)
 from tests.functions.test_handlers import Context, checker, drop_minutes_ago, handlers, watchdog  # noqa: F401  (fixtures)
 from tests.template import resource
@@ -14,7 +14,7 @@ from tests.watched import watched
 
 
 def checker_measures(checker, warehouse, monkeypatch):  # noqa: F811
-    first, second = warehouse.put("bin-images/1.jpg", picture(3)), warehouse.put("metadata/1.json", metadata(5))
+    first, second = warehouse.put("bin-images/1.jpg", image_of(3)), warehouse.put("metadata/1.json", metadata(5))
     alone = warehouse.put("metadata/2.json", metadata(5))
     no_place = warehouse.put("somewhere.txt", b"")
     checker.handler(sqs_event(notification(first, second), notification(alone, no_place)), Context())
@@ -24,7 +24,7 @@ def checker_measures(checker, warehouse, monkeypatch):  # noqa: F811
 
     monkeypatch.setattr(checker.runtime, "invoke_endpoint", silent)
     monkeypatch.setattr(checker.workflow.__class__, "_judge", lambda *_: checker.count(JPEG, "check"))
-    checker.handler(sqs_event(notification(warehouse.put("bin-images/2.jpg", picture(3)))), Context())
+    checker.handler(sqs_event(notification(warehouse.put("bin-images/2.jpg", image_of(3)))), Context())
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def measured(handlers, warehouse, monkeypatch, capsys, request):  # noqa: F811
     capsys.readouterr()
     checker_measures(request.getfixturevalue("checker"), warehouse, monkeypatch)
     read("Checker")
-    drop_minutes_ago(warehouse, 16, "bin-images/3.jpg", picture(3))
+    drop_minutes_ago(warehouse, 16, "bin-images/3.jpg", image_of(3))
     request.getfixturevalue("watchdog").handler({}, Context())
     read("Watchdog")
     request.getfixturevalue("alerter").handler({"Records": warehouse.outbox.records()}, Context())

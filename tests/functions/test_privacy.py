@@ -1,4 +1,4 @@
-"""No picture, no item's name and no payload gets into a log, whichever way a function ends."""
+"""No image, no item's name and no payload gets into a log, whichever way a function ends."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ from tests.functions.test_handlers import (  # noqa: F401  (fixtures)
 )
 
 MARKER = "Strawberry-Jam-340g"
-SECRET_PICTURE = JPEG + MARKER.encode()
+SECRET_IMAGE = JPEG + MARKER.encode()
 GOOD = {
     "count": 2,
     "labels": LABELS,
@@ -62,7 +62,7 @@ def refusal(code, status, said):
     return ClientError({"Error": {"Code": code, "Message": f"Received error {status} with {said}"}, **fields}, "Invoke")
 
 
-REFUSAL = "a refused picture"
+REFUSAL = "a refused image"
 """The one reason that the endpoint is asked for. It is told to the Counter's caller, so it must be no one's secret."""
 
 ANSWERS = {
@@ -102,14 +102,14 @@ def endpoint(monkeypatch, module, answered):
 
 @pytest.fixture
 def asking(checker):  # noqa: F811
-    """The Checker, asking an endpoint rather than reading the count out of the picture."""
+    """The Checker, asking an endpoint rather than reading the count out of the image."""
     count = lambda content, name: count_objects(checker.runtime, "counter", content, name)  # noqa: E731
     checker.workflow = replace(checker.workflow, count=count)
     return checker
 
 
-def check(checker, warehouse, id, picture, record):  # noqa: F811
-    first = warehouse.put(f"bin-images/{id}.jpg", picture)
+def check(checker, warehouse, id, image, record):  # noqa: F811
+    first = warehouse.put(f"bin-images/{id}.jpg", image)
     second = warehouse.put(f"metadata/{id}.json", record)
     return checker.handler(sqs_event(notification(first, second)), Context())
 
@@ -117,7 +117,7 @@ def check(checker, warehouse, id, picture, record):  # noqa: F811
 def test_what_a_record_holds_is_not_logged(asking, warehouse, monkeypatch, said):
     for number, (kind, record) in enumerate(RECORDS.items()):
         endpoint(monkeypatch, asking, GOOD)
-        check(asking, warehouse, number, SECRET_PICTURE, record)
+        check(asking, warehouse, number, SECRET_IMAGE, record)
         (made,) = warehouse.checks(str(number))
         assert made.check_id in (log := said()), kind
         assert MARKER not in log, kind
@@ -126,12 +126,12 @@ def test_what_a_record_holds_is_not_logged(asking, warehouse, monkeypatch, said)
 def test_what_the_endpoint_answers_is_not_logged(asking, warehouse, monkeypatch, said):
     for number, (kind, answered) in enumerate(ANSWERS.items()):
         endpoint(monkeypatch, asking, answered)
-        check(asking, warehouse, number, SECRET_PICTURE, metadata_of(5, item()))
+        check(asking, warehouse, number, SECRET_IMAGE, metadata_of(5, item()))
         assert "checked" in (log := said()) or "goes back to the queue" in log, kind
         assert MARKER not in log, kind
 
 
-def test_neither_a_picture_that_is_none_nor_a_message_that_says_nothing_is_logged(asking, warehouse, said):
+def test_neither_an_image_that_is_none_nor_a_message_that_says_nothing_is_logged(asking, warehouse, said):
     check(asking, warehouse, 1, MARKER.encode(), metadata_of(5, item()))
     assert warehouse.checks("1")[0].status == "rejected"
     for message in (MARKER, json.dumps({"Records": [{"s3": MARKER}]}), json.dumps({"Records": MARKER})):
@@ -142,14 +142,14 @@ def test_neither_a_picture_that_is_none_nor_a_message_that_says_nothing_is_logge
 
 def test_the_counter_logs_nothing_of_what_it_gets(counter, monkeypatch, said):  # noqa: F811
     for kind, answered in ANSWERS.items():
-        for sent in (SECRET_PICTURE, MARKER.encode(), None):
+        for sent in (SECRET_IMAGE, MARKER.encode(), None):
             encoded = base64.b64encode(sent).decode() if sent else MARKER + "%"
             endpoint(monkeypatch, counter, answered)
             for event in ({"image": encoded}, over_url(encoded, isBase64Encoded=True)):
                 with suppress(RejectedUpload, RetryLater, RuntimeError):
                     counter.handler(event, Context())
             log = said()
-            assert (MARKER in log) == (kind == REFUSAL and sent == SECRET_PICTURE), kind
+            assert (MARKER in log) == (kind == REFUSAL and sent == SECRET_IMAGE), kind
             assert encoded not in log
 
 

@@ -6,28 +6,28 @@ from datetime import timedelta
 import pytest
 
 from inventory.errors import RejectedUpload
-from tests.builders import metadata, picture, prediction, seen
+from tests.builders import image_of, metadata, prediction, seen
 from tests.functions.test_workflow import IMAGE, RECORD, open_checks
 
 BIN = "BOS1/523"
 
 
 class Model:
-    """Answers with a count of its own for every picture, and counts how often it is asked."""
+    """Answers with a count of its own for every image, and counts how often it is asked."""
 
     def __init__(self, name: str, count: int) -> None:
         self.name, self.count, self.asked = name, count, 0
 
-    def __call__(self, picture: bytes, inference_id: str):
+    def __call__(self, image: bytes, inference_id: str):
         self.asked += 1
         return replace(prediction(self.count), model=self.name)
 
 
 @pytest.fixture
 def image(warehouse):
-    """A picture of three whose record says five, checked by the first model; as a recheck tells of it."""
+    """An image of three whose record says five, checked by the first model; as a recheck tells of it."""
     warehouse.drop(RECORD, metadata(5))
-    image = warehouse.put(IMAGE, picture(3))
+    image = warehouse.put(IMAGE, image_of(3))
     warehouse.workflow.process(image)
     warehouse.clock += timedelta(minutes=1)
     return replace(image, sequencer="", recheck=True)
@@ -95,9 +95,9 @@ def test_what_a_person_has_looked_at_is_asked_of_no_model(warehouse, image):
     assert (new.asked, len(warehouse.checks(BIN))) == (0, 1)
 
 
-def test_a_model_that_refuses_the_picture_leaves_the_answer_that_is_known(warehouse, image):
+def test_a_model_that_refuses_the_image_leaves_the_answer_that_is_known(warehouse, image):
     def refuse(content, inference_id):
-        raise RejectedUpload("the picture cannot be counted")
+        raise RejectedUpload("the image cannot be counted")
 
     before = warehouse.checks(BIN)
     assert process(warehouse, image, refuse).status == "mismatch"
@@ -106,5 +106,5 @@ def test_a_model_that_refuses_the_picture_leaves_the_answer_that_is_known(wareho
 
 def test_contents_that_were_never_checked_are_checked_as_usual(warehouse):
     record = warehouse.put(RECORD, metadata(3))
-    image = replace(warehouse.put(IMAGE, picture(3)), sequencer="", recheck=True)
+    image = replace(warehouse.put(IMAGE, image_of(3)), sequencer="", recheck=True)
     assert warehouse.workflow.process(image).check == f"{image.version}/{record.version}"

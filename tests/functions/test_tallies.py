@@ -7,7 +7,7 @@ import pytest
 
 from inventory.reports.tallies import Tally, merge
 from inventory.reports.tally_store import TallyStore
-from tests.builders import metadata, picture
+from tests.builders import image_of, metadata
 from tests.functions.test_handlers import Context, handlers, metrics_in  # noqa: F401  (a fixture)
 
 
@@ -22,7 +22,7 @@ def reporter(handlers):  # noqa: F811
 
 
 def check(warehouse, site, id, seen, recorded):
-    warehouse.drop(f"{site}/bin-images/{id}.jpg", picture(seen))
+    warehouse.drop(f"{site}/bin-images/{id}.jpg", image_of(seen))
     warehouse.drop(f"{site}/metadata/{id}.json", metadata(recorded))
 
 
@@ -33,7 +33,7 @@ def test_a_day_is_tallied_by_site_each_check_once(reporter, warehouse, tallies):
     check(warehouse, "BOS1", "2", 6, 2)
     check(warehouse, "BOS1", "3", 3, "many")
     check(warehouse, "BOS2/hall 4", "1", 0, 0)
-    warehouse.drop("BOS1/bin-images/4.jpg", picture(3))
+    warehouse.drop("BOS1/bin-images/4.jpg", image_of(3))
     warehouse.clock = datetime(2026, 3, 2, 0, 1, tzinfo=UTC)
     check(warehouse, "BOS1", "5", 1, 1)
 
@@ -81,7 +81,7 @@ def test_tallies_of_a_site_add_up():
 
 def test_a_bin_named_like_the_tallies_is_checked_as_any_other(warehouse, tallies):
     tallies.put(Tally("BOS1", "2026-03-01", 1))
-    warehouse.drop("bin-images/tallies.jpg", picture(3))
+    warehouse.drop("bin-images/tallies.jpg", image_of(3))
     warehouse.drop("metadata/tallies.json", metadata(4))
     assert [one.status for one in warehouse.checks("tallies")] == ["mismatch"]
     assert [one.site for one in tallies.between(date(2026, 1, 1), date(2026, 12, 31))] == ["BOS1"]

@@ -60,8 +60,8 @@ def test_who_is_told_nothing_knows_what_he_knew_unless_a_person_has_looked():
 
 BIN = Bin("BOS1", "1")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PICTURE, RECORD = (StoredObject("inbox", f"BOS1/{key}", "v") for key in ("bin-images/1.jpg", "metadata/1.json"))
-UPLOAD = Upload("inbox", PICTURE.key, PICTURE.version, "1")
+IMAGE, RECORD = (StoredObject("inbox", f"BOS1/{key}", "v") for key in ("bin-images/1.jpg", "metadata/1.json"))
+UPLOAD = Upload("inbox", IMAGE.key, IMAGE.version, "1")
 
 
 def check(status, predicted, **more):
@@ -79,7 +79,7 @@ SEEING = {News.AGREES: check("match", 3), News.SAME: TOLD, News.OTHER: check("mi
 def test_people_are_told_and_know_what_the_table_says(knew, news):
     told, knows = TELLING[knew, news]
     state = BinState(BIN, 1, current=CurrentCheck("v/v", "mismatch"), last_alert=KNOWING[knew])
-    event = Look(UPLOAD, NOW, PICTURE, RECORD, SEEING.get(news))
+    event = Look(UPLOAD, NOW, IMAGE, RECORD, SEEING.get(news))
     if news is News.REVIEW:
         event = Review(TOLD, 3, NOW)
     decided = decide(state, event)
@@ -89,19 +89,19 @@ def test_people_are_told_and_know_what_the_table_says(knew, news):
     assert after == KNOWING[knows] or (knows is Knows.OPEN and after.predicted == SEEING[news].predicted)
 
 
-LONE = LonePart("image", PICTURE, timestamp(NOW - timedelta(hours=1)))
-CHECKED = {PICTURE.key: KnownUpload("v", "1", recorded=True)}
+LONE = LonePart("image", IMAGE, timestamp(NOW - timedelta(hours=1)))
+CHECKED = {IMAGE.key: KnownUpload("v", "1", recorded=True)}
 HOUR = timedelta(hours=1)
 HAPPENING = {
-    Seen.NEW_PAIR: (BinState(BIN), Look(UPLOAD, NOW, PICTURE, RECORD, TOLD)),
-    Seen.KNOWN_PAIR: (BinState(BIN), Look(UPLOAD, NOW, PICTURE, RECORD, TOLD, recorded=True)),
-    Seen.ONE_PART: (BinState(BIN), Look(UPLOAD, NOW, PICTURE)),
+    Seen.NEW_PAIR: (BinState(BIN), Look(UPLOAD, NOW, IMAGE, RECORD, TOLD)),
+    Seen.KNOWN_PAIR: (BinState(BIN), Look(UPLOAD, NOW, IMAGE, RECORD, TOLD, recorded=True)),
+    Seen.ONE_PART: (BinState(BIN), Look(UPLOAD, NOW, IMAGE)),
     Seen.REMOVED: (BinState(BIN), Look(UPLOAD, NOW, metadata=RECORD, check=check("rejected", 0))),
     Seen.SETTLED: (BinState(BIN, uploads=CHECKED), Look(UPLOAD, NOW, metadata=RECORD)),
     Seen.STRAY: (BinState(StrayKey("x")), Look(replace(UPLOAD, key="x"), NOW, check=check("rejected", 0))),
-    Seen.OVERDUE: (BinState(BIN), TimePassed(NOW, HOUR, PICTURE)),
+    Seen.OVERDUE: (BinState(BIN), TimePassed(NOW, HOUR, IMAGE)),
     Seen.NOT_ALONE: (BinState(BIN), TimePassed(NOW, HOUR)),
-    Seen.NOT_DUE: (BinState(BIN), TimePassed(NOW, 2 * HOUR, PICTURE)),
+    Seen.NOT_DUE: (BinState(BIN), TimePassed(NOW, 2 * HOUR, IMAGE)),
     Seen.REVIEW: (BinState(BIN, current=CurrentCheck("v/v", "mismatch")), Review(TOLD, 3, NOW)),
 }
 
@@ -131,15 +131,15 @@ def test_what_happens_is_written_and_waits_as_the_table_says(seen):
 
 def test_a_part_is_overdue_from_the_timeout_on_and_told_of_once():
     state = BinState(BIN, lone=LONE)
-    early = TimePassed(NOW - timedelta(milliseconds=1), HOUR, PICTURE)
+    early = TimePassed(NOW - timedelta(milliseconds=1), HOUR, IMAGE)
     assert decision.classify(state, early) is Seen.NOT_DUE
-    told = decide(state, TimePassed(NOW, HOUR, PICTURE)).state
-    assert decision.classify(told, TimePassed(NOW + HOUR, HOUR, PICTURE)) is Seen.NOT_DUE
+    told = decide(state, TimePassed(NOW, HOUR, IMAGE)).state
+    assert decision.classify(told, TimePassed(NOW + HOUR, HOUR, IMAGE)) is Seen.NOT_DUE
 
 
 def test_while_both_parts_lie_there_nothing_is_alone():
     state = BinState(BIN, 1, lone=LONE)
-    both = TimePassed(NOW + timedelta(days=1), HOUR, PICTURE, RECORD)
+    both = TimePassed(NOW + timedelta(days=1), HOUR, IMAGE, RECORD)
     assert decision.classify(state, both) is Seen.NOT_ALONE
     decided = decide(state, both)
     assert (decided.state.lone, decided.alert) == (None, None)

@@ -46,7 +46,7 @@ def test_an_empty_bin_recorded_as_full_is_suspicious_though_no_slip_reaches_that
     assert judge(seen, record(5), RATE).severity == "high"
 
 
-def test_a_count_that_the_picture_rules_out_is_certain_to_be_wrong():
+def test_a_count_that_the_image_rules_out_is_certain_to_be_wrong():
     assert suspect(distribution(0, 1.0, 0, 0, 0, 0, 0), record(0), RATE) == 1.0
 
 
@@ -97,7 +97,7 @@ def test_volume_says_nothing_where_record_or_model_do_not_tell_it():
     assert suspect(seeing(300, *EVEN), record(3), RATE) == plain
 
 
-def test_a_mistyped_size_does_not_outweigh_a_sure_picture():
+def test_a_mistyped_size_does_not_outweigh_a_sure_image():
     sure = (0.0005, 0.0005, 0.0005, 0.997, 0.0005, 0.0005, 0.0005)
     assert suspect(seeing(300, *sure), record(3, 100, 100, 100), RATE) < RATE
     assert suspect(seeing(300, *sure), record(3, 100, 100, 300_000), RATE) < 0.5

@@ -8,7 +8,7 @@ from inventory.check_store import CheckStore
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES
 from inventory.metadata import METADATA_LIMIT_BYTES
-from tests.builders import item, metadata, metadata_of, picture, seen, upload
+from tests.builders import image_of, item, metadata, metadata_of, seen, upload
 
 IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"
 
@@ -27,7 +27,7 @@ def open_checks(warehouse, open_list):
 
 @pytest.mark.parametrize("order", [(IMAGE, RECORD), (RECORD, IMAGE)])
 def test_second_upload_of_a_pair_triggers_the_check(warehouse, order):
-    content = {IMAGE: picture(3), RECORD: metadata(3)}
+    content = {IMAGE: image_of(3), RECORD: metadata(3)}
     assert warehouse.drop(order[0], content[order[0]]).status == "waiting"
     assert warehouse.drop(order[1], content[order[1]]).status == "match"
     assert statuses(warehouse) == ["match"]
@@ -35,7 +35,7 @@ def test_second_upload_of_a_pair_triggers_the_check(warehouse, order):
 
 
 def test_both_uploads_at_once_make_one_check(warehouse):
-    image, record = warehouse.put(IMAGE, picture(3)), warehouse.put(RECORD, metadata(5))
+    image, record = warehouse.put(IMAGE, image_of(3)), warehouse.put(RECORD, metadata(5))
     assert warehouse.workflow.process(image).status == "mismatch"
     assert warehouse.workflow.process(record).status == "mismatch"
     assert statuses(warehouse) == ["mismatch"]
@@ -43,7 +43,7 @@ def test_both_uploads_at_once_make_one_check(warehouse):
 
 
 def test_events_and_uploads_that_come_twice_change_nothing(warehouse):
-    for key, content in ((IMAGE, picture(3)), (RECORD, metadata(5))) * 2:
+    for key, content in ((IMAGE, image_of(3)), (RECORD, metadata(5))) * 2:
         again = warehouse.put(key, content)
         warehouse.workflow.process(again)
         warehouse.workflow.process(again)
@@ -52,21 +52,21 @@ def test_events_and_uploads_that_come_twice_change_nothing(warehouse):
 
 
 def test_a_png_pairs_with_its_metadata(warehouse):
-    warehouse.drop("bin-images/7.png", picture(2))
+    warehouse.drop("bin-images/7.png", image_of(2))
     assert warehouse.drop("metadata/7.json", metadata(2)).status == "match"
 
 
 def test_sites_keep_bins_of_the_same_id_apart(warehouse):
-    warehouse.drop("BOS1/bin-images/523.jpg", picture(3))
+    warehouse.drop("BOS1/bin-images/523.jpg", image_of(3))
     assert warehouse.drop("ATL2/metadata/523.json", metadata(3)).status == "waiting"
     assert warehouse.drop("metadata/523.json", metadata(3)).status == "waiting"
 
 
-def test_a_replaced_picture_and_a_corrected_record_are_checks_of_their_own(warehouse):
-    warehouse.drop(IMAGE, picture(3))
+def test_a_replaced_image_and_a_corrected_record_are_checks_of_their_own(warehouse):
+    warehouse.drop(IMAGE, image_of(3))
     warehouse.drop(RECORD, metadata(5))
     warehouse.clock += timedelta(minutes=1)
-    warehouse.drop(IMAGE, picture(4))
+    warehouse.drop(IMAGE, image_of(4))
     warehouse.clock += timedelta(minutes=1)
     warehouse.drop(RECORD, metadata(4))
     assert statuses(warehouse) == ["mismatch", "mismatch", "match"]
@@ -74,7 +74,7 @@ def test_a_replaced_picture_and_a_corrected_record_are_checks_of_their_own(wareh
 
 
 def test_only_the_newest_check_of_a_bin_stays_open(warehouse):
-    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(IMAGE, image_of(3))
     warehouse.drop(RECORD, metadata(5))
     assert open_checks(warehouse, "mismatch") == ["BOS1/523"]
     warehouse.drop(RECORD, metadata(3))
@@ -85,9 +85,9 @@ def test_only_the_newest_check_of_a_bin_stays_open(warehouse):
 
 def test_recorded_and_seen_volume_are_kept_and_alerted(warehouse):
     warehouse.workflow = replace(
-        warehouse.workflow, count=lambda *picture: replace(seen(*picture), volume_in3=90.5, volume_error=0.4)
+        warehouse.workflow, count=lambda *image: replace(seen(*image), volume_in3=90.5, volume_error=0.4)
     )
-    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(IMAGE, image_of(3))
     warehouse.drop(RECORD, metadata_of(5, item(5, 2, 3, 4)))
     (check,), (alert,) = warehouse.checks("BOS1/523"), warehouse.alerts()
     assert (check.expected_volume_in3, check.predicted_volume_in3) == (120, 90.5)
@@ -96,29 +96,29 @@ def test_recorded_and_seen_volume_are_kept_and_alerted(warehouse):
 
 def test_an_old_event_that_comes_late_does_not_undo_the_newer_check(warehouse):
     warehouse.drop(RECORD, metadata(4))
-    late = warehouse.put(IMAGE, picture(3))
-    warehouse.drop(IMAGE, picture(4))
+    late = warehouse.put(IMAGE, image_of(3))
+    warehouse.drop(IMAGE, image_of(4))
     assert warehouse.workflow.process(late).status == "match"
     assert statuses(warehouse) == ["match"]
     assert warehouse.alerts() == []
 
 
-def test_a_picture_replaced_while_it_is_counted_is_not_recorded(warehouse):
+def test_an_image_replaced_while_it_is_counted_is_not_recorded(warehouse):
     warehouse.drop(RECORD, metadata(4))
 
     def slow(content, inference_id):
-        if content == picture(3):
-            replace(warehouse.workflow, count=seen).process(warehouse.put(IMAGE, picture(4)))
+        if content == image_of(3):
+            replace(warehouse.workflow, count=seen).process(warehouse.put(IMAGE, image_of(4)))
         return seen(content)
 
     stalled = replace(warehouse.workflow, count=slow)
-    assert stalled.process(warehouse.put(IMAGE, picture(3))).predicted == 4
+    assert stalled.process(warehouse.put(IMAGE, image_of(3))).predicted == 4
     assert statuses(warehouse) == ["match"]
     assert warehouse.alerts() == []
 
 
 def test_an_upload_whose_event_does_not_fit_the_bucket_is_checked_as_it_lies_there(warehouse):
-    warehouse.put(IMAGE, picture(3))
+    warehouse.put(IMAGE, image_of(3))
     warehouse.put(RECORD, metadata(3))
     assert warehouse.workflow.process(upload(IMAGE, b"an invented event")).status == "match"
 
@@ -127,7 +127,7 @@ def test_an_upload_whose_event_does_not_fit_the_bucket_is_checked_as_it_lies_the
 
 
 def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(warehouse):
-    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(IMAGE, image_of(3))
     check = warehouse.drop(RECORD, metadata(5))
     assert warehouse.store.find(check.subject, check.check) == replace(
         check,
@@ -170,9 +170,9 @@ def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(war
 
 
 def test_matches_expire_and_mismatches_stay(warehouse):
-    warehouse.drop("bin-images/1.jpg", picture(3))
+    warehouse.drop("bin-images/1.jpg", image_of(3))
     warehouse.drop("metadata/1.json", metadata(3))
-    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(IMAGE, image_of(3))
     warehouse.drop(RECORD, metadata(5))
     scanned = warehouse.table.scan()["Items"]
     expiry = {item["bin"]: item.get("expires_at") for item in scanned if is_check(item)}
@@ -185,12 +185,12 @@ def test_matches_expire_and_mismatches_stay(warehouse):
 @pytest.mark.parametrize(
     ("image", "record", "reason"),
     [
-        (picture(3), b"{", "metadata/1.json is not JSON"),
-        (picture(3), metadata("three"), 'EXPECTED_QUANTITY is "three"'),
+        (image_of(3), b"{", "metadata/1.json is not JSON"),
+        (image_of(3), metadata("three"), 'EXPECTED_QUANTITY is "three"'),
         (b"", metadata(3), "bin-images/1.jpg is empty"),
-        (picture(3), b"", "metadata/1.json is empty"),
+        (image_of(3), b"", "metadata/1.json is empty"),
         (b"x" * 6_291_457, metadata(3), "6,291,457 bytes and at most 6,291,456"),
-        (picture(3), b" " * 1_048_577, "metadata/1.json has 1,048,577 bytes"),
+        (image_of(3), b" " * 1_048_577, "metadata/1.json has 1,048,577 bytes"),
     ],
     ids=["not-json", "mistyped", "empty-image", "empty-metadata", "image-too-large", "metadata-too-large"],
 )
@@ -206,23 +206,23 @@ def test_a_bad_upload_is_rejected_with_its_reason_and_alerted_once(warehouse, im
 
 
 def test_files_of_exactly_the_limit_are_checked(warehouse):
-    whole = picture(3).ljust(IMAGE_LIMIT_BYTES)
+    whole = image_of(3).ljust(IMAGE_LIMIT_BYTES)
     warehouse.workflow = replace(warehouse.workflow, count=lambda content, _: seen(content.rstrip()))
     warehouse.drop(IMAGE, whole)
     assert warehouse.drop(RECORD, metadata(3).ljust(METADATA_LIMIT_BYTES)).status == "match"
 
 
-def test_a_picture_that_the_model_refuses_is_rejected_but_the_record_is_known(warehouse):
+def test_an_image_that_the_model_refuses_is_rejected_but_the_record_is_known(warehouse):
     def refuse(content, inference_id):
-        raise RejectedUpload("the picture cannot be counted: the JPEG ends too early")
+        raise RejectedUpload("the image cannot be counted: the JPEG ends too early")
 
     workflow = replace(warehouse.workflow, count=refuse)
-    workflow.process(warehouse.put(IMAGE, picture(3)))
+    workflow.process(warehouse.put(IMAGE, image_of(3)))
     check = workflow.process(warehouse.put(RECORD, metadata(3)))
     assert (check.status, check.expected, check.reason) == (
         "rejected",
         3,
-        "the picture cannot be counted: the JPEG ends too early",
+        "the image cannot be counted: the JPEG ends too early",
     )
 
 
@@ -245,7 +245,7 @@ def test_a_name_of_control_characters_is_alerted_under_a_subject_that_sns_takes(
 
 def test_an_upload_deleted_before_its_check_is_rejected_and_its_partner_waits(warehouse):
     warehouse.drop(RECORD, metadata(3))
-    image = warehouse.put(IMAGE, picture(3))
+    image = warehouse.put(IMAGE, image_of(3))
     warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
     assert warehouse.workflow.process(image).status == "rejected"
     assert sorted(statuses(warehouse)) == ["rejected", "waiting"]
@@ -261,7 +261,7 @@ def test_deleted_metadata_is_named_as_metadata(warehouse):
 
 def test_an_upload_deleted_after_its_check_is_not_rejected(warehouse):
     warehouse.drop(RECORD, metadata(3))
-    image = warehouse.put(IMAGE, picture(3))
+    image = warehouse.put(IMAGE, image_of(3))
     warehouse.workflow.process(image)
     warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
     assert warehouse.workflow.process(image).status == "match"
@@ -269,7 +269,7 @@ def test_an_upload_deleted_after_its_check_is_not_rejected(warehouse):
 
 
 def test_a_waiting_upload_that_is_deleted_waits_no_longer(warehouse):
-    image = warehouse.put(IMAGE, picture(3))
+    image = warehouse.put(IMAGE, image_of(3))
     warehouse.workflow.process(image)
     warehouse.s3.delete_object(Bucket="inbox", Key=IMAGE)
     assert warehouse.workflow.process(image).status == "rejected"
@@ -278,7 +278,7 @@ def test_a_waiting_upload_that_is_deleted_waits_no_longer(warehouse):
 
 
 def test_a_pair_that_is_whole_again_waits_no_longer(warehouse):
-    image, record = warehouse.put(IMAGE, picture(3)), warehouse.put(RECORD, metadata(3))
+    image, record = warehouse.put(IMAGE, image_of(3)), warehouse.put(RECORD, metadata(3))
     warehouse.workflow.process(record)
     warehouse.s3.delete_object(Bucket="inbox", Key=RECORD)
     assert warehouse.workflow.process(image).status == "waiting"
@@ -295,7 +295,7 @@ def test_a_failing_endpoint_leaves_nothing_and_the_retry_makes_the_check(warehou
     def down(content, inference_id):
         raise RetryLater("endpoint counter failed")
 
-    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(IMAGE, image_of(3))
     record = warehouse.put(RECORD, metadata(5))
     with pytest.raises(RetryLater):
         replace(warehouse.workflow, count=down).process(record)
@@ -310,7 +310,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-commit", "after-the-commit"])
 def test_a_checker_killed_anywhere_is_healed_by_the_retry(warehouse, monkeypatch, after):
-    warehouse.drop(IMAGE, picture(3))
+    warehouse.drop(IMAGE, image_of(3))
     record = warehouse.put(RECORD, metadata(5))
     commit = CheckStore.commit
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.fuzz.mutation import mutated
 from tests.fuzz.seeds import seeds
 
-TARGETS = ("event", "key", "record", "answer", "picture", "endpoint")
+TARGETS = ("event", "key", "record", "answer", "image", "endpoint")
 CASE_LIMIT_S = 10.0
 """Of processor time, for one input: the Checker waits so long for an answer of the endpoint."""
 STUCK_S = 300

@@ -57,7 +57,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _pictures() -> dict[str, bytes]:
+def _images() -> dict[str, bytes]:
     small = Image.radial_gradient("L").resize((24, 16)).convert("RGB")
     grey, other = small.convert("L"), small.transpose(Image.Transpose.ROTATE_180)
     exif = small.getexif()
@@ -91,7 +91,7 @@ def _pictures() -> dict[str, bytes]:
 
 
 def _made() -> dict[str, dict[str, bytes]]:
-    pictures = _pictures()
+    images = _images()
     event = notification(upload("BOS1/bin-images/523.jpg", b"x", 7), upload("BOS1/metadata/523.json", b"y", 8))
     event["Records"][1]["s3"]["object"]["versionId"] = "3HL4kqtJlcpXroDTDmJ"
     call = b"POST /invocations\nhost: localhost:8080\ncontent-type: image/%s\ncontent-length: %d\n\n%s"
@@ -111,13 +111,13 @@ def _made() -> dict[str, dict[str, bytes]]:
             "volume.json": _answer(6, volume_in3=321.5, volume_error=0.5),
             "refusal.json": b'{"reason": "the JPEG ends too early"}',
         },
-        "picture": pictures,
+        "image": images,
         "endpoint": {
             "ping": b"GET /ping\nhost: localhost:8080\n\n",
-            "hang-up": b"POST /invocations\ncontent-type: image/png\nhang-up: yes\n\n" + pictures["plain.png"],
+            "hang-up": b"POST /invocations\ncontent-type: image/png\nhang-up: yes\n\n" + images["plain.png"],
             **{
                 name: call % (name[-3:].encode().replace(b"jpg", b"jpeg"), len(data), data)
-                for name, data in pictures.items()
+                for name, data in images.items()
             },
         },
     }

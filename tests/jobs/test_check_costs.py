@@ -40,7 +40,7 @@ def test_the_endpoint_is_paid_by_the_hour_whatever_it_does() -> None:
 def test_instances_are_enough_for_the_peak() -> None:
     assert check_costs.instances_for("ml.c6i.large", 100_000, peak=5) == 1
     scaled_at = settings_file.load().deploy.calls_per_minute / 60
-    assert check_costs.pictures_per_second("ml.c6i.xlarge") == pytest.approx(scaled_at, rel=0.1)
+    assert check_costs.images_per_second("ml.c6i.xlarge") == pytest.approx(scaled_at, rel=0.1)
     assert check_costs.instances_for("ml.c6i.large", 5_000_000, peak=5) > 5
 
 

@@ -172,7 +172,7 @@ def test_training_container_leaves_what_the_endpoint_unpacks(started: Any, tmp_p
     assert {"config.yaml", "deployment.py", "app.py", "predictor.py", "code", "artifact"} <= {
         path.name for path in served.iterdir()
     }
-    answer = Predictor(served / "artifact").predict(read_bins(tmp_path / "set", "test")[0].picture.read_bytes())
+    answer = Predictor(served / "artifact").predict(read_bins(tmp_path / "set", "test")[0].image.read_bytes())
     assert len(answer.probabilities) == 7
     output = machine.ml / "output"
     assert json.loads((output / "data" / "options.json").read_text())["processes"] == processes
@@ -267,4 +267,4 @@ def test_processing_containers_make_together_what_one_machine_makes(jobs: Any, s
     for split in ("train", "val", "test"):
         together, alone = (read_bins(root, split) for root in (joined, tmp_path / "one"))
         assert [bin.id for bin in together] == [bin.id for bin in alone]
-        assert [bin.picture.read_bytes() for bin in together] == [bin.picture.read_bytes() for bin in alone]
+        assert [bin.image.read_bytes() for bin in together] == [bin.image.read_bytes() for bin in alone]

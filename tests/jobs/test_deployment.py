@@ -140,7 +140,7 @@ def test_endpoint_is_the_one_that_the_application_asks() -> None:
     assert settings.load().deploy.endpoint == template["Parameters"]["EndpointName"]["Default"]
 
 
-def test_gpu_gets_its_container_and_host_and_captured_pictures_stay_binary(jobs: Any) -> None:
+def test_gpu_gets_its_container_and_host_and_captured_images_stay_binary(jobs: Any) -> None:
     requests = requests_of(jobs("deploy", "--model", archive_in(), "--dry-run", toml=SETTINGS + OTHERS))
     assert "-cuda-" in requests["CreateModel"]["PrimaryContainer"]["Image"]
     config = requests["CreateEndpointConfig"]

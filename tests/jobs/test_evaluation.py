@@ -43,7 +43,7 @@ def jobs_end(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return told
 
 
-def test_each_picture_of_the_split_is_asked_alone_and_answers_are_judged(
+def test_each_image_of_the_split_is_asked_alone_and_answers_are_judged(
     jobs: Any, sagemaker: Any, jobs_end: Any, tmp_path: Path
 ) -> None:
     done = jobs("evaluate", "--model", ARCHIVE, "--out", str(tmp_path / "judged"))
@@ -59,7 +59,7 @@ def test_each_picture_of_the_split_is_asked_alone_and_answers_are_judged(
     given = {one["InputName"]: one["S3Input"]["S3Uri"] for one in judging["ProcessingInputs"]}
     assert given["answers"] == asked["TransformOutput"]["S3OutputPath"]
     assert given["index"] == f"{DATA}/index.csv"
-    assert given["pictures"] == f"{DATA}/test/"
+    assert given["images"] == f"{DATA}/test/"
     assert not sagemaker.list_models()["Models"]  # made for the transform only
     assert (tmp_path / "judged" / "evaluation.json").read_text() == "evaluation.json"
     place = judging["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]

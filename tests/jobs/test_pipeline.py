@@ -163,7 +163,7 @@ def test_failed_step_is_told_with_its_reason_and_the_end_of_its_log(account: Acc
     logs, group = account.client("logs"), "/aws/sagemaker/ProcessingJobs"
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName="pipelines-abc-Judge/algo-1")
-    event = {"timestamp": int(time.time() * 1000), "message": "ValueError: no such picture"}
+    event = {"timestamp": int(time.time() * 1000), "message": "ValueError: no such image"}
     logs.put_log_events(logGroupName=group, logStreamName="pipelines-abc-Judge/algo-1", logEvents=[event])
     job = "arn:aws:sagemaker:eu-west-1:123456789012:processing-job/pipelines-abc-Judge"
     good = {"StepName": "Train", "StepStatus": "Succeeded"}
@@ -174,7 +174,7 @@ def test_failed_step_is_told_with_its_reason_and_the_end_of_its_log(account: Acc
         "Metadata": {"ProcessingJob": {"Arn": job}},
     }
     tell(account, "Failed", [good, bad])
-    with pytest.raises(JobFailed, match=r"Judge: exit code 1\nValueError: no such picture$"):
+    with pytest.raises(JobFailed, match=r"Judge: exit code 1\nValueError: no such image$"):
         executions.follow(account, EXECUTION, Console(stderr=True))
 
 

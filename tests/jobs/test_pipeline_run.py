@@ -82,7 +82,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
 
 
 def write_inbox(folder: Path) -> Path:
-    """Learnable pictures with their records, in blocks of ids of their own."""
+    """Learnable images with their records, in blocks of ids of their own."""
     for name in ("bin-images", "metadata"):
         (folder / name).mkdir(parents=True)
     for number, path in enumerate(sorted((write_set(folder / "set", BINS, labels=LABELS) / "bin-images").iterdir())):

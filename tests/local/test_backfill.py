@@ -11,12 +11,12 @@ from local.stack import backfill
 from local.stack.aws import NotDeployed
 from local.stack.backfill import CannotBackfill, Location, enqueue, list_uploads, message
 from local.stack.queues import QueueFailed, depth
-from tests.builders import metadata, picture, upload
+from tests.builders import image_of, metadata, upload
 
 
 def put(deployed, *keys):
     for key in keys:
-        content = metadata(3) if "metadata" in key else picture(3)
+        content = metadata(3) if "metadata" in key else image_of(3)
         deployed.cloud.s3().put_object(Bucket="inbox", Key=key, Body=content)
 
 
@@ -47,7 +47,7 @@ def test_the_checker_reads_a_message_as_the_upload_that_it_is_about(recheck):
     assert read.sequencer < told.sequencer
 
 
-def test_each_picture_and_each_metadata_file_without_one_is_looked_at(deployed, small_pages):
+def test_each_image_and_each_metadata_file_without_one_is_looked_at(deployed, small_pages):
     put(deployed, "bin-images/1.jpg", "metadata/1.json", "metadata/2.json", "BOS1/bin-images/2.png", "notes.txt")
     pages = run(deployed)
     assert sent(deployed) == ["BOS1/bin-images/2.png", "bin-images/1.jpg", "metadata/2.json"]

@@ -30,7 +30,7 @@ def inbox(aws):
 def site(tmp_path):
     def site(name="", bins=("1", "2"), lonely=()):
         for id in bins:
-            write(tmp_path / name / "bin-images" / f"{id}.jpg", f"picture {id}")
+            write(tmp_path / name / "bin-images" / f"{id}.jpg", f"image {id}")
             write(tmp_path / name / "metadata" / f"{id}.json", '{"EXPECTED_QUANTITY": 1}')
         for id in lonely:
             write(tmp_path / name / "metadata" / f"{id}.json", "{}")

@@ -139,7 +139,7 @@ def capture_file(account):
 
 
 def test_captured_data_are_reported_like_checks(capture_file):
-    capture_file([capture(answer(6)), capture(answer(1), "BASE64"), capture({"reason": "no picture"})])
+    capture_file([capture(answer(6)), capture(answer(1), "BASE64"), capture({"reason": "no image"})])
     capture_file([capture(answer(6))], hour=23)
     capture_file([capture(answer(2))] * 300, ago=9)
     (today,) = as_json("--captured", "s3://captured/data/counter/AllTraffic")

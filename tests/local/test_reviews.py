@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from local.stack.reviews import Reviewed, export, precision
-from tests.builders import item, metadata_of, picture
+from tests.builders import image_of, item, metadata_of
 from tests.functions.conftest import account, warehouse  # noqa: F401  (fixtures)
 
 RECORD = metadata_of(5, item(5, 2, 3, 4))
@@ -22,7 +22,7 @@ def reviewed(warehouse):  # noqa: F811
             bin = name.replace("_", "/")
             site, _, id = bin.rpartition("/")
             folder = f"{site}/" if site else ""
-            warehouse.drop(f"{folder}bin-images/{id}.jpg", picture(3))
+            warehouse.drop(f"{folder}bin-images/{id}.jpg", image_of(3))
             warehouse.drop(f"{folder}metadata/{id}.json", RECORD)
             warehouse.review(warehouse.store.current_check(warehouse.state(bin)), actual)
         return list(warehouse.store.list_open("reviewed", warehouse.clock, warehouse.clock))
@@ -49,7 +49,7 @@ def test_a_later_review_replaces_an_earlier_one(reviewed):
 def test_labels_are_exported_as_training_reads_them(reviewed, warehouse, tmp_path):  # noqa: F811
     outcomes = [each.outcome for each in export(reviewed(a=4, BOS1_523=5), warehouse.s3, tmp_path)]
     assert outcomes == ["exported"] * 2
-    assert (tmp_path / "bin-images/BOS1~523.jpg").read_bytes() == picture(3)
+    assert (tmp_path / "bin-images/BOS1~523.jpg").read_bytes() == image_of(3)
     records = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "metadata").iterdir()}
     assert records == {"a": {"EXPECTED_QUANTITY": 4}, "BOS1~523": json.loads(RECORD)}
     with (tmp_path / "index.csv").open() as file:
@@ -60,10 +60,10 @@ def test_labels_are_exported_as_training_reads_them(reviewed, warehouse, tmp_pat
     ]
 
 
-def test_a_picture_that_is_gone_or_replaced_is_skipped_with_a_reason(reviewed, warehouse, tmp_path):  # noqa: F811
+def test_an_image_that_is_gone_or_replaced_is_skipped_with_a_reason(reviewed, warehouse, tmp_path):  # noqa: F811
     found = reviewed(gone=4, replaced=4)
     warehouse.s3.delete_object(Bucket="inbox", Key="bin-images/gone.jpg")
-    warehouse.s3.put_object(Bucket="inbox", Key="bin-images/replaced.jpg", Body=picture(4))
+    warehouse.s3.put_object(Bucket="inbox", Key="bin-images/replaced.jpg", Body=image_of(4))
     skipped = {each.bin: each.reason for each in export(found, warehouse.s3, tmp_path)}
     assert "not there any more" in skipped["gone"]
     assert "replaced since" in skipped["replaced"]
@@ -73,6 +73,6 @@ def test_a_picture_that_is_gone_or_replaced_is_skipped_with_a_reason(reviewed, w
 def test_of_a_bucket_with_versions_the_reviewed_one_is_exported(reviewed, warehouse, tmp_path):  # noqa: F811
     warehouse.s3.put_bucket_versioning(Bucket="inbox", VersioningConfiguration={"Status": "Enabled"})
     found = reviewed(a=4)
-    warehouse.s3.put_object(Bucket="inbox", Key="bin-images/a.jpg", Body=picture(4))
+    warehouse.s3.put_object(Bucket="inbox", Key="bin-images/a.jpg", Body=image_of(4))
     assert [each.outcome for each in export(found, warehouse.s3, tmp_path)] == ["exported"]
-    assert (tmp_path / "bin-images/a.jpg").read_bytes() == picture(3)
+    assert (tmp_path / "bin-images/a.jpg").read_bytes() == image_of(3)

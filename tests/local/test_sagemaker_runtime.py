@@ -20,8 +20,8 @@ from local.embedded.sagemaker_runtime import PAYLOAD_LIMIT_BYTES, Endpoint, crea
 def container(load=None):
     async def invocations(request):
         body = await request.body()
-        if body == b"bad picture":
-            return JSONResponse({"reason": "no picture"}, 400)
+        if body == b"bad image":
+            return JSONResponse({"reason": "no image"}, 400)
         if body == b"crash":
             raise RuntimeError("out of memory")
         if body == b"slow":
@@ -70,7 +70,7 @@ def runtime():
     thread.join()
 
 
-def refusal(runtime, body=b"picture", endpoint="counter"):
+def refusal(runtime, body=b"image", endpoint="counter"):
     with pytest.raises(ClientError) as refused:
         runtime.invoke_endpoint(EndpointName=endpoint, Body=body, ContentType="image/jpeg")
     return refused.value.response
@@ -79,14 +79,14 @@ def refusal(runtime, body=b"picture", endpoint="counter"):
 def test_the_container_sees_the_call_and_the_caller_its_answer(runtime):
     answer = runtime.invoke_endpoint(
         EndpointName="counter",
-        Body=b"picture",
+        Body=b"image",
         ContentType="image/png",
         Accept="application/json",
         CustomAttributes="trace=1",
         InferenceId="check-1",
     )
     assert answer["Body"].read() == (
-        b'{"bytes":7,"content-type":"image/png","accept":"application/json",'
+        b'{"bytes":5,"content-type":"image/png","accept":"application/json",'
         b'"x-amzn-sagemaker-custom-attributes":"trace=1"}'
     )
     assert answer["ContentType"] == "application/json"
@@ -107,7 +107,7 @@ def test_an_unknown_endpoint_is_a_validation_error(runtime):
 
 @pytest.mark.parametrize(
     ("body", "status", "message", "side"),
-    [(b"bad picture", 400, '{"reason":"no picture"}', "client"), (b"crash", 500, "Internal Server Error", "server")],
+    [(b"bad image", 400, '{"reason":"no image"}', "client"), (b"crash", 500, "Internal Server Error", "server")],
 )
 def test_what_the_container_refuses_is_a_model_error_with_its_own_words(runtime, body, status, message, side):
     refused = refusal(runtime, body)

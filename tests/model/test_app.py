@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from model.app import create_app
-from model.pictures import MAX_BYTES
+from model.images import MAX_BYTES
 from model.predictor import Predictor
 
 BIN_IMAGES = Path(__file__).parents[2] / "samples" / "bin-images"
@@ -33,7 +33,7 @@ def test_ping_says_which_model_is_alive(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(("name", "content_type"), [("r003.jpg", "image/jpeg"), ("r016.png", "image/png; q=1")])
-def test_picture_is_answered_with_a_count_distribution(client: TestClient, name: str, content_type: str) -> None:
+def test_image_is_answered_with_a_count_distribution(client: TestClient, name: str, content_type: str) -> None:
     reply = client.post(
         "/invocations", content=(BIN_IMAGES / name).read_bytes(), headers={"Content-Type": content_type}
     )
@@ -65,9 +65,9 @@ def test_fault_of_the_caller_is_a_4xx_with_a_reason(
     assert reason in reply.json()["reason"]
 
 
-def test_picture_of_exactly_the_limit_is_answered(client: TestClient) -> None:
-    picture = (BIN_IMAGES / "r003.jpg").read_bytes()
-    reply = client.post("/invocations", content=picture.ljust(MAX_BYTES, b"\0"), headers=JPEG)
+def test_image_of_exactly_the_limit_is_answered(client: TestClient) -> None:
+    image = (BIN_IMAGES / "r003.jpg").read_bytes()
+    reply = client.post("/invocations", content=image.ljust(MAX_BYTES, b"\0"), headers=JPEG)
     assert reply.status_code == 200
 
 
@@ -118,10 +118,10 @@ def test_fault_of_ours_is_a_500_in_json(client: TestClient, monkeypatch: pytest.
     assert "counter failed" in reply.json()["reason"]
 
 
-def test_pictures_that_come_at_once_are_all_answered(client: TestClient) -> None:
-    picture = (BIN_IMAGES / "r005.jpg").read_bytes()
+def test_images_that_come_at_once_are_all_answered(client: TestClient) -> None:
+    image = (BIN_IMAGES / "r005.jpg").read_bytes()
     with ThreadPoolExecutor(8) as callers:
         replies = list(
-            callers.map(lambda _: client.post("/invocations", content=picture, headers=JPEG).json(), range(16))
+            callers.map(lambda _: client.post("/invocations", content=image, headers=JPEG).json(), range(16))
         )
     assert all(reply == replies[0] for reply in replies)

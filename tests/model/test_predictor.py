@@ -1,4 +1,4 @@
-"""The served network: what it says of the samples, and that it prepares pictures as training did."""
+"""The served network: what it says of the samples, and that it prepares images as training did."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.pictures import RejectedImage, decode, squash
+from model.images import RejectedImage, decode, resize
 from model.predictor import ARTIFACT, BrokenArtifactError, Prediction, Predictor
 from samples.catalogue import SAMPLES
 
@@ -45,17 +45,17 @@ def test_cut_sample_is_refused(predictor: Predictor) -> None:
 
 
 def test_pixels_are_scaled_as_the_artifact_says(predictor: Predictor) -> None:
-    pixels = squash(decode((BIN_IMAGES / "r001.jpg").read_bytes()), predictor.size)
+    pixels = resize(decode((BIN_IMAGES / "r001.jpg").read_bytes()), predictor.size)
     about = json.loads((ARTIFACT / "counter.json").read_text())
     expected = (pixels / 255 - about["mean"]) / about["std"]
-    assert np.allclose(predictor.prepare(pixels)[0].transpose(1, 2, 0), expected, atol=1e-5)
+    assert np.allclose(predictor.preprocess(pixels)[0].transpose(1, 2, 0), expected, atol=1e-5)
 
 
 def test_mirror_image_gets_the_same_count_distribution_when_both_are_averaged(predictor: Predictor) -> None:
     if not predictor.flip:
         pytest.skip("this artifact does not average over the mirror image")
-    pixels = squash(decode((BIN_IMAGES / "r004.jpg").read_bytes()), predictor.size)
-    assert np.allclose(predictor.look(pixels)[0], predictor.look(pixels[:, ::-1])[0], atol=1e-5)
+    pixels = resize(decode((BIN_IMAGES / "r004.jpg").read_bytes()), predictor.size)
+    assert np.allclose(predictor.infer(pixels)[0], predictor.infer(pixels[:, ::-1])[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("missing", ["counter.onnx", "counter.json"])
@@ -78,10 +78,10 @@ def relabelled(artifact: Path, labels: list[str]) -> Path:
 def test_outputs_beyond_the_labels_belong_to_the_open_one(tmp_path: Path) -> None:
     data = (BIN_IMAGES / "r001.jpg").read_bytes()
     whole = Predictor(relabelled(tmp_path / "whole", ["0", "1", "2", "3", "4", "5", "6+"])).predict(data).probabilities
-    folded = Predictor(relabelled(tmp_path / "folded", ["0", "1", "2", "3+"])).predict(data)
-    assert folded.probabilities == pytest.approx((*whole[:3], sum(whole[3:])))
-    assert folded.count == int(np.argmax(folded.probabilities))
-    assert len(folded.prior) == 4
+    merged = Predictor(relabelled(tmp_path / "merged", ["0", "1", "2", "3+"])).predict(data)
+    assert merged.probabilities == pytest.approx((*whole[:3], sum(whole[3:])))
+    assert merged.count == int(np.argmax(merged.probabilities))
+    assert len(merged.prior) == 4
 
 
 def test_network_that_cannot_tell_its_labels_apart_is_refused(tmp_path: Path) -> None:

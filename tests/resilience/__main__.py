@@ -22,7 +22,7 @@ from local.embedded.service import Service
 from samples.render import write_training_set
 from tests.resilience import figures
 from tests.resilience.soak import Moment, Settings, album, soak
-from tests.resilience.uploads import pictures_in, plan
+from tests.resilience.uploads import images_in, plan
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 RENDERED = 60
@@ -46,14 +46,14 @@ def main(
                 stack = cloud.up(report)
                 report("Rendering bins")
                 write_training_set(Path(folder) / "rendered", RENDERED, seed)
-                bins = pictures_in([SAMPLES, Path(folder) / "rendered"], most=RENDERED + REAL)
+                bins = images_in([SAMPLES, Path(folder) / "rendered"], most=RENDERED + REAL)
                 if real := os.environ.get("BINCHECK_BINS"):
-                    bins += pictures_in([Path(real)], most=REAL)
-                report(f"Counting {len(bins)} pictures while nothing goes wrong")
-                pictures = album(stack, bins)
+                    bins += images_in([Path(real)], most=REAL)
+                report(f"Counting {len(bins)} images while nothing goes wrong")
+                images = album(stack, bins)
             running = Service(cloud.folder, "cloud", "/").running()
             assert running
-            planned = plan(uploads, pictures, seed, "soak", curses=True)
+            planned = plan(uploads, images, seed, "soak", curses=True)
             with bar(console) as progress:
                 dropping = progress.add_task("Uploads", total=len(planned.drops))
                 done = progress.add_task("done", total=len(planned.drops))

@@ -46,7 +46,7 @@ class Fault(StrEnum):
     SLOW = "endpoint: slow answer"
     SILENT = "endpoint: timeout"
     CUT_OFF = "endpoint: cut off"
-    CURSED = "endpoint: breaks on a picture"
+    CURSED = "endpoint: breaks on an image"
     STORM = "endpoint: 429 to everyone"
     TABLE_THROTTLED = "DynamoDB: throttled"
     TABLE_CONFLICT = "DynamoDB: conflict"

@@ -27,7 +27,7 @@ Answer = tuple[str, int | None, str | None]
 
 @dataclass(frozen=True)
 class History:
-    """What a bin held: the contents of its picture and of its record, one after the other."""
+    """What a bin held: the contents of its image and of its record, one after the other."""
 
     images: Sequence[Content]
     records: Sequence[Content]

@@ -18,7 +18,7 @@ from tests.resilience import judge
 from tests.resilience.faults import Fault, Faults, Rates, Target
 from tests.resilience.gateway import FaultyGateway
 from tests.resilience.judge import Aftermath, Broken, Item, Violation
-from tests.resilience.uploads import Picture, Plan
+from tests.resilience.uploads import Image, Plan
 
 FUNCTIONS = ("CheckerFunctionName", "AlerterFunctionName")
 SERVICES = ("DYNAMODB", "SAGEMAKER_RUNTIME", "SNS", "SQS")
@@ -79,11 +79,11 @@ class Outcome:
     violations: Sequence[Violation]
 
 
-def album(stack: Stack, bins: Sequence[tuple[bytes, dict[str, Any]]]) -> list[Picture]:
-    """What the endpoint counts in these pictures while nothing goes wrong; those that it refuses are left out."""
+def album(stack: Stack, bins: Sequence[tuple[bytes, dict[str, Any]]]) -> list[Image]:
+    """What the endpoint counts in these images while nothing goes wrong; those that it refuses are left out."""
     runtime = stack.cloud.sagemaker_runtime()
 
-    def ask(bin: tuple[bytes, dict[str, Any]]) -> Picture | None:
+    def ask(bin: tuple[bytes, dict[str, Any]]) -> Image | None:
         content, record = bin
         media = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
         try:
@@ -91,10 +91,10 @@ def album(stack: Stack, bins: Sequence[tuple[bytes, dict[str, Any]]]) -> list[Pi
         except runtime.exceptions.ModelError:
             return None
         said = json.load(answer["Body"])
-        return Picture(content, record, said["labels"][said["count"]])
+        return Image(content, record, said["labels"][said["count"]])
 
     with ThreadPoolExecutor(2) as pool:
-        return [picture for picture in pool.map(ask, bins) if picture]
+        return [image for image in pool.map(ask, bins) if image]
 
 
 def soak(
@@ -264,7 +264,7 @@ def _dead_letters(stack: Stack, sites: Sequence[str]) -> list[str | None]:
 
 
 def _key_of(body: str) -> str | None:
-    """The key of the upload, or of the alert's picture or record, that a message tells of."""
+    """The key of the upload, or of the alert's image or record, that a message tells of."""
     try:
         told = json.loads(body)
     except ValueError:

@@ -9,8 +9,8 @@ from tests.resilience.judge import Aftermath, Broken, History, inbox, violations
 from tests.resilience.uploads import Content, Drop, Plan
 
 
-def picture(label, number=0):
-    return Content(f"picture of {label}, {number}".encode(), label)
+def image_of(label, number=0):
+    return Content(f"image of {label}, {number}".encode(), label)
 
 
 def record(expected):
@@ -19,13 +19,13 @@ def record(expected):
 
 UNREADABLE = Content(b"no record", None)
 INBOX = {
-    "s/agrees": History([picture("3")], [record(3)]),
-    "s/open": History([picture("6+")], [record(9)]),
-    "s/differs": History([picture("3")], [record(4)]),
-    "s/replaced": History([picture("3"), picture("4")], [record(4)]),
-    "s/unreadable": History([picture("3")], [UNREADABLE]),
-    "s/lone": History([picture("3")], []),
-    "s/cursed": History([picture("3", number=1)], [record(3)], cursed=True),
+    "s/agrees": History([image_of("3")], [record(3)]),
+    "s/open": History([image_of("6+")], [record(9)]),
+    "s/differs": History([image_of("3")], [record(4)]),
+    "s/replaced": History([image_of("3"), image_of("4")], [record(4)]),
+    "s/unreadable": History([image_of("3")], [UNREADABLE]),
+    "s/lone": History([image_of("3")], []),
+    "s/cursed": History([image_of("3", number=1)], [record(3)], cursed=True),
 }
 
 
@@ -72,15 +72,15 @@ class Found:
     """What a soak finds where all is well, to be spoilt."""
 
     def __init__(self):
-        self.agrees = check("s/agrees", picture("3"), record(3), "match", 3)
-        self.open = check("s/open", picture("6+"), record(9), "match", 6)
-        self.differs = check("s/differs", picture("3"), record(4), "mismatch", 3, direction="missing")
-        self.before = check("s/replaced", picture("3"), record(4), "mismatch", 3, direction="missing")
+        self.agrees = check("s/agrees", image_of("3"), record(3), "match", 3)
+        self.open = check("s/open", image_of("6+"), record(9), "match", 6)
+        self.differs = check("s/differs", image_of("3"), record(4), "mismatch", 3, direction="missing")
+        self.before = check("s/replaced", image_of("3"), record(4), "mismatch", 3, direction="missing")
         del self.before["open"]
-        self.after = check("s/replaced", picture("4"), record(4), "match", 4)
-        self.unreadable = check("s/unreadable", picture("3"), UNREADABLE, "rejected", reason="no JSON")
+        self.after = check("s/replaced", image_of("4"), record(4), "match", 4)
+        self.unreadable = check("s/unreadable", image_of("3"), UNREADABLE, "rejected", reason="no JSON")
         self.lone = state(
-            "s/lone", lone={"part": "image", "stored": {"version": picture("3").version}}, open="waiting#day"
+            "s/lone", lone={"part": "image", "stored": {"version": image_of("3").version}}, open="waiting#day"
         )
         self.replaced = speaks(self.after)
         self.checks = [self.agrees, self.open, self.differs, self.before, self.after, self.unreadable]
@@ -233,7 +233,7 @@ def test_alerts_are_news_in_the_order_of_their_revisions_however_they_lie_there(
 
 
 def test_a_lone_upload_may_be_told_of(found):
-    waiting = found.lone | {"check": f"{picture('3').version}/-", "status": "waiting"}
+    waiting = found.lone | {"check": f"{image_of('3').version}/-", "status": "waiting"}
     found.put(alert(waiting, 2, "unpaired"))
     found.lone["open"] = "unpaired#day"
     assert found.broken == set()
@@ -291,8 +291,8 @@ def test_an_older_check_that_speaks_for_its_bin(found):
     assert found.broken == {(Broken.OVERTAKEN, "s/replaced")}
 
 
-def test_a_bin_that_holds_its_first_picture_again_is_spoken_for_by_its_first_check(found):
-    bin = {"s/replaced": History([picture("3"), picture("4"), picture("3")], [record(4)])}
+def test_a_bin_that_holds_its_first_image_again_is_spoken_for_by_its_first_check(found):
+    bin = {"s/replaced": History([image_of("3"), image_of("4"), image_of("3")], [record(4)])}
     found.before["open"] = "mismatch#day"
     alerts = [alert(found.before, 2), alert(found.after, 3, "resolved"), alert(found.before, 4)]
     items = [found.before, found.after, speaks(found.before), *alerts]
@@ -301,11 +301,11 @@ def test_a_bin_that_holds_its_first_picture_again_is_spoken_for_by_its_first_che
 
 def test_the_inbox_holds_what_was_dropped_in_its_order():
     drops = [
-        Drop(0.1, "s/bin-images/1.jpg", picture("3")),
+        Drop(0.1, "s/bin-images/1.jpg", image_of("3")),
         Drop(0.2, "s/metadata/1.json", record(4)),
-        Drop(0.3, "s/bin-images/1.jpg", picture("4")),
+        Drop(0.3, "s/bin-images/1.jpg", image_of("4")),
     ]
     held = inbox(Plan(drops, {"s/1": "pair"}))["s/1"]
-    assert held.newest == f"{picture('4').version}/{record(4).version}"
+    assert held.newest == f"{image_of('4').version}/{record(4).version}"
     assert held.answer == ("match", 4, None)
-    assert held.answers[f"{picture('3').version}/{record(4).version}"] == ("mismatch", 3, "missing")
+    assert held.answers[f"{image_of('3').version}/{record(4).version}"] == ("mismatch", 3, "missing")

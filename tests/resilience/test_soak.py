@@ -7,7 +7,7 @@ import pytest
 from local.embedded.service import Service
 from tests.resilience.faults import KILLED, Fault, Rates
 from tests.resilience.soak import Settings, album, soak
-from tests.resilience.uploads import pictures_in, plan
+from tests.resilience.uploads import images_in, plan
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 UPLOADS = 100
@@ -25,8 +25,8 @@ SHORT = Settings(
 @pytest.fixture(scope="module")
 def outcome(cloud, stack):
     pid = Service(cloud.folder, "cloud", "/").running().pid
-    pictures = album(stack, pictures_in([SAMPLES], most=40))
-    return soak(stack, pid, plan(UPLOADS, pictures, SEED, "soak", curses=False), SEED, SHORT)
+    images = album(stack, images_in([SAMPLES], most=40))
+    return soak(stack, pid, plan(UPLOADS, images, SEED, "soak", curses=False), SEED, SHORT)
 
 
 def test_every_promise_is_kept(outcome):

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from tests.resilience.uploads import Picture, bin_of, plan
+from tests.resilience.uploads import Image, bin_of, plan
 
-ALBUM = [Picture(f"picture {number}".encode(), {}, label) for number, label in enumerate(["0", "3", "6+"])]
+ALBUM = [Image(f"image {number}".encode(), {}, label) for number, label in enumerate(["0", "3", "6+"])]
 
 
 def drawn(seed):

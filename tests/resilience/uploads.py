@@ -18,7 +18,7 @@ FAR_APART = 0.5
 LONE = 0.02
 UNREADABLE = 0.03
 CURSED = 0.005
-"""Shares of bins whose partner never comes, one of whose files is of no use, whose picture breaks the endpoint."""
+"""Shares of bins whose partner never comes, one of whose files is of no use, whose image breaks the endpoint."""
 WRONG = 0.5
 """Share of records that say something else than the model sees."""
 GAP = 0.15
@@ -28,8 +28,8 @@ Use = Literal["pair", "lone", "unreadable", "cursed"]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture, the record that lay beside it, and the label of what the model counts in it, as "3" or "6+"."""
+class Image:
+    """An image, the record that lay beside it, and the label of what the model counts in it, as "3" or "6+"."""
 
     content: bytes
     record: dict[str, Any]
@@ -67,7 +67,7 @@ class Plan:
 
     @property
     def cursed(self) -> frozenset[str]:
-        """The versions of the pictures that break the endpoint."""
+        """The versions of the images that break the endpoint."""
         return frozenset(
             drop.content.version
             for drop in self.drops
@@ -75,7 +75,7 @@ class Plan:
         )
 
 
-def plan(uploads: int, album: Sequence[Picture], seed: int, site: str, *, curses: bool) -> Plan:
+def plan(uploads: int, album: Sequence[Image], seed: int, site: str, *, curses: bool) -> Plan:
     """So many uploads in pairs, and those beyond them that are dropped again or replaced."""
     chance = random.Random(seed)
     drops: list[Drop] = []
@@ -88,10 +88,10 @@ def plan(uploads: int, album: Sequence[Picture], seed: int, site: str, *, curses
         first = chance.random()
         apart = chance.uniform(0, GAP) if chance.random() < FAR_APART else 0.0
         spoilt = chance.choice(keys) if use == "unreadable" else None
-        picture = chance.choice(album)
+        image = chance.choice(album)
         for key, at in zip(keys[: 1 if use == "lone" else 2], (first, first + apart), strict=False):
             part = locate(key)[1]
-            content = _unreadable(part, number) if key == spoilt else _content(chance, part, picture)
+            content = _unreadable(part, number) if key == spoilt else _content(chance, part, image)
             if use == "cursed" and part == "image":
                 content = Content(content.body + f" cursed {number}".encode(), None)
             drops.append(Drop(at, key, content))
@@ -111,8 +111,8 @@ def bin_of(key: str) -> str:
     return locate(key)[0].name
 
 
-def pictures_in(folders: Iterable[Path], most: int) -> list[tuple[bytes, dict[str, Any]]]:
-    """The readable bins of some folders in the inbox layout: picture and record."""
+def images_in(folders: Iterable[Path], most: int) -> list[tuple[bytes, dict[str, Any]]]:
+    """The readable bins of some folders in the inbox layout: image and record."""
     found = []
     for folder in folders:
         for path in sorted((folder / "bin-images").iterdir()):
@@ -144,14 +144,14 @@ def _later(chance: random.Random) -> float:
     return 0.0 if chance.random() < 0.5 else chance.uniform(0, GAP)
 
 
-def _content(chance: random.Random, part: Part, picture: Picture) -> Content:
+def _content(chance: random.Random, part: Part, image: Image) -> Content:
     if part == "image":
-        return Content(picture.content, picture.label)
-    seen = int(picture.label.removesuffix("+"))
+        return Content(image.content, image.label)
+    seen = int(image.label.removesuffix("+"))
     expected = max(0, seen + chance.choice((-2, -1, 1, 2))) if chance.random() < WRONG else seen
-    return Content(json.dumps({**picture.record, "EXPECTED_QUANTITY": expected}).encode(), expected)
+    return Content(json.dumps({**image.record, "EXPECTED_QUANTITY": expected}).encode(), expected)
 
 
 def _unreadable(part: Part, number: int) -> Content:
-    body = b"\xff\xd8\xff no picture" if part == "image" else b"no record"
+    body = b"\xff\xd8\xff no image" if part == "image" else b"no record"
     return Content(body + f" {number}".encode(), None)

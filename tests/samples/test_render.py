@@ -34,13 +34,13 @@ def test_samples_cover_the_cases_the_demo_shows() -> None:
     assert {"corrupt image", "no metadata", "invalid metadata"} == {sample.flaw for sample in SAMPLES} - {""}
 
 
-def test_same_seed_draws_the_same_picture_and_another_seed_another() -> None:
+def test_same_seed_draws_the_same_image_and_another_seed_another() -> None:
     assert jpeg(render_bin(7, 4).image) == jpeg(render_bin(7, 4).image)
     assert jpeg(render_bin(7, 4).image) != jpeg(render_bin(8, 4).image)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 12, 16])
-def test_picture_holds_as_many_objects_as_asked_for(count: int) -> None:
+def test_image_holds_as_many_objects_as_asked_for(count: int) -> None:
     assert render_bin(3, count).count == count
 
 

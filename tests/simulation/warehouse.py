@@ -13,7 +13,7 @@ from inventory.check_store import CheckStore
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.uploads import Upload
 from inventory.workflow import CheckWorkflow
-from tests.builders import metadata, picture, seen, upload
+from tests.builders import image_of, metadata, seen, upload
 from tests.simulation import interleaving
 from tests.simulation.cloud import EPOCH, Bucket, Table
 from tests.simulation.interleaving import Killed, Process, Schedule, call, learn, running
@@ -168,7 +168,7 @@ class Warehouse:
     def _count(self, content: bytes, inference_id: str) -> Any:
         call()
         if content == OF_NO_USE:
-            raise RejectedUpload("the picture cannot be counted")
+            raise RejectedUpload("the image cannot be counted")
         return seen(content)
 
     # ---- What is recorded of it ----
@@ -220,4 +220,4 @@ class Warehouse:
 def _content(step: Step) -> bytes:
     if step.count is None:
         return OF_NO_USE
-    return metadata(step.count) if step.key == "metadata" else picture(step.count)
+    return metadata(step.count) if step.key == "metadata" else image_of(step.count)

@@ -1,4 +1,4 @@
-"""Sets of small pictures: learnable ones, in which three objects are three bright squares, and inboxes of noise."""
+"""Sets of small images: learnable ones, in which three objects are three bright squares, and inboxes of noise."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ SPLIT_OF = ("train", "train", "train", "val", "test")
 
 
 def write_set(folder: Path, bins: int, *, labels: int = 4, side: int = 32, facts: bool = True) -> Path:
-    """Write `bins` pictures of 0 to labels - 1 squares, every label in every split, with an index.csv."""
+    """Write `bins` images of 0 to labels - 1 squares, every label in every split, with an index.csv."""
     (folder / "bin-images").mkdir(parents=True)
     rows = []
     for number in range(bins):

@@ -1,4 +1,4 @@
-"""An artifact that counts the squares of tests.training.builders by how bright the picture is."""
+"""An artifact that counts the squares of tests.training.builders by how bright the image is."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def write_square_counter(folder: Path, *, outputs: int = 11, sureness: float = 4
         "offset": -sureness * counts * (counts + 2 * np.float32(BRIGHTNESS_OF_NONE / BRIGHTNESS_OF_ONE)),
     }
     nodes = [
-        helper.make_node("Conv", ["pictures", "grey"], ["greys"]),
+        helper.make_node("Conv", ["images", "grey"], ["greys"]),
         helper.make_node("GlobalAveragePool", ["greys"], ["means"]),
         helper.make_node("Flatten", ["means"], ["brightness"]),
         helper.make_node("Gemm", ["brightness", "slope", "offset"], ["logits"]),
@@ -28,7 +28,7 @@ def write_square_counter(folder: Path, *, outputs: int = 11, sureness: float = 4
     graph = helper.make_graph(
         nodes,
         "squares",
-        [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["batch", 3, 32, 32])],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, 32, 32])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", outputs])],
         [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
     )

@@ -9,7 +9,7 @@ import pytest
 for package in ("matplotlib", "onnx", "scipy", "sklearn"):
     pytest.importorskip(package, reason=f"{package} is not installed: uv sync --group train")
 
-from model.calibration import answered  # noqa: E402
+from model.calibration import calibrate  # noqa: E402
 from model.predictor import Predictor  # noqa: E402
 from tests.training.builders import write_set  # noqa: E402
 from tests.training.square_counter import write_square_counter  # noqa: E402
@@ -30,7 +30,7 @@ def test_temperature_undoes_overconfidence_and_the_calibration_error_falls() -> 
     logits, counts = answers(3000)
     calibration = fit(3 * logits, counts, soft_width=0)
     assert calibration.temperature == pytest.approx(3, rel=0.1)
-    assert calibration.after.log_loss == pytest.approx(log_loss(answered(logits, 0, 1, UNSHIFTED), counts), abs=0.01)
+    assert calibration.after.log_loss == pytest.approx(log_loss(calibrate(logits, 0, 1, UNSHIFTED), counts), abs=0.01)
     assert calibration.after.log_loss < calibration.before.log_loss
     assert calibration.after.calibration_error < 0.04 < calibration.before.calibration_error
     assert calibration.after.probabilities.shape == (3000, 7)
@@ -57,7 +57,7 @@ def test_recalibrated_artifact_serves_what_was_fitted(data: Path, tmp_path: Path
     about = json.loads((artifact / "counter.json").read_text())
     assert predictor.temperature == calibration.temperature < 1
     assert predictor.prior == pytest.approx(mix_of(np.minimum(counts, 6), 7, mix), abs=1e-6)
-    probabilities = np.array([predictor.predict(one.picture.read_bytes()).probabilities for one in bins])
+    probabilities = np.array([predictor.predict(one.image.read_bytes()).probabilities for one in bins])
     assert probabilities == pytest.approx(calibration.after.probabilities)
     assert about["metrics"]["val"]["log_loss"] == pytest.approx(log_loss(probabilities, counts), abs=1e-4)
     fits = about["metrics"]["val_calibration"]
@@ -79,9 +79,9 @@ def test_label_that_no_bin_has_is_named(tmp_path: Path) -> None:
         recalibrate(artifact, read_bins(few, "val"))
 
 
-def test_picture_that_cannot_be_counted_is_named(data: Path, tmp_path: Path) -> None:
+def test_image_that_cannot_be_counted_is_named(data: Path, tmp_path: Path) -> None:
     artifact, few = write_square_counter(tmp_path / "artifact"), write_set(tmp_path / "few", 10)
     bins = read_bins(few, "val")
-    bins[1].picture.write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match=rf"{bins[1].picture.name}.*prepare the set again"):
+    bins[1].image.write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match=rf"{bins[1].image.name}.*prepare the set again"):
         served_logits(Predictor(artifact), bins)

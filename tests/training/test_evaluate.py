@@ -92,7 +92,7 @@ def test_answers_of_a_batch_transform_are_judged_as_if_asked(
 ) -> None:
     bins = read_bins(data, "val")
     for one, answer in zip(bins, evaluation.predict_all(Predictor(artifact), bins), strict=True):
-        place = tmp_path / "val" / one.picture.parent.name / f"{one.picture.name}.out"
+        place = tmp_path / "val" / one.image.parent.name / f"{one.image.name}.out"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(asdict(answer)))
     reports = []
@@ -100,11 +100,11 @@ def test_answers_of_a_batch_transform_are_judged_as_if_asked(
         run(monkeypatch, "--data", data, "--split", "val", *source, "--json")
         reports.append(json.loads(capsys.readouterr().out))
     assert reports[0] == reports[1]
-    place.write_text('{"reason": "the counter failed on this picture"}')
+    place.write_text('{"reason": "the counter failed on this image"}')
     with pytest.raises(SystemExit, match="is no answer of the counter"):
         run(monkeypatch, "--data", data, "--split", "val", "--answers", tmp_path)
     place.unlink()
-    with pytest.raises(SystemExit, match=rf"has no {one.picture.name}\.out: transform all pictures"):
+    with pytest.raises(SystemExit, match=rf"has no {one.image.name}\.out: transform all images"):
         run(monkeypatch, "--data", data, "--split", "val", "--answers", tmp_path)
 
 
@@ -135,11 +135,9 @@ def test_what_is_missing_is_named(
         run(monkeypatch, "--data", data, "--artifact", artifact, *arguments)
 
 
-def test_picture_that_cannot_be_counted_is_named(
-    artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_image_that_cannot_be_counted_is_named(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = write_set(tmp_path / "few", 10)
-    broken = read_bins(few, "val")[1].picture
+    broken = read_bins(few, "val")[1].image
     broken.write_bytes(b"")
     with pytest.raises(SystemExit, match=rf"{broken.name}: the image is empty"):
         run(monkeypatch, "--data", few, "--split", "val", "--artifact", artifact)
@@ -151,13 +149,13 @@ def test_judging_job_joins_answers_with_labels(artifact: Path, tmp_path: Path, m
     prepare(parse_options(["--source", str(tmp_path / "source"), "--out", str(data)]))
     bins = read_bins(data, "test")
     for one, answer in zip(bins, evaluation.predict_all(Predictor(artifact), bins), strict=True):
-        place = job / "input" / "answers" / one.picture.parent.name / f"{one.picture.name}.out"
+        place = job / "input" / "answers" / one.image.parent.name / f"{one.image.name}.out"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(asdict(answer)))
     (job / "input" / "index").mkdir()
     (job / "input" / "index" / "index.csv").symlink_to(data / "index.csv")
     (job / "input" / "metadata").symlink_to(data / "metadata")
-    (job / "input" / "pictures").symlink_to(data / "test")
+    (job / "input" / "images").symlink_to(data / "test")
     monkeypatch.setattr(judging, "FOLDER", job)
     monkeypatch.setattr(sys, "argv", ["evaluate", "--split", "test"])
     judging.main()

@@ -31,7 +31,7 @@ def test_trained_network_is_exported_as_it_is_served(
     assert about["labels"] == ("0", "1", "2", "3", "4", "5", "6+")
     assert json.loads((tmp_path / "artifact" / "counter.json").read_text())["metrics"]["onnx_parity"] < 1e-3
     predictor = Predictor(tmp_path / "artifact")
-    prediction = predictor.predict(read_bins(bins, "test")[0].picture.read_bytes())
+    prediction = predictor.predict(read_bins(bins, "test")[0].image.read_bytes())
     assert np.sum(prediction.probabilities) == pytest.approx(1)
     assert len(prediction.probabilities) == 7
     assert prediction.volume_in3 is not None
@@ -47,7 +47,7 @@ def test_network_that_was_not_trained_to_tell_facts_serves_no_volume(
         [*SMALL.split(), "--labels", "7", "--fact-weight", "0", "--data", str(bins), "--out", str(tmp_path / "run")]
     )
     assert "volume_error" not in exporting.export(tmp_path / "run", bins, tmp_path / "artifact")
-    prediction = Predictor(tmp_path / "artifact").predict(read_bins(bins, "test")[0].picture.read_bytes())
+    prediction = Predictor(tmp_path / "artifact").predict(read_bins(bins, "test")[0].image.read_bytes())
     assert prediction.volume_in3 is None
 
 

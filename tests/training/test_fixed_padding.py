@@ -17,12 +17,12 @@ from training.network.fixed_padding import with_fixed_padding  # noqa: E402
 def test_fixed_padding_is_the_same_and_part_of_the_convolutions(tmp_path: Path, size: int) -> None:
     torch.manual_seed(0)
     network = timm.create_model("tf_efficientnet_lite0", num_classes=3).eval()
-    fixed, pictures = with_fixed_padding(network), torch.randn(2, 3, size, size)
+    fixed, images = with_fixed_padding(network), torch.randn(2, 3, size, size)
     with torch.inference_mode():
-        expected = network(pictures)
-        assert torch.allclose(fixed(pictures), expected, atol=1e-5)
+        expected = network(images)
+        assert torch.allclose(fixed(images), expected, atol=1e-5)
     path = tmp_path / "network.onnx"
-    torch.onnx.export(fixed, (pictures,), path, dynamo=False, input_names=["pictures"])
+    torch.onnx.export(fixed, (images,), path, dynamo=False, input_names=["images"])
     assert not {"Pad", "Shape"} & {node.op_type for node in onnx.load(path).graph.node}
-    (answered,) = InferenceSession(path).run(None, {"pictures": pictures.numpy()})
+    (answered,) = InferenceSession(path).run(None, {"images": images.numpy()})
     assert answered == pytest.approx(expected.numpy(), abs=1e-4)

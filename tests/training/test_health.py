@@ -137,7 +137,7 @@ def test_constant_weights_are_a_poor_initialisation() -> None:
     assert "units" in finding.message
 
 
-@pytest.mark.parametrize(("scale", "seen"), [(1e-3, "whatever the picture"), (1e3, "huge")])
+@pytest.mark.parametrize(("scale", "seen"), [(1e-3, "whatever the image"), (1e3, "huge")])
 def test_activations_that_collapse_or_blow_up_are_a_poor_initialisation(scale: float, seen: str) -> None:
     network = multilayer(depth=3)
     for layer in network[::2]:

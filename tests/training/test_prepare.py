@@ -176,14 +176,14 @@ def test_unreadable_pairs_are_listed_and_left_out(source: Path, tmp_path: Path) 
     report = run(source, out := tmp_path / "set")
     assert report["skipped"] == 4
     told = reasons(out)
-    assert told["1000"].startswith("corrupt picture: the image cannot be decoded")
-    assert told["1050"] == "missing picture"
+    assert told["1000"].startswith("corrupt image: the image cannot be decoded")
+    assert told["1050"] == "missing image"
     assert told["1100"] == "missing metadata and no label"
     assert told["1150"].startswith("malformed metadata: no JSON")
     assert len(rows(out / "index.csv")) == 26
 
 
-def test_pictures_are_copied_unchanged(source: Path, tmp_path: Path) -> None:
+def test_images_are_copied_unchanged(source: Path, tmp_path: Path) -> None:
     run(source, out := tmp_path / "set")
     for row in rows(out / "index.csv"):
         assert (out / row["path"]).read_bytes() == (source / "bin-images" / f"{row['id']}.jpg").read_bytes()
@@ -214,7 +214,7 @@ def test_killed_run_goes_on_where_it_stopped(
     assert (tmp_path / "killed" / "index.csv").read_text() == (tmp_path / "unbroken" / "index.csv").read_text()
 
 
-def test_another_split_moves_pictures_and_leaves_none_behind(source: Path, tmp_path: Path) -> None:
+def test_another_split_moves_images_and_leaves_none_behind(source: Path, tmp_path: Path) -> None:
     run(source, out := tmp_path / "set")
     before = rows(out / "index.csv")
     run(source, out, "--seed", "5")
@@ -255,7 +255,7 @@ def test_same_bins_give_the_same_report_of_figures(source: Path, tmp_path: Path)
 # On several machines
 
 
-def test_machines_that_share_the_pictures_make_the_set_of_one(source: Path, tmp_path: Path) -> None:
+def test_machines_that_share_the_images_make_the_set_of_one(source: Path, tmp_path: Path) -> None:
     (source / "bin-images" / "1000.jpg").write_bytes(photo(0)[:300])
     (source / "bin-images" / "2450.jpg").unlink()
     run(source, one := tmp_path / "one")
@@ -353,7 +353,7 @@ def test_folder_with_something_else_is_not_touched(source: Path, tmp_path: Path)
     with pytest.raises(ValueError, match="no prepared set"):
         run(source, source)
     run(source, out := tmp_path / "set")
-    with pytest.raises(ValueError, match="holds pictures made with --source"):
+    with pytest.raises(ValueError, match="holds images made with --source"):
         run(source, out, "--size", "32")
     with pytest.raises(FileNotFoundError, match="inbox layout"):
         run(tmp_path, tmp_path / "new")

@@ -35,7 +35,7 @@ def test_quantised_artifact_counts_like_the_one_it_was_made_from(
     assert about["quantised"] == {"from": Predictor(artifact).name, "pictures": 12}
     assert now.figures["log_loss"] < 0.5
     shown = capsys.readouterr().out
-    assert "one picture on one core (ms)" in shown
+    assert "one image on one core (ms)" in shown
     assert "same count" in shown
 
 

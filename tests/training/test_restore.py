@@ -34,9 +34,9 @@ def test_restored_weights_answer_as_before_and_lie_where_training_left_them(
 ) -> None:
     main(["--artifact", str(run / "artifact"), "--data", str(bins), "--weights", "none", "--out", str(tmp_path)])
     (before, trained), (after, restored) = load_best(run), load_best(tmp_path)
-    pictures = torch.rand(8, 3, 32, 32) - 0.5
+    images = torch.rand(8, 3, 32, 32) - 0.5
     with torch.inference_mode():
-        for one, other in zip(trained(pictures), restored(pictures), strict=True):
+        for one, other in zip(trained(images), restored(images), strict=True):
             assert torch.allclose(one, other, atol=1e-3), (one - other).abs().max()
     assert [after[name] for name in ("labels", "loss", "size")] == [before[name] for name in ("labels", "loss", "size")]
     norms = [float(next(network.parameters()).norm()) for network in (trained, restored)]

@@ -1,4 +1,4 @@
-"""An epoch shows labels as often as asked, and the same pictures however many processes share it."""
+"""An epoch shows labels as often as asked, and the same images however many processes share it."""
 
 import numpy as np
 import pytest

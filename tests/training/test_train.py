@@ -92,7 +92,7 @@ def test_killed_run_resumes_to_the_metrics_of_an_unbroken_one(
 
 
 def test_two_processes_follow_the_loss_curve_of_one(bins: Path, tmp_path: Path) -> None:
-    """Without batch statistics, dropout and mixing, which each process would have of its own pictures."""
+    """Without batch statistics, dropout and mixing, which each process would have of its own images."""
     same = "--backbone test_convnext --dropout 0 --mixup 0 --precision fp32 --epochs 3 --optimizer sgd --lr 0.01"
     train(bins, tmp_path / "one", *same.split())
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
@@ -173,10 +173,10 @@ def test_student_is_taught_by_the_runs_named(bins: Path, tmp_path: Path, monkeyp
 def test_teacher_says_what_its_run_would(bins: Path, tmp_path: Path) -> None:
     train(bins, tmp_path)
     teacher = Teacher(tmp_path / "best.pt", 7, torch.device("cpu"))
-    pictures = torch.rand(3, 3, 32, 32)
+    images = torch.rand(3, 3, 32, 32)
     with torch.no_grad():
-        logits, _ = teacher.network(teacher.network.normalise(pictures))
-    assert torch.allclose(teacher.shares(pictures), logits.softmax(1))
+        logits, _ = teacher.network(teacher.network.normalise(images))
+    assert torch.allclose(teacher.shares(images), logits.softmax(1))
 
 
 @pytest.mark.parametrize(
@@ -201,8 +201,8 @@ def test_a_head_that_is_not_trained_is_not_called_ill(bins: Path, tmp_path: Path
     assert "fact_head" not in (tmp_path / "health.json").read_text()
 
 
-def test_picture_that_cannot_be_read_is_named(bins: Path, tmp_path: Path) -> None:
+def test_image_that_cannot_be_read_is_named(bins: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(bins, tmp_path / "set")
-    (broken / "bin-images" / "00000.png").write_bytes(b"no picture")
+    (broken / "bin-images" / "00000.png").write_bytes(b"no image")
     with pytest.raises(SystemExit, match=r"00000\.png cannot be read .* prepare the set again"):
         train(broken, tmp_path / "run")

@@ -1,7 +1,7 @@
 """Random variations that change what a camera may change and keep every object in view.
 
-What costs detail is done picture by picture where pictures are loaded; geometry and light are done for a whole batch,
-on the device that trains. All is drawn from a picture's own generator, so neither batches nor processes matter.
+What costs detail is done image by image where images are loaded; geometry and light are done for a whole batch,
+on the device that trains. All is drawn from an image's own generator, so neither batches nor processes matter.
 """
 
 import io
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 MAX_ROTATION_DEG = 8.0
 MAX_SCALE = 0.16  # of the logarithm, each axis by itself
-MAX_SHIFT = 0.06  # of the picture's side
+MAX_SHIFT = 0.06  # of the image's side
 MAX_PERSPECTIVE = 0.09
 JPEG_SHARE, JPEG_QUALITY = 0.4, (20, 90)
 SOFTEN_SHARE, SOFTEN_TO = 0.35, (0.35, 0.9)  # scaled down to this share of each side, and up again
@@ -27,9 +27,9 @@ BRIGHTNESS, CAST, CONTRAST, SATURATION, GAMMA, GREY_SHARE = 0.4, 0.1, 0.35, 0.5,
 
 @dataclass(frozen=True)
 class Variation:
-    """What is done to a batch of n pictures.
+    """What is done to a batch of n images.
 
-    `homography` (n, 3, 3) maps places of the result, -1 to 1, to places of the picture; `light` (n, 7) holds the gains
+    `homography` (n, 3, 3) maps places of the result, -1 to 1, to places of the image; `light` (n, 7) holds the gains
     of red, green and blue, contrast, saturation, gamma, and the keeping of colour; `patches` (n, MAX_PATCHES, 7) holds
     top, bottom, left and right as shares of the side and the colour of what is blotted out.
     """
@@ -43,10 +43,10 @@ class Variation:
         return Variation(*(part.to(device, non_blocking=True) for part in (self.homography, self.light, self.patches)))
 
 
-def degrade(picture: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def degrade(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Lose detail as another camera, resolution or compression would; pixels (side, side, 3), 0..255, stay as many."""
     soften, compress, noise = rng.random(3) < (SOFTEN_SHARE, JPEG_SHARE, NOISE_SHARE)
-    image = Image.fromarray(picture)
+    image = Image.fromarray(pixels)
     if soften:
         width, height = (
             round(side * share) for side, share in zip(image.size, rng.uniform(*SOFTEN_TO, 2), strict=True)
@@ -64,7 +64,7 @@ def degrade(picture: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDA
 
 
 def draw(rng: np.random.Generator) -> Variation:
-    """The variation of one picture (n = 1)."""
+    """The variation of one image (n = 1)."""
     angle, shear = (
         np.deg2rad(rng.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG)),
         np.exp(rng.uniform(-MAX_SCALE, MAX_SCALE, 2)),
@@ -87,26 +87,26 @@ def draw(rng: np.random.Generator) -> Variation:
 
 
 def draw_mirror(rng: np.random.Generator) -> Variation:
-    """The variation of one picture (n = 1) that is mirrored or left as it is."""
+    """The variation of one image (n = 1) that is mirrored or left as it is."""
     homography = torch.diag(torch.tensor([float(rng.choice((-1, 1))), 1.0, 1.0]))
     return Variation(homography[None], torch.ones(1, 7), torch.zeros(1, MAX_PATCHES, 7))
 
 
 def joined(variations: list[Variation]) -> Variation:
-    """The variations of several pictures as those of one batch."""
+    """The variations of several images as those of one batch."""
     names = ("homography", "light", "patches")
     return Variation(*(torch.cat([getattr(one, name) for one in variations]) for name in names))
 
 
-def vary(pictures: Tensor, variation: Variation, size: int) -> Tensor:
-    """Pictures (n, side, side, 3) in 0..255, varied: (n, 3, size, size) in 0..1."""
-    batch = plain(pictures)
+def augment(images: Tensor, variation: Variation, size: int) -> Tensor:
+    """Images (n, side, side, 3) in 0..255, varied: (n, 3, size, size) in 0..1."""
+    batch = to_float(images)
     return _erase(_light(_move(batch, variation.homography, size), variation.light), variation.patches)
 
 
-def plain(pictures: Tensor) -> Tensor:
-    """Pictures (n, side, side, 3) in 0..255 without any variation: (n, 3, side, side) in 0..1."""
-    return pictures.permute(0, 3, 1, 2).float().div_(255)
+def to_float(images: Tensor) -> Tensor:
+    """Images (n, side, side, 3) in 0..255 without any variation: (n, 3, side, side) in 0..1."""
+    return images.permute(0, 3, 1, 2).float().div_(255)
 
 
 def _move(batch: Tensor, homography: Tensor, size: int) -> Tensor:

@@ -1,9 +1,9 @@
-"""Labelled bins on disk, as `training.prepare` writes them: pictures, and an index.csv that says what each one is.
+"""Labelled bins on disk, as `training.prepare` writes them: images, and an index.csv that says what each one is.
 
     index.csv    id, expected_quantity, split and, where there are any, path and the columns of FACTS
 
 A set that several machines prepared has an index-<k>-of-<n>.csv of each instead, which are read as one.
-Without `path` a picture is looked for as bin-images/<id>.jpg, without FACTS they are read from metadata/<id>.json.
+Without `path` an image is looked for as bin-images/<id>.jpg, without FACTS they are read from metadata/<id>.json.
 A folder in the inbox layout without an index is one split, "all", labelled by its metadata.
 
 A network sees pixels and nothing else. The recorded quantity is the label; ids, file sizes and original resolutions
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model.pictures import RejectedImage, decode, squash
+from model.images import RejectedImage, decode, resize
 
 from .metadata import FACTS, parse_record
 
@@ -37,11 +37,11 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 
 @dataclass(frozen=True)
 class LabelledBin:
-    """A picture of a bin, how many objects it truly shows, FACTS about them (NaN where unknown), and its metadata."""
+    """An image of a bin, how many objects it truly shows, FACTS about them (NaN where unknown), and its metadata."""
 
     id: str
     count: int
-    picture: Path
+    image: Path
     facts: tuple[float, ...] = UNKNOWN
     metadata: Path | None = None
 
@@ -54,12 +54,12 @@ def training_label(counts: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np
 def read_bins(root: Path, split: str) -> list[LabelledBin]:
     """Every bin of a split, in the index's order.
 
-    Raises FileNotFoundError when the folder, its index or a picture is missing; ValueError when a row is malformed
+    Raises FileNotFoundError when the folder, its index or an image is missing; ValueError when a row is malformed
     or the split is empty.
     """
     if split == WHOLE:
         return _pairs(root)
-    beside = _pictures_by_id(root)
+    beside = _images_by_id(root)
     bins = []
     for place, row in index_rows(root):
         try:
@@ -69,13 +69,13 @@ def read_bins(root: Path, split: str) -> list[LabelledBin]:
             raise ValueError(f"{place} needs id, expected_quantity (a whole number) and split") from error
         if row_split != split:
             continue
-        picture = root / row["path"] if row.get("path") else beside.get(bin_id)
-        if picture is None or not picture.is_file():
-            raise FileNotFoundError(f"{root} has no picture for id {bin_id} of {place}: prepare it again")
+        image = root / row["path"] if row.get("path") else beside.get(bin_id)
+        if image is None or not image.is_file():
+            raise FileNotFoundError(f"{root} has no image for id {bin_id} of {place}: prepare it again")
         metadata = _metadata(root, bin_id)
         if facts is None:
             facts = parse_record(metadata.read_bytes()).facts if metadata else UNKNOWN
-        bins.append(LabelledBin(bin_id, count, picture, facts, metadata))
+        bins.append(LabelledBin(bin_id, count, image, facts, metadata))
     if not bins:
         index = root / index_name()
         raise ValueError(f"{index} has no bin in split {split!r}: prepare the set with all of {', '.join(SPLITS)}")
@@ -101,7 +101,7 @@ def index_rows(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 yield f"{index} line {number}", row
 
 
-def _pictures_by_id(root: Path) -> dict[str, Path]:
+def _images_by_id(root: Path) -> dict[str, Path]:
     folder = root / IMAGE_FOLDER
     if not folder.is_dir():
         return {}
@@ -109,14 +109,12 @@ def _pictures_by_id(root: Path) -> dict[str, Path]:
 
 
 def _pairs(root: Path) -> list[LabelledBin]:
-    pictures = _pictures_by_id(root)
-    if not pictures:
-        raise FileNotFoundError(
-            f"{root} holds no {IMAGE_FOLDER} folder with pictures: name a folder in the inbox layout"
-        )
+    images = _images_by_id(root)
+    if not images:
+        raise FileNotFoundError(f"{root} holds no {IMAGE_FOLDER} folder with images: name a folder in the inbox layout")
     return [
         LabelledBin(bin_id, _recorded(root, bin_id), path, metadata=_metadata(root, bin_id))
-        for bin_id, path in pictures.items()
+        for bin_id, path in images.items()
     ]
 
 
@@ -135,13 +133,11 @@ def _recorded(root: Path, bin_id: str) -> int:
 
 
 def pixels_of(one: LabelledBin, size: int) -> npt.NDArray[np.uint8]:
-    """The pixels (size, size, 3), 0..255, of a bin's picture, as serving sees it. Raises ValueError when unreadable."""
+    """The pixels (size, size, 3), 0..255, of a bin's image, as serving sees it. Raises ValueError when unreadable."""
     try:
-        return squash(decode(one.picture.read_bytes()), size)
+        return resize(decode(one.image.read_bytes()), size)
     except (OSError, RejectedImage) as error:
-        raise ValueError(
-            f"{one.picture} cannot be read ({error}): prepare the set again, which leaves it out"
-        ) from error
+        raise ValueError(f"{one.image} cannot be read ({error}): prepare the set again, which leaves it out") from error
 
 
 def counts_of(bins: Sequence[LabelledBin]) -> npt.NDArray[np.int64]:
@@ -150,9 +146,9 @@ def counts_of(bins: Sequence[LabelledBin]) -> npt.NDArray[np.int64]:
 
 
 def digest(bins: Iterable[LabelledBin]) -> str:
-    """Twelve hex digits that change when a label or a byte of a picture does."""
+    """Twelve hex digits that change when a label or a byte of an image does."""
     sha = hashlib.sha256()
     for one in bins:
         sha.update(f"{one.id},{one.count};".encode())
-        sha.update(one.picture.read_bytes())
+        sha.update(one.image.read_bytes())
     return sha.hexdigest()[:12]

@@ -1,11 +1,11 @@
-"""Pictures in SET/<split>/<class>/<id>.jpg, as torchvision's ImageFolder reads them; each is there in full or not."""
+"""Images in SET/<split>/<class>/<id>.jpg, as torchvision's ImageFolder reads them; each is there in full or not."""
 
 from collections.abc import Container
 from pathlib import Path
 
 from PIL import Image
 
-from model.pictures import decode, squash
+from model.images import decode, resize
 
 from .bins import SPLITS, SUFFIXES
 
@@ -20,15 +20,15 @@ def class_name(count: int) -> str:
     return f"{count:02d}" if count < OPEN_CLASS else f"{OPEN_CLASS}+"
 
 
-def pictures_in(root: Path) -> dict[str, Path]:
-    """Where the picture of each id lies."""
+def images_in(root: Path) -> dict[str, Path]:
+    """Where the image of each id lies."""
     placed = (path for split in SPLITS for path in (root / split).glob("*/*"))
     return {path.stem: path for path in placed if path.suffix in SUFFIXES}
 
 
 def put(data: bytes, folder: Path, name: str, size: int | None) -> tuple[Path, Size]:
-    """Write the picture `name`.* into a folder, as it is or squashed to `size` pixels a side; its path and original
-    (width, height) in pixels. Raises model.pictures.RejectedImage when it cannot be read."""
+    """Write the image `name`.* into a folder, as it is or resized to `size` pixels a side; its path and original
+    (width, height) in pixels. Raises model.images.RejectedImage when it cannot be read."""
     image = decode(data)
     path = folder / f"{name}{'.png' if size is None and data.startswith(PNG) else '.jpg'}"
     if size is None:
@@ -36,13 +36,13 @@ def put(data: bytes, folder: Path, name: str, size: int | None) -> tuple[Path, S
         return path, image.size
     started = path.with_name(f"{path.name}.part")
     original = f"{image.width}x{image.height}".encode()
-    Image.fromarray(squash(image, size)).save(started, "JPEG", quality=JPEG_QUALITY, comment=original)
+    Image.fromarray(resize(image, size)).save(started, "JPEG", quality=JPEG_QUALITY, comment=original)
     return started.replace(path), image.size
 
 
-def original_size(path: Path, *, squashed: bool) -> Size:
-    """(width, height) in pixels of the picture that was `put` there: a squashed one has it in its JPEG comment."""
-    if not squashed:
+def original_size(path: Path, *, resized: bool) -> Size:
+    """(width, height) in pixels of the image that was `put` there: a resized one has it in its JPEG comment."""
+    if not resized:
         return decode(path.read_bytes()).size
     with Image.open(path) as image:
         width, height = image.info["comment"].split(b"x")

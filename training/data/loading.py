@@ -1,4 +1,4 @@
-"""Pictures on their way into a network: decoded as serving does, varied, in batches."""
+"""Images on their way into a network: decoded as serving does, varied, in batches."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from .bins import FACTS, LabelledBin, pixels_of
 
 @dataclass(frozen=True)
 class Batch:
-    """`pictures` (n, size, size, 3) in 0..255, their `indices` (n,) in the list of bins, and how to vary them."""
+    """`images` (n, size, size, 3) in 0..255, their `indices` (n,) in the list of bins, and how to vary them."""
 
-    pictures: Tensor
+    images: Tensor
     indices: Tensor
     variation: Variation | None
 
 
-class Pictures(Dataset[tuple[Tensor, int, Variation | None]]):
-    """The pictures of bins, asked for by (position in the epoch, index); squashed to `size` x `size`.
+class Images(Dataset[tuple[Tensor, int, Variation | None]]):
+    """The images of bins, asked for by (position in the epoch, index); resized to `size` x `size`.
 
     With a `seed` they come with a variation, drawn from the seed and the position: all that a "camera" may change,
     or the "mirror" image only.
@@ -53,10 +53,10 @@ class Pictures(Dataset[tuple[Tensor, int, Variation | None]]):
         return torch.from_numpy(degrade(pixels, rng).copy()), index, variation
 
 
-def load(pictures: Pictures, batches: Iterable[list[tuple[int, int]]], workers: int) -> Iterator[Batch]:
+def load(images: Images, batches: Iterable[list[tuple[int, int]]], workers: int) -> Iterator[Batch]:
     """The batches in their order, made by `workers` further processes (0: by this one)."""
     loader = DataLoader(
-        pictures,
+        images,
         batch_sampler=list(batches),
         num_workers=workers,
         collate_fn=_collate,
@@ -68,9 +68,9 @@ def load(pictures: Pictures, batches: Iterable[list[tuple[int, int]]], workers: 
 
 def _collate(items: list[tuple[Tensor, int, Variation | None]]) -> Batch:
     variations = [variation for _, _, variation in items if variation is not None]
-    pictures = torch.stack([picture for picture, _, _ in items])
+    images = torch.stack([image for image, _, _ in items])
     indices = torch.tensor([index for _, index, _ in items])
-    return Batch(pictures, indices, joined(variations) if variations else None)
+    return Batch(images, indices, joined(variations) if variations else None)
 
 
 @dataclass(frozen=True)

@@ -37,14 +37,14 @@ def open_source(address: str, connections: int) -> Source:
 
 
 def ids_in(source: Source) -> list[str]:
-    """Every id with a picture or metadata, in order."""
-    pictures = (key for key in source.keys(IMAGE_FOLDER) if key.endswith(SUFFIXES))
+    """Every id with an image or metadata, in order."""
+    images = (key for key in source.keys(IMAGE_FOLDER) if key.endswith(SUFFIXES))
     records = (key for key in source.keys(METADATA_FOLDER) if key.endswith(".json"))
-    return sorted({PurePosixPath(key).stem for keys in (pictures, records) for key in keys})
+    return sorted({PurePosixPath(key).stem for keys in (images, records) for key in keys})
 
 
-def read_picture(source: Source, bin_id: str) -> bytes | None:
-    """A bin's picture file, None when it has none. Raises as Source.read does."""
+def read_image(source: Source, bin_id: str) -> bytes | None:
+    """A bin's image file, None when it has none. Raises as Source.read does."""
     found = (source.read(f"{IMAGE_FOLDER}/{bin_id}{suffix}") for suffix in SUFFIXES)
     return next((data for data in found if data is not None), None)
 

@@ -10,7 +10,7 @@
     exploding_gradient    ExplodingTensor             the norm of all gradients is huge, NaN or infinite
     dead_layer            DeadRelu                    nearly all channels behind a ReLU are 0, in every look
     poor_initialisation   PoorWeightInitialization    at the first step units of a layer are all the same, or what
-                                                      goes into a layer is the same for all pictures, or is huge
+                                                      goes into a layer is the same for all images, or is huge
     class_collapse        ClassImbalance, Confusion   nearly all of val gets one label, or few labels are used
     input_starvation      IOBottleneck                steps wait for data
 
@@ -35,10 +35,10 @@ from torch.utils.hooks import RemovableHandle
 WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
 WORSE = 1.5  # times as severe as last reported is worth another finding
-HOPELESS = ("loss_not_finite", "loss_not_decreasing", "overtraining", "class_collapse")
+STOPPING_RULES = ("loss_not_finite", "loss_not_decreasing", "overtraining", "class_collapse")
 """Rules after which going on is a waste of time."""
 TINY = 1e-12
-PICTURES = 8  # of a batch, to compare what a layer makes of them
+IMAGES = 8  # of a batch, to compare what a layer makes of them
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Thresholds:
     dead_share: float = 0.9
     """dead_layer: share of a layer's channels that are 0 all over the batch."""
     min_spread: float = 1e-3
-    """poor_initialisation: standard deviation between pictures over size; bfloat16 tells 4e-3 apart."""
+    """poor_initialisation: standard deviation between images over size; bfloat16 tells 4e-3 apart."""
     max_activation: float = 1e4
     """poor_initialisation: root mean square of what goes into a layer; float16 ends at 65504."""
     top_label_share: float = 0.8
@@ -115,7 +115,7 @@ def _loss_not_finite(seen: _Seen, _: Thresholds) -> Symptom | None:
     if not seen.lost_steps and all(map(math.isfinite, seen.train_losses[-1:] + seen.val_losses[-1:])):
         return None
     where = f"the loss of {seen.lost_steps} of {seen.steps} steps" if seen.lost_steps else "the mean loss"
-    message = f"{where} was NaN or infinite: lower the learning rate, clip gradients, or look for broken pictures"
+    message = f"{where} was NaN or infinite: lower the learning rate, clip gradients, or look for broken images"
     return float(seen.lost_steps), 0.0, message
 
 
@@ -137,7 +137,7 @@ def _overfitting(seen: _Seen, limits: Thresholds) -> Symptom | None:
     if not val or not all(map(math.isfinite, train + val)):
         return None
     best = int(np.argmin(val))
-    cure = "vary the pictures more, add dropout, stochastic depth or weight decay, or train for fewer epochs"
+    cure = "vary the images more, add dropout, stochastic depth or weight decay, or train for fewer epochs"
     guessing = math.log(seen.labels)
     rise = (val[-1] - val[best]) / guessing
     if rise > limits.overfit_rise and train[-1] < train[best]:
@@ -195,12 +195,12 @@ def _poor_initialisation(seen: _Seen, limits: Thresholds) -> Symptom | None:
         return float(len(seen.identical)), 0.0, f"{message}: {cure}"
     flat = [name for name, spread in seen.spread.items() if spread < limits.min_spread]
     if flat:
-        message = f"at the first step the inputs of {_listed(flat)} were the same whatever the picture"
+        message = f"at the first step the inputs of {_listed(flat)} were the same whatever the image"
         return min(seen.spread.values()), limits.min_spread, f"{message}: {cure}"
     huge = [name for name, size in seen.size.items() if not size <= limits.max_activation]
     if huge:
         message = f"at the first step the inputs of {_listed(huge)} were huge"
-        return max(seen.size.values()), limits.max_activation, f"{message}: {cure}, and normalise pictures"
+        return max(seen.size.values()), limits.max_activation, f"{message}: {cure}, and normalise images"
     return None
 
 
@@ -224,7 +224,7 @@ def _input_starvation(seen: _Seen, limits: Thresholds) -> Symptom | None:
     share = seen.waited / max(1, seen.steps)
     if share <= limits.wait_share:
         return None
-    message = f"steps wait for data {share:.0%} of their time: use more loader workers, store pictures at training size"
+    message = f"steps wait for data {share:.0%} of their time: use more loader workers, store images at training size"
     return share, limits.wait_share, f"{message}, or vary them with cheaper operations; a profile says which"
 
 
@@ -357,7 +357,7 @@ class Health:
             share = (output.sum(others) == 0).float().mean()  # nothing is negative here; faster than amax
             self._dead[name] = torch.maximum(self._dead.get(name, share), share)  # a module may be used twice
         elif not self._seen.steps and not self._seen.train_losses and len(inputs[0]) > 1:
-            some = inputs[0][:PICTURES].float()
+            some = inputs[0][:IMAGES].float()
             self._first_inputs[name] = some.square().mean().sqrt(), some.std(0).square().mean().sqrt()
 
     @torch.no_grad()

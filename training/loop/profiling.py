@@ -225,7 +225,7 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
     shares, idle = summary["shares"], summary["gpu_idle_share"]
     found: list[tuple[float, str]] = []
     if shares["data"] > MUCH["data"]:
-        cure = "more loader workers, pictures stored at training size, cheaper augmentation"
+        cure = "more loader workers, images stored at training size, cheaper augmentation"
         found.append((shares["data"], f"Data takes {shares['data']:.0%} of a step: {cure}."))
     if idle is not None and idle > MUCH["gpu_idle"]:
         cure = "a larger batch, pinned memory with non_blocking copies, fewer reads of the loss (.item() waits)"
@@ -239,7 +239,7 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
     computing = shares["forward"] + shares["backward"]
     top = summary["operators"][0] if summary["operators"] else None
     if top and top["share"] * computing > MUCH["operator"]:
-        cure = "smaller pictures or a lighter backbone" if "conv" in top["name"] else "look for a faster equivalent"
+        cure = "smaller images or a lighter backbone" if "conv" in top["name"] else "look for a faster equivalent"
         found.append(
             (top["share"] * computing, f"{top['name']} takes {top['share']:.0%} of all operators' time: {cure}.")
         )
@@ -248,7 +248,7 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
             where = "" if summary["device"] == "cuda" else ", which pays on CPUs with AVX-512 BF16 or AMX"
             found.append((computing / 2, f"The forward pass runs in float32: use bfloat16 under autocast{where}."))
         if summary["channels_last_share"] is not None and summary["channels_last_share"] < 0.5:
-            cure = "put network and pictures in memory_format=torch.channels_last"
+            cure = "put network and images in memory_format=torch.channels_last"
             found.append((computing / 3, f"Convolutions get channels first: {cure}."))
     return [text for _, text in sorted(found, key=lambda one: -one[0])]
 

@@ -71,10 +71,10 @@ class Counter(nn.Module):
         network.load_state_dict(best["network"])
         return network
 
-    def normalise(self, pictures: Tensor) -> Tensor:
-        """Pictures (n, 3, size, size) in 0..1, as the pretrained weights expect them."""
-        mean, std = (torch.tensor(one, device=pictures.device).view(1, 3, 1, 1) for one in (self.mean, self.std))
-        return ((pictures - mean) / std).contiguous(memory_format=torch.channels_last)
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images (n, 3, size, size) in 0..1, as the pretrained weights expect them."""
+        mean, std = (torch.tensor(one, device=images.device).view(1, 3, 1, 1) for one in (self.mean, self.std))
+        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def load(self, weights: str) -> None:
         """Start from "imagenet" (a package's weights or timm's download), from "none" (random weights), or from a file:

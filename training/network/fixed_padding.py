@@ -1,6 +1,6 @@
-"""Padding that is worked out once, for networks that will only see pictures of one size.
+"""Padding that is worked out once, for networks that will only see images of one size.
 
-timm's "same" padding depends on the picture's size, and in ONNX stays a dozen small steps before each strided
+timm's "same" padding depends on the image's size, and in ONNX stays a dozen small steps before each strided
 convolution. Fixed, it is part of the convolution.
 """
 
@@ -40,7 +40,7 @@ class _FixedPadding(Conv2dSame):
 
 
 def with_fixed_padding(network: nn.Module) -> nn.Module:
-    """A copy of the network that answers the same, and once traced only for pictures of the example's size."""
+    """A copy of the network that answers the same, and once traced only for images of the example's size."""
     fixed = deepcopy(network)
     for module in fixed.modules():
         if isinstance(module, Conv2dSame):

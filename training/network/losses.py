@@ -1,6 +1,6 @@
 """What a count is trained to be: losses over target distributions (n, labels), each with the answer that it implies.
 
-A target is a distribution, so that soft labels, label smoothing and mixed pictures work with every loss.
+A target is a distribution, so that soft labels, label smoothing and mixed images work with every loss.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch.nn import functional
 from model.calibration import soft_targets
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(logits, targets) to the loss of each picture (n,), in nats."""
+"""(logits, targets) to the loss of each image (n,), in nats."""
 LossName = Literal["cross-entropy", "focal", "cumulative", "corn"]
 FOCUS = 2.0  # gamma of the focal loss, as its authors chose
 
@@ -31,7 +31,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def focal(logits: Tensor, targets: Tensor) -> Tensor:
-    """Lin et al. (2017), "Focal Loss for Dense Object Detection": easy pictures count less."""
+    """Lin et al. (2017), "Focal Loss for Dense Object Detection": easy images count less."""
     log_shares = functional.log_softmax(logits, 1)
     return -(targets * (1 - log_shares.exp()) ** FOCUS * log_shares).sum(1)
 
@@ -45,7 +45,7 @@ def cumulative(logits: Tensor, targets: Tensor) -> Tensor:
 
 def corn(logits: Tensor, targets: Tensor) -> Tensor:
     """Shi, Cao and Raschka (2021), "Deep Neural Networks for Rank-Consistent Ordinal Regression Based On Conditional
-    Probabilities": "more than k?" is asked only of pictures that show at least k."""
+    Probabilities": "more than k?" is asked only of images that show at least k."""
     more = _more_than(targets)
     at_least = torch.cat((torch.ones_like(more[:, :1]), more[:, :-1]), 1)
     answers = logits[:, : more.shape[1]]

@@ -1,6 +1,6 @@
-"""A trained network that teaches another: what it says of a picture joins the picture's label in the target.
+"""A trained network that teaches another: what it says of an image joins the image's label in the target.
 
-Hinton et al. (2015), "Distilling the Knowledge in a Neural Network". Both look at the same varied picture, which Beyer
+Hinton et al. (2015), "Distilling the Knowledge in a Neural Network". Both look at the same varied image, which Beyer
 et al. (2022), "Knowledge distillation: A good teacher is patient and consistent", found to matter most.
 """
 
@@ -31,7 +31,7 @@ class Teacher:
         self.digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
     @torch.no_grad()
-    def shares(self, pictures: Tensor) -> Tensor:
-        """The probability (n, labels) of each label, of pictures (n, 3, size, size) in 0..1."""
-        counts, _ = self.network(self.network.normalise(pictures))
+    def shares(self, images: Tensor) -> Tensor:
+        """The probability (n, labels) of each label, of images (n, 3, size, size) in 0..1."""
+        counts, _ = self.network(self.network.normalise(images))
         return label_logits(counts.float(), self.loss).softmax(1)

@@ -1,4 +1,4 @@
-"""The page of an evaluation: figures, reliability, alerts and the worst bins. It shows pictures: keep it private."""
+"""The page of an evaluation: figures, reliability, alerts and the worst bins. It shows images: keep it private."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from inventory.prediction import Prediction
 from ..data.bins import LABELS, LabelledBin, counts_of, training_label
 from ..measure.alert_quality import Checks, precision_recall
 from ..measure.metrics import Array, Band, Counts, confidence_bands, reliability
-from .pages import Page, Picture, Section, Table, write_page
+from .pages import Page, Photo, Section, Table, write_page
 from .plots import as_thumbnail, new_plot
 from .reliability_diagram import reliability_diagram
 
@@ -158,12 +158,12 @@ def _groups(column: str, groups: Mapping[str, Mapping[str, Any]]) -> Section:
 def _worst(bins: Sequence[LabelledBin], probabilities: Array) -> Section:
     labels = training_label(counts_of(bins), len(LABELS))
     of_true = probabilities[np.arange(len(bins)), labels]
-    pictures = []
+    images = []
     for index in np.argsort(of_true, kind="stable")[:WORST]:
         said = int(probabilities[index].argmax())
         truth = f"{bins[index].id}: holds {bins[index].count} ({of_true[index]:.1%})"
-        with Image.open(bins[index].picture) as image:
+        with Image.open(bins[index].image) as image:
             url = as_thumbnail(image)
-        pictures.append(Picture(url, f"{truth}, said {LABELS[said]} ({probabilities[index, said]:.0%})"))
-    text = "The bins whose true count the model finds least likely: hard pictures, and wrong labels."
-    return Section("Worst bins", text, pictures=pictures)
+        images.append(Photo(url, f"{truth}, said {LABELS[said]} ({probabilities[index, said]:.0%})"))
+    text = "The bins whose true count the model finds least likely: hard images, and wrong labels."
+    return Section("Worst bins", text, images=images)

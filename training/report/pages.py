@@ -1,4 +1,4 @@
-"""One HTML file that can be mailed: text, tables, plots and pictures under headings, nothing loaded from elsewhere."""
+"""One HTML file that can be mailed: text, tables, plots and images under headings, nothing loaded from elsewhere."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +22,8 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as a data URL (plots.as_thumbnail) and what is said below it."""
+class Photo:
+    """An image as a data URL (plots.as_thumbnail) and what is said below it."""
 
     url: str
     caption: str
@@ -37,7 +37,7 @@ class Section:
     text: str = ""
     tables: Sequence[Table] = ()
     plots: Sequence[Figure] = ()
-    pictures: Sequence[Picture] = ()
+    images: Sequence[Photo] = ()
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def as_svg(figure: Figure) -> str:
 
 
 def as_thumbnail(image: Image.Image, size: int = 112) -> str:
-    """The picture, at most `size` pixels a side, as a data URL for a page."""
+    """The image, at most `size` pixels a side, as a data URL for a page."""
     small = image.convert("RGB")
     small.thumbnail((size, size))
     buffer = io.BytesIO()

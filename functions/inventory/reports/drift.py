@@ -4,10 +4,10 @@ Two questions are asked of each day and site, with the days before as the refere
 
 - **Drift.** Are the counts that the model sees distributed otherwise? Measured by the population stability index
   Σ (p - q)·ln(p/q) over the labels.
-- **Mismatches.** Do more pictures disagree with their records than before? By a control chart of proportions.
+- **Mismatches.** Do more images disagree with their records than before? By a control chart of proportions.
 
 Either may mean that the model has grown worse (another camera, other light, other goods), or that the site has
-changed. That takes a person who looks at some pictures.
+changed. That takes a person who looks at some images.
 """
 
 import math
@@ -66,7 +66,7 @@ class Comparison:
             )
         if self.disagrees:
             found.append(
-                f"{site} on {day}: {self.tally.mismatch_rate:.1%} of pictures disagree with their records, "
+                f"{site} on {day}: {self.tally.mismatch_rate:.1%} of images disagree with their records, "
                 f"{self.reference.mismatch_rate:.1%} in the weeks before{since}"
             )
         return found

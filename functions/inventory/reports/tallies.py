@@ -14,9 +14,9 @@ from inventory.check import Check
 
 @dataclass(frozen=True)
 class Answer:
-    """One picture on one `day` (ISO 8601, UTC), as the model answered it.
+    """One image on one `day` (ISO 8601, UTC), as the model answered it.
 
-    `label` is the likeliest count ("3", "6+") and `confidence` its probability; both are None for a picture or record
+    `label` is the likeliest count ("3", "6+") and `confidence` its probability; both are None for an image or record
     that was rejected. `mismatch` and `suspicion` are the verdict's, None where nothing was recorded to compare with.
     """
 

@@ -11,10 +11,10 @@ import warnings
 import numpy as np
 
 from model.app import create_app
-from tests.fuzz.targets.picture import TOKENS as PICTURE_TOKENS
+from tests.fuzz.targets.image import TOKENS as IMAGE_TOKENS
 
 MEMORY_MB = 1536
-"""As much as for a picture, and the network."""
+"""As much as for an image, and the network."""
 TOKENS = (
     *(
         b"POST",
@@ -37,7 +37,7 @@ TOKENS = (
         b"//",
         b"\xb2",
     ),
-    *PICTURE_TOKENS,
+    *IMAGE_TOKENS,
 )
 ANSWERS = {200, 400, 404, 405, 413, 415}
 warnings.simplefilter("ignore")

@@ -1,11 +1,11 @@
-"""The bytes of a picture, up to the pixels that the network sees."""
+"""The bytes of an image, up to the pixels that the network sees."""
 
 import warnings
 
-from model.pictures import RejectedImage, decode, squash
+from model.images import RejectedImage, decode, resize
 
 MEMORY_MB = 1024
-"""A quarter of ml.c6i.large, the smallest instance that docs/costs.md reckons with, which runs two pictures at once."""
+"""A quarter of ml.c6i.large, the smallest instance that docs/costs.md reckons with, which runs two images at once."""
 TOKENS = (
     *(
         b"\xff\xd8",
@@ -54,7 +54,7 @@ warnings.simplefilter("ignore")  # Pillow's, of EXIF that makes no sense
 
 def feed(data: bytes) -> str:
     try:
-        pixels = squash(decode(data), SIDE)
+        pixels = resize(decode(data), SIDE)
     except RejectedImage as rejection:
         assert len(rejection.reason.encode()) < 500
         return "RejectedImage"

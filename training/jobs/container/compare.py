@@ -1,4 +1,4 @@
-"""Entry of processing jobs that judge a candidate, and whether it is better than the champion on the same pictures.
+"""Entry of processing jobs that judge a candidate, and whether it is better than the champion on the same images.
 
 Leaves the report of `training.evaluate` and comparison.json. Compared is the log loss, since suspicion is reckoned from
 the probabilities and not from the likeliest count, after the answers of both were shifted to the set's own mix of
@@ -38,7 +38,7 @@ def losses(predictions: Sequence[Prediction], bins: Sequence[LabelledBin]) -> np
 
 
 def mix_losses(labels: int, bins: Sequence[LabelledBin]) -> npt.NDArray[np.float64]:
-    """The same of answers that are the mix of counts of the bins, whatever the picture, (n,)."""
+    """The same of answers that are the mix of counts of the bins, whatever the image, (n,)."""
     true = training_label(counts_of(bins), labels)
     return -np.log(np.bincount(true)[true] / len(bins))
 

@@ -23,7 +23,7 @@ def input_set(split: str) -> Iterator[Path]:
         for name, place in (
             ("index.csv", inputs / "index" / "index.csv"),
             ("metadata", inputs / "metadata"),
-            (split, inputs / "pictures"),
+            (split, inputs / "images"),
         ):
             (Path(folder) / name).symlink_to(place)
         yield Path(folder)

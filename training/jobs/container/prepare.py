@@ -1,4 +1,4 @@
-"""Entry of processing jobs: prepares a set, every instance its share of the pictures.
+"""Entry of processing jobs: prepares a set, every instance its share of the images.
 
 Arguments are options of `training.prepare`; the set goes to /opt/ml/processing/output.
 """

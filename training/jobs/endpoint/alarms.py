@@ -5,7 +5,7 @@ from training.jobs.settings import Deploy
 
 MILLISECOND_US = 1000
 FAILED_SHARE = 0.01
-"""Of the calls of a minute: a picture that cannot be counted is a 4xx and does not matter here."""
+"""Of the calls of a minute: an image that cannot be counted is a 4xx and does not matter here."""
 
 
 def names(settings: Deploy) -> list[str]:

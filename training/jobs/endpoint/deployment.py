@@ -129,7 +129,7 @@ def endpoint_config_request(account: Account, settings: Deploy, name: str) -> di
             "InitialSamplingPercentage": settings.capture_percent,
             "DestinationS3Uri": account.uri("captured"),
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-            # What is listed is kept as text; pictures are not, and so are kept as base64.
+            # What is listed is kept as text; images are not, and so are kept as base64.
             "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
             **({"KmsKeyId": account.settings.kms_key} if account.settings.kms_key else {}),
         }

@@ -168,7 +168,7 @@ def _judge(
     inputs = {
         "index": _joined(prepared, "index.csv"),
         "metadata": _joined(prepared, "metadata", ""),
-        "pictures": _joined(prepared, chosen.split, ""),
+        "images": _joined(prepared, chosen.split, ""),
         "answers": transform.properties.TransformOutput.S3OutputPath,
     }
     comparison = PropertyFile(name="comparison", output_name="report", path=COMPARISON)

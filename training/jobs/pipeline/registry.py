@@ -147,7 +147,7 @@ def _make_group(account: Account, group: str) -> None:
         return
     sagemaker.create_model_package_group(
         ModelPackageGroupName=group,
-        ModelPackageGroupDescription="Counts the objects in a picture of a warehouse bin.",
+        ModelPackageGroupDescription="Counts the objects in an image of a warehouse bin.",
         Tags=TAGS,
     )
 

@@ -17,7 +17,7 @@ REPORT, PAGE = "evaluation.json", "evaluation.html"
 CONTENT_TYPE = "image/jpeg"
 MAX_IMAGE_MB = 6
 MAX_CONCURRENT_CALLS = 8
-"""Calls that an instance gets at once; times the largest picture, SageMaker wants it within 100 MB."""
+"""Calls that an instance gets at once; times the largest image, SageMaker wants it within 100 MB."""
 
 
 def set_uri(settings: Settings) -> str:
@@ -30,7 +30,7 @@ def set_uri(settings: Settings) -> str:
 def transformer(
     account: Account, settings: Evaluate, model: str, answers: str, *, in_pipeline: bool = False
 ) -> Transformer:
-    """The batch transform of a SageMaker model, not started yet: one picture a call, answers to s3:// `answers`."""
+    """The batch transform of a SageMaker model, not started yet: one image a call, answers to s3:// `answers`."""
     aws = account.settings
     return Transformer(
         model_name=model,
@@ -59,7 +59,7 @@ def inputs(place: str, split: str, answers: str) -> list[ProcessingInput]:
     places = {
         "index": f"{place}/index.csv",
         "metadata": f"{place}/metadata/",
-        "pictures": f"{place}/{split}/",
+        "images": f"{place}/{split}/",
         "answers": answers,
     }
     return [s3_input(name, uri) for name, uri in places.items()]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.pictures import MAX_BYTES, MAX_PIXELS, MAX_SEGMENTS, RejectedImage, decode, squash
+from model.images import MAX_BYTES, MAX_PIXELS, MAX_SEGMENTS, RejectedImage, decode, resize
 
 
 def encoded(image: Image.Image, image_format: str = "PNG", **options: object) -> bytes:
@@ -39,11 +39,11 @@ def segment(marker: int, content: bytes) -> bytes:
 
 def with_scans(count: int) -> bytes:
     """A progressive JPEG whose second scan comes again and again: 86 bytes for a pass over all pixels."""
-    head, first, second, *_ = encoded(picture(), "JPEG", progressive=True).split(b"\xff\xda")
+    head, first, second, *_ = encoded(image_of(), "JPEG", progressive=True).split(b"\xff\xda")
     return b"\xff\xda".join([head, first, *[second] * count]) + b"\xff\xd9"
 
 
-def picture(mode: str = "RGB", colour: object = (200, 30, 30)) -> Image.Image:
+def image_of(mode: str = "RGB", colour: object = (200, 30, 30)) -> Image.Image:
     return Image.new(mode, (60, 40), colour)  # type: ignore[arg-type]
 
 
@@ -51,14 +51,14 @@ def picture(mode: str = "RGB", colour: object = (200, 30, 30)) -> Image.Image:
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"not a picture at all", "no JPEG or PNG"),
+        (b"not an image at all", "no JPEG or PNG"),
         (b"\xff\xd8\xff\xe0", "no JPEG or PNG|cannot be decoded"),
-        (encoded(picture(), "JPEG")[:300], "cannot be decoded.*upload it again"),
+        (encoded(image_of(), "JPEG")[:300], "cannot be decoded.*upload it again"),
         (encoded(Image.effect_noise((300, 300), 90))[:4000], "cannot be decoded"),
-        (encoded(picture(), "GIF"), "no JPEG or PNG"),
-        (encoded(picture(), "GIF", save_all=True, append_images=[picture(colour=(0, 0, 0))]), "no JPEG or PNG"),
-        (encoded(picture(), "WEBP", save_all=True, append_images=[picture(colour=(0, 0, 0))]), "no JPEG or PNG"),
-        (encoded(picture(), "PNG", save_all=True, append_images=[picture(colour=(0, 0, 0))]), "animated"),
+        (encoded(image_of(), "GIF"), "no JPEG or PNG"),
+        (encoded(image_of(), "GIF", save_all=True, append_images=[image_of(colour=(0, 0, 0))]), "no JPEG or PNG"),
+        (encoded(image_of(), "WEBP", save_all=True, append_images=[image_of(colour=(0, 0, 0))]), "no JPEG or PNG"),
+        (encoded(image_of(), "PNG", save_all=True, append_images=[image_of(colour=(0, 0, 0))]), "animated"),
         (png(0, 10), "cannot be decoded|no JPEG or PNG"),
     ],
     ids=[
@@ -74,7 +74,7 @@ def picture(mode: str = "RGB", colour: object = (200, 30, 30)) -> Image.Image:
         "no width",
     ],
 )
-def test_picture_that_cannot_be_read_is_refused_with_the_cure(data: bytes, reason: str) -> None:
+def test_image_that_cannot_be_read_is_refused_with_the_cure(data: bytes, reason: str) -> None:
     with pytest.raises(RejectedImage, match=reason) as refusal:
         decode(data)
     assert not refusal.value.too_large
@@ -113,7 +113,7 @@ def test_small_file_that_asks_for_much_work_is_refused(data: bytes, reason: str)
         png(9, 9, further=chunk(b"prIV", b"") * 100_000),
         b"\xff\xd8"
         + segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\1\1\2\0\xff\xff\0\0\0\0\0\0" * 5_000)
-        + encoded(picture(), "JPEG")[2:],
+        + encoded(image_of(), "JPEG")[2:],
     ],
     ids=["some scans", "pixels that never end", "exif of nonsense", "many chunks", "large directory"],
 )
@@ -122,10 +122,10 @@ def test_what_costs_little_is_decoded_for_all_its_oddities(data: bytes) -> None:
     assert decode(data).size in {(9, 9), (60, 40)}
 
 
-DECODE = "import sys; from model.pictures import decode; print(decode(sys.stdin.buffer.read()).size)"
+DECODE = "import sys; from model.images import decode; print(decode(sys.stdin.buffer.read()).size)"
 
 
-def test_largest_picture_is_decoded_in_half_a_gigabyte() -> None:
+def test_largest_image_is_decoded_in_half_a_gigabyte() -> None:
     side = int(MAX_PIXELS**0.5)
     data = png(side, side, bytes(side * (4 * side + 1)), colour=6)
     half = 512 << 20
@@ -148,14 +148,14 @@ def test_upload_beyond_the_payload_limit_is_refused() -> None:
 @pytest.mark.parametrize(
     ("data", "colour"),
     [
-        (encoded(picture("L", 100)), (100, 100, 100)),
-        (encoded(picture("I;16", 100 * 256)), (100, 100, 100)),
+        (encoded(image_of("L", 100)), (100, 100, 100)),
+        (encoded(image_of("I;16", 100 * 256)), (100, 100, 100)),
         (png(60, 40, (b"\0" + b"\xc8\7\x1e\7\x1e\7" * 60) * 40, depth=16), (200, 30, 30)),
-        (encoded(picture().quantize(4)), (200, 30, 30)),
-        (encoded(picture("RGBA", (200, 30, 30, 0))), (255, 255, 255)),
-        (encoded(picture("1", 1)), (255, 255, 255)),
-        (encoded(picture("CMYK", (0, 0, 0, 0)), "JPEG", quality=95), (255, 255, 255)),
-        (encoded(picture(), "JPEG", progressive=True, quality=95), (200, 30, 30)),
+        (encoded(image_of().quantize(4)), (200, 30, 30)),
+        (encoded(image_of("RGBA", (200, 30, 30, 0))), (255, 255, 255)),
+        (encoded(image_of("1", 1)), (255, 255, 255)),
+        (encoded(image_of("CMYK", (0, 0, 0, 0)), "JPEG", quality=95), (255, 255, 255)),
+        (encoded(image_of(), "JPEG", progressive=True, quality=95), (200, 30, 30)),
     ],
     ids=["grey", "16-bit grey", "16-bit", "palette", "transparent", "bilevel", "cmyk", "progressive"],
 )
@@ -166,7 +166,7 @@ def test_every_mode_becomes_rgb(data: bytes, colour: tuple[int, int, int]) -> No
 
 
 def test_orientation_of_the_camera_is_undone() -> None:
-    image = picture()
+    image = image_of()
     exif = image.getexif()
     exif[0x0112] = 6  # turned by a quarter
     assert decode(encoded(image, "JPEG", exif=exif)).size == (40, 60)
@@ -174,7 +174,7 @@ def test_orientation_of_the_camera_is_undone() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (640, 480)])
-def test_squash_keeps_the_whole_picture_whatever_its_aspect(size: tuple[int, int]) -> None:
-    pixels = squash(Image.new("RGB", size, (9, 99, 199)), 224)
+def test_squash_keeps_the_whole_image_whatever_its_aspect(size: tuple[int, int]) -> None:
+    pixels = resize(Image.new("RGB", size, (9, 99, 199)), 224)
     assert pixels.shape == (224, 224, 3)
     assert (pixels == (9, 99, 199)).all()

@@ -1,7 +1,7 @@
 """From the bytes of an upload to the pixels that the network sees; training and serving share this path.
 
 Whatever cannot be counted is refused with a `RejectedImage` that says why and what to do about it. The header
-is read before any pixel is: a picture that would need gigabytes is refused without allocating them.
+is read before any pixel is: an image that would need gigabytes is refused without allocating them.
 """
 
 import io
@@ -33,7 +33,7 @@ class RejectedImage(ValueError):
 def decode(data: bytes) -> Image.Image:
     """Decode a JPEG or PNG to RGB, upright as its EXIF orientation says.
 
-    Grey, palette, 16-bit, CMYK and transparent pictures are converted (transparency over white).
+    Grey, palette, 16-bit, CMYK and transparent images are converted (transparency over white).
 
     Raises RejectedImage when `data` is empty, too large, cut short, animated or no JPEG or PNG.
     """
@@ -78,6 +78,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def squash(image: Image.Image, size: int) -> Pixels:
+def resize(image: Image.Image, size: int) -> Pixels:
     """Resize to `size` x `size`, whatever the aspect: every object stays in view. Returns (size, size, 3), 0..255."""
     return np.array(image.resize((size, size), Image.Resampling.BICUBIC))
