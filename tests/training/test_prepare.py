@@ -330,7 +330,7 @@ def test_bucket_that_is_not_there_is_named(bucket: Any, tmp_path: Path) -> None:
 def test_source_without_one_usable_bin_is_refused(source: Path, tmp_path: Path) -> None:
     for path in (source / "metadata").iterdir():
         path.write_bytes(b"{")
-    with pytest.raises(ValueError, match=r"no bin is left \(30 skipped for malformed metadata"):
+    with pytest.raises(ValueError, match=r"no bin remains \(30 skipped for malformed metadata"):
         run(source, tmp_path / "set")
     assert len(reasons(tmp_path / "set")) == 30
 
