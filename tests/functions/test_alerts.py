@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from inventory.alerts import SUBJECT_LIMIT, attributes, subject
+from inventory.alerts import SUBJECT_LIMIT, attributes, sentence, subject
 from inventory.check import Alert, Check
 
 MISMATCH = Check(
@@ -25,3 +25,10 @@ def test_a_number_that_is_zero_can_be_filtered_on():
     assert (zero["difference"]["StringValue"], zero["suspicion"]["StringValue"]) == ("0", "0")
     unknown = attributes(Alert("rejected", replace(MISMATCH, difference=None, suspicion=None), 1))
     assert not {"difference", "suspicion"} & set(unknown)
+
+
+def test_an_email_states_both_counts_the_chance_of_a_wrong_record_and_the_image():
+    assert sentence(Alert("mismatch", replace(MISMATCH, image="s3://inbox/bin-images/1.jpg"), 1)) == (
+        "Bin 1: the image shows 2 and the record says 3, 1 missing. "
+        "Chance that the record is wrong: 25% (medium severity). Image: s3://inbox/bin-images/1.jpg"
+    )
