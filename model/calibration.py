@@ -49,6 +49,16 @@ def merge_tail(shares: Shares, labels: int) -> Shares:
     return np.asarray(np.add.reduceat(shares, np.arange(labels), axis=1), np.float64)
 
 
+def prior_ratio(prior: npt.NDArray[np.float64], trained_prior: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How many times as frequent each label (labels,) is in `prior` as it was in training, 0 where training had none.
+
+    Raises ValueError when `prior` has a share for a label that training did not have.
+    """
+    if untrained := np.flatnonzero((trained_prior == 0) & (prior > 0)).tolist():
+        raise ValueError(f"the prior has a share for label {untrained[0]}, which training did not have")
+    return np.divide(prior, trained_prior, out=np.zeros_like(prior), where=trained_prior > 0)
+
+
 def adjust_prior(shares: Shares, ratio: npt.NDArray[np.float64]) -> Shares:
     """Distributions (n, labels) where each label is `ratio` (labels,) times as frequent as they assume, up to a factor.
 

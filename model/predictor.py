@@ -10,7 +10,7 @@ that a retrained one is served by replacing the folder:
     soft_width    of the targets that the network was trained on, in labels (model.calibration)
     temperature   divides the log probabilities, so that they mean what they say
     flip          whether to average over the image and its mirror image
-    trained_prior share of each label in training
+    trained_prior share of each label in training; a label of share 0 is never answered
     prior         share of each label that the answers assume
     volume_error  standard deviation of the logarithm of the volume seen, if the network tells one
 """
@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from .calibration import calibrate
+from .calibration import calibrate, prior_ratio
 from .images import Pixels, decode, resize
 
 ARTIFACT = Path(__file__).parent / "artifact"
@@ -72,7 +72,8 @@ class Predictor:
             about: Mapping[str, Any] = json.loads(description)
             self.labels = tuple(str(label) for label in about["labels"])
             self.prior = tuple(float(share) for share in about["prior"])
-            self.ratio = np.array(self.prior) / np.array(about["trained_prior"], np.float64)
+            self.trained_prior = np.array(about["trained_prior"], np.float64)
+            self.ratio = prior_ratio(np.array(self.prior), self.trained_prior)
             self.size = int(about["size"])
             self.soft_width = float(about["soft_width"])
             self.temperature = float(about["temperature"])

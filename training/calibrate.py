@@ -21,7 +21,7 @@ from rich.table import Table
 from scipy.optimize import minimize_scalar
 from tqdm.contrib.concurrent import thread_map
 
-from model.calibration import calibrate
+from model.calibration import calibrate, prior_ratio
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .data.bins import LABELS, SPLITS, WHOLE, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
@@ -107,16 +107,16 @@ def recalibrate(
 
     `mix` says how frequent each count is meant to be: as among the bins ("data"), or training.data.sampling.NATURAL_MIX
     ("natural"). "Before" is the artifact as it was. Raises model.predictor.BrokenArtifactError when it cannot be
-    served, ValueError when no bin has one of the labels.
+    served, ValueError when the bins have a label that training did not have, or "data" lacks one that it had.
     """
     predictor = Predictor(artifact)
     counts = counts_of(bins)
     labels = training_label(counts, len(LABELS))
-    prior = mix_of(labels, len(LABELS), mix)
+    prior = mix_of(labels, len(LABELS), mix, predictor.trained_prior > 0)
     weights = weights_for(labels, prior)
     logits = served_logits(predictor, bins)
     was = calibrate(logits, predictor.soft_width, predictor.temperature, predictor.ratio)
-    ratio = prior * predictor.ratio / predictor.prior
+    ratio = prior_ratio(prior, predictor.trained_prior)
     calibration = fit(logits, counts, predictor.soft_width, weights, ratio)
     calibration = replace(calibration, before=_judged(was, counts, weights))
     if not dry_run:

@@ -25,7 +25,7 @@ from rich.table import Table
 from tqdm.contrib.concurrent import thread_map
 
 from inventory.prediction import Prediction
-from model.calibration import adjust_prior
+from model.calibration import adjust_prior, prior_ratio
 from model.images import RejectedImage
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
@@ -75,10 +75,15 @@ def _read_answer(path: Path | None, folder: Path, one: LabelledBin) -> Predictio
 
 
 def shifted_to_own_mix(predictions: Sequence[Prediction], counts: npt.NDArray[np.int64]) -> list[Prediction]:
-    """The predictions as a site sees them that knows its own mix of counts, here that of `counts` (n,)."""
+    """The predictions as a site sees them that knows its own mix of counts, here that of `counts` (n,).
+
+    A label that the predictions never have stays at 0.
+    """
     labels = predictions[0].labels
-    own = np.bincount(training_label(counts, len(labels)), minlength=len(labels)) / len(counts)
-    shares = adjust_prior(np.array([one.probabilities for one in predictions]), own / np.array(predictions[0].prior))
+    prior = np.array(predictions[0].prior)
+    own = np.bincount(training_label(counts, len(labels)), minlength=len(labels)) * (prior > 0)
+    own = own / own.sum()
+    shares = adjust_prior(np.array([one.probabilities for one in predictions]), prior_ratio(own, prior))
     return [
         replace(one, count=int(row.argmax()), probabilities=tuple(row.tolist()), prior=tuple(own.tolist()))
         for one, row in zip(predictions, shares, strict=True)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.calibration import merge_tail
+from model.calibration import merge_tail, prior_ratio
 from model.predictor import ARTIFACT, Predictor
 
 from .calibrate import fit, served_logits, write_description
@@ -116,7 +116,7 @@ def export(run: Path, data: Path, out: Path, mix: str = "natural", *, limit: int
     trained_prior = merge_tail(np.array([best["mix"]]), len(LABELS))[0]
     counts = counts_of(validation)
     labels = training_label(counts, len(LABELS))
-    prior = trained_prior if mix == "data" else mix_of(labels, len(LABELS), mix)
+    prior = trained_prior if mix == "data" else mix_of(labels, len(LABELS), mix, trained_prior > 0)
     about: dict[str, object] = {
         "name": f"{best['backbone'].removeprefix('tf_').replace('_', '-')}-{best['size']}",
         "labels": LABELS,
@@ -138,7 +138,7 @@ def export(run: Path, data: Path, out: Path, mix: str = "natural", *, limit: int
     predictor = Predictor(out, threads=2)
     difference = check_parity(network, predictor, validation[:PARITY_BINS])
     logits, weights = served_logits(predictor, validation), weights_for(labels, prior)
-    calibration = fit(logits, counts, best["soft_width"], weights, prior / trained_prior)
+    calibration = fit(logits, counts, best["soft_width"], weights, prior_ratio(prior, trained_prior))
     about["temperature"] = calibration.temperature
     if network.scale and (error := volume_error(predictor, validation)):
         about["volume_error"] = error

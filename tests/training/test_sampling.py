@@ -37,6 +37,18 @@ def test_processes_share_each_batch_of_one() -> None:
     assert [sorted(a + b) for a, b in zip(*shared, strict=True)] == [sorted(batch) for batch in alone]
 
 
-def test_label_that_no_bin_has_is_named_with_the_cure() -> None:
-    with pytest.raises(ValueError, match=r"label 1: prepare"):
-        mix_of(np.array([0, 2]), 3, "natural")
+@pytest.mark.parametrize("mix", ["data", "natural", "balanced"])
+def test_label_that_does_not_occur_has_no_share(mix: str) -> None:
+    shares = mix_of(np.array([1, 1, 2, 3]), 5, mix)
+    assert shares[[0, 4]].tolist() == [0, 0]
+    assert (shares[1:4] > 0).all()
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_labels_that_contradict_the_training_are_named() -> None:
+    possible = np.array([False, True, True])
+    with pytest.raises(ValueError, match="a bin has label 0, which training did not have"):
+        mix_of(np.array([0, 1, 2]), 3, "natural", possible)
+    with pytest.raises(ValueError, match="no bin has label 2, which training had"):
+        mix_of(np.array([1]), 3, "data", possible)
+    assert mix_of(np.array([1]), 3, "balanced", possible).tolist() == [0, 0.5, 0.5]

@@ -143,7 +143,6 @@ def test_run_that_goes_wrong_is_told_and_stopped(bins: Path, tmp_path: Path) -> 
     ("arguments", "message"),
     [
         (("--batch", "500"), "lower --batch"),
-        (("--labels", "8"), r"label 7: prepare|has label 7"),
         (("--labels", "5"), "less than the 7 that are served"),
         (("--data", "nowhere"), r"nowhere/index\.csv is missing: make the set"),
         (("--backbone", "resnet19"), "timm has no network"),

@@ -11,23 +11,31 @@ the public images' training split. Subsets that somebody picked (one of ours hol
 MIXES = ("data", "natural", "balanced")
 
 
-def mix_of(labels: npt.NDArray[np.int64], number: int, mix: str) -> npt.NDArray[np.float64]:
+def mix_of(
+    labels: npt.NDArray[np.int64], number: int, mix: str, possible: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.float64]:
     """The share (number,) of each label: as in `labels` ("data"), as in NATURAL_MIX, or all alike ("balanced").
 
-    Raises ValueError when a label that should be shown does not occur.
+    A label that is not `possible` (number,) has share 0, whatever the mix; by default those are the labels that do not
+    occur. Raises ValueError when `labels` has one that is not possible, or when "data" lacks one that is.
     """
     occurring = np.bincount(labels, minlength=number) / len(labels)
-    if missing := np.flatnonzero(occurring == 0).tolist():
-        raise ValueError(f"no bin has label {missing[0]}: prepare a set with some, or use fewer --labels")
+    possible = occurring > 0 if possible is None else possible
+    if unlearned := np.flatnonzero((occurring > 0) & ~possible).tolist():
+        raise ValueError(f"a bin has label {unlearned[0]}, which training did not have: exclude it with --counts")
     if mix == "data":
-        return occurring
-    if mix == "balanced":
-        return np.full(number, 1 / number)
+        if missing := np.flatnonzero((occurring == 0) & possible).tolist():
+            raise ValueError(f"no bin has label {missing[0]}, which training had: prepare a set with some")
+        return np.asarray(occurring, np.float64)
+    shares = possible * (np.ones(number) if mix == "balanced" else _natural_shares(number))
+    return np.asarray(shares / shares.sum(), np.float64)
+
+
+def _natural_shares(number: int) -> npt.NDArray[np.float64]:
+    """NATURAL_MIX as (number,) labels, the last one open. Raises ValueError when there are more than it has."""
     if number > len(NATURAL_MIX):
         raise ValueError(f"the natural mix is known for up to {len(NATURAL_MIX)} labels, not {number}: use --mix data")
-    shares = np.array(NATURAL_MIX)
-    shares = np.append(shares[: number - 1], shares[number - 1 :].sum())
-    return shares / shares.sum()
+    return np.append(NATURAL_MIX[: number - 1], np.sum(NATURAL_MIX[number - 1 :]))
 
 
 def weights_for(labels: npt.NDArray[np.int64], mix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
