@@ -52,10 +52,9 @@ def settings_with(tmp_path: Path) -> Callable[[str], Settings]:
     """SETTINGS, and over them a piece of TOML."""
 
     def load(toml: str = "") -> Settings:
-        ours, theirs = tmp_path / "settings.toml", tmp_path / "more.toml"
-        ours.write_text(SETTINGS)
-        theirs.write_text(toml)
-        base = settings_file.load(ours).model_dump()
+        base_file = tmp_path / "settings.toml"
+        base_file.write_text(SETTINGS)
+        base = settings_file.load(base_file).model_dump()
         return Settings.model_validate(settings_file._merge(base, settings_file.tomllib.loads(toml)))
 
     return load

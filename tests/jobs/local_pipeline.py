@@ -57,13 +57,13 @@ class LocalExecution:
             "Transform": self._transform,
         }
         for step in steps:
-            name, kind, given = step["Name"], step["Type"], step["Arguments"]
+            name, kind, request = step["Name"], step["Type"], step["Arguments"]
             self.ran.append(name)
             if kind == "Condition":
-                good = all(self._holds(condition) for condition in given["Conditions"])
-                self._run(given["IfSteps" if good else "ElseSteps"])
+                good = all(self._holds(condition) for condition in request["Conditions"])
+                self._run(request["IfSteps" if good else "ElseSteps"])
             elif kind in kinds:
-                self._known["Steps"][name] = kinds[kind](name, self._resolved(given))
+                self._known["Steps"][name] = kinds[kind](name, self._resolved(request))
                 self._note_files(step)
             else:
                 raise ValueError(f"step {name} is of type {kind}, which does not run here")
@@ -102,62 +102,64 @@ class LocalExecution:
             output = self._get(f"Steps.{step['Name']}.ProcessingOutputConfig.Outputs['{file['OutputName']}']")
             self._files[step["Name"], file["PropertyFileName"]] = f"{output['S3Output']['S3Uri']}/{file['FilePath']}"
 
-    def _process(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    def _process(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         job = f"{self.name}-{name}"
-        self._sagemaker.create_processing_job(ProcessingJobName=job, **given)
+        self._sagemaker.create_processing_job(ProcessingJobName=job, **request)
         machine = Container(self.folder / job)
-        for one in given["ProcessingInputs"]:
+        for one in request["ProcessingInputs"]:
             machine.fetch(one["S3Input"]["S3Uri"], machine.opt / Path(one["S3Input"]["LocalPath"]).relative_to("/opt"))
         (machine.ml / "processing" / "output").mkdir(parents=True)
         machine.write("config/resourceconfig.json", {"current_host": "algo-1", "hosts": ["algo-1"]})
-        application = given["AppSpecification"]
+        application = request["AppSpecification"]
         machine.run(
             *application["ContainerEntrypoint"],
             *application["ContainerArguments"],
-            **self.environment | given.get("Environment", {}),
+            **self.environment | request.get("Environment", {}),
         )
-        for output in given.get("ProcessingOutputConfig", {}).get("Outputs", []):
+        for output in request.get("ProcessingOutputConfig", {}).get("Outputs", []):
             made = machine.opt / Path(output["S3Output"]["LocalPath"]).relative_to("/opt")
             upload(made, output["S3Output"]["S3Uri"])
         return dict(self._sagemaker.describe_processing_job(ProcessingJobName=job))
 
-    def _train(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    def _train(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         job = f"{self.name}-{name}"
-        self._sagemaker.create_training_job(TrainingJobName=job, **given)
+        self._sagemaker.create_training_job(TrainingJobName=job, **request)
         machine = Container(self.folder / job)
-        machine.lay_out(given["InputDataConfig"], given["HyperParameters"], given["ResourceConfig"]["InstanceType"])
-        algorithm = given["AlgorithmSpecification"]
+        machine.lay_out(
+            request["InputDataConfig"], request["HyperParameters"], request["ResourceConfig"]["InstanceType"]
+        )
+        algorithm = request["AlgorithmSpecification"]
         machine.run(
             *algorithm["ContainerEntrypoint"],
             *algorithm["ContainerArguments"],
             **self.environment | {"TRAINING_JOB_NAME": job},
         )
-        told = dict(self._sagemaker.describe_training_job(TrainingJobName=job))
+        description = dict(self._sagemaker.describe_training_job(TrainingJobName=job))
         with tarfile.open(packed := machine.opt / "model.tar.gz", "w:gz") as tar:
             for path in sorted((machine.ml / "model").iterdir()):
                 tar.add(path, path.name)
-        place = urlparse(told["ModelArtifacts"]["S3ModelArtifacts"])
+        place = urlparse(description["ModelArtifacts"]["S3ModelArtifacts"])
         boto3.client("s3").upload_file(str(packed), place.netloc, place.path.strip("/"))
-        return told
+        return description
 
-    def _make_model(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    def _make_model(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         made = f"{self.name}-{name}"
-        self._sagemaker.create_model(ModelName=made, **given)
+        self._sagemaker.create_model(ModelName=made, **request)
         return dict(self._sagemaker.describe_model(ModelName=made))
 
-    def _transform(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    def _transform(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         job = f"{self.name}-{name}"
-        self._sagemaker.create_transform_job(TransformJobName=job, **given)
+        self._sagemaker.create_transform_job(TransformJobName=job, **request)
         machine = Container(self.folder / job)
-        served = self._sagemaker.describe_model(ModelName=given["ModelName"])["PrimaryContainer"]["ModelDataUrl"]
+        served = self._sagemaker.describe_model(ModelName=request["ModelName"])["PrimaryContainer"]["ModelDataUrl"]
         machine.fetch(served, machine.opt)
         with tarfile.open(machine.opt / "model.tar.gz") as tar:
             unpack(tar, machine.ml / "model")
-        machine.fetch(given["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"], machine.ml / "input")
+        machine.fetch(request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"], machine.ml / "input")
         (answers := machine.ml / "output").mkdir()
         with serving(create_app(machine.ml / "model" / "artifact")) as url:
-            batch_transform(url, machine.ml / "input", given["TransformInput"]["ContentType"], answers)
-        upload(answers, given["TransformOutput"]["S3OutputPath"])
+            batch_transform(url, machine.ml / "input", request["TransformInput"]["ContentType"], answers)
+        upload(answers, request["TransformOutput"]["S3OutputPath"])
         return dict(self._sagemaker.describe_transform_job(TransformJobName=job))
 
 

@@ -37,8 +37,8 @@ def test_only_what_is_wanted_is_unpacked(tmp_path: Path) -> None:
 
 def test_what_is_unpacked_is_ours_and_runs_as_nobody_else(tmp_path: Path) -> None:
     unpack(archive(("file", b"x")), tmp_path)
-    told = (tmp_path / "file").stat()
-    assert (told.st_uid, told.st_mode & stat.S_ISUID) == (os.getuid(), 0)
+    found = (tmp_path / "file").stat()
+    assert (found.st_uid, found.st_mode & stat.S_ISUID) == (os.getuid(), 0)
 
 
 @pytest.mark.parametrize(("name", "content"), [("../escaped", b"x"), ("/escaped", b"x"), ("link", None)])

@@ -1,4 +1,4 @@
-"""Costs by hand for a load that is easy to reckon, and the page that tells them."""
+"""Costs by hand for a load that is easy to calculate, and the page that shows them."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -65,7 +65,7 @@ drop_path = 0
 
 @dataclass(frozen=True)
 class Container:
-    """A machine of a job: what lies in its /opt, and what its entrypoint said."""
+    """A machine of a job: what lies in its /opt, and what its entrypoint printed."""
 
     opt: Path
 
@@ -94,9 +94,13 @@ class Container:
             self.fetch(place, self.ml / "input" / "data" / channel["ChannelName"])
         for folder in ("model", "output/data", "output/tensorboard", "checkpoints"):
             (self.ml / folder).mkdir(parents=True)
-        told = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
+        description = {
+            "TrainingInputMode": "File",
+            "S3DistributionType": "FullyReplicated",
+            "RecordWrapperType": "None",
+        }
         self.write("input/config/hyperparameters.json", hyperparameters)
-        self.write("input/config/inputdataconfig.json", {channel["ChannelName"]: told for channel in channels})
+        self.write("input/config/inputdataconfig.json", {channel["ChannelName"]: description for channel in channels})
         resources = {
             "current_host": "algo-1",
             "current_instance_type": instance_type,
@@ -147,27 +151,31 @@ def started(jobs: Any, sagemaker: Any, tmp_path: Path) -> Callable[[int], tuple[
         result = jobs("train", "--no-wait", toml=TRAIN.replace("PROCESSES", str(processes)))
         assert result.exit_code == 0, result.output
         (summary,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
-        told = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
+        description = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
         machine = Container(tmp_path / "opt")
-        machine.lay_out(told["InputDataConfig"], told["HyperParameters"], told["ResourceConfig"]["InstanceType"])
-        return machine, told
+        machine.lay_out(
+            description["InputDataConfig"],
+            description["HyperParameters"],
+            description["ResourceConfig"]["InstanceType"],
+        )
+        return machine, description
 
     return start
 
 
-def train(machine: Container, told: dict[str, Any]) -> str:
-    algorithm = told["AlgorithmSpecification"]
+def train(machine: Container, description: dict[str, Any]) -> str:
+    algorithm = description["AlgorithmSpecification"]
     command = (*algorithm["ContainerEntrypoint"], *algorithm["ContainerArguments"])
-    return machine.run(*command, TRAINING_JOB_NAME=told["TrainingJobName"])
+    return machine.run(*command, TRAINING_JOB_NAME=description["TrainingJobName"])
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_training_container_leaves_what_the_endpoint_unpacks(started: Any, tmp_path: Path, processes: int) -> None:
-    machine, told = started(processes)
-    said = train(machine, told)
-    assert "Requirement already satisfied: timm" in said
+    machine, description = started(processes)
+    printed = train(machine, description)
+    assert "Requirement already satisfied: timm" in printed
     for name in METRICS:
-        assert len(re.findall(figure_regex(name), said)) == 2, name
+        assert len(re.findall(figure_regex(name), printed)) == 2, name
     served = machine.ml / "model"
     assert {"config.yaml", "deployment.py", "app.py", "predictor.py", "code", "artifact"} <= {
         path.name for path in served.iterdir()
@@ -182,12 +190,12 @@ def test_training_container_leaves_what_the_endpoint_unpacks(started: Any, tmp_p
 
 
 def test_job_that_lost_its_machine_goes_on_from_its_checkpoints(started: Any) -> None:
-    machine, told = started(1)
-    assert "epoch=2 " in train(machine, told)
+    machine, description = started(1)
+    assert "epoch=2 " in train(machine, description)
     for folder in ("model", "output/data"):  # another machine has only what came back from S3
         shutil.rmtree(machine.ml / folder)
         (machine.ml / folder).mkdir()
-    assert "epoch=2 " not in train(machine, told)
+    assert "epoch=2 " not in train(machine, description)
     assert (machine.ml / "model" / "artifact" / "counter.onnx").is_file()
 
 
@@ -206,20 +214,22 @@ def test_trial_of_a_tuning_job_starts_by_the_toolkit_of_its_image(jobs: Any, sag
     assert result.exit_code == 0, result.output
     (summary,) = sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
     name = summary["HyperParameterTuningJobName"]
-    told = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)["TrainingJobDefinition"]
-    given = told["StaticHyperParameters"]
+    description = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)[
+        "TrainingJobDefinition"
+    ]
+    static = description["StaticHyperParameters"]
     drawn = {"lr": "0.0021", "loss": "focal", "batch": "32", "_tuning_objective_metric": "val_log_loss"}
     machine = Container(tmp_path / "opt")
-    machine.fetch(given["sagemaker_submit_directory"], machine.ml)
+    machine.fetch(static["sagemaker_submit_directory"], machine.ml)
     here = {"sagemaker_submit_directory": "/opt/ml/sourcedir.tar.gz"}  # moto answers in this process alone
-    machine.lay_out(told["InputDataConfig"], given | drawn | here, "ml.g5.xlarge")
-    said = machine.run(
+    machine.lay_out(description["InputDataConfig"], static | drawn | here, "ml.g5.xlarge")
+    printed = machine.run(
         "train",
         SAGEMAKER_TRAINING_MODULE="sagemaker_pytorch_container.training:main",
         TRAINING_JOB_NAME=f"{name}-001",
         AWS_DEFAULT_REGION="eu-west-1",
     )
-    assert len(re.findall(figure_regex("val_log_loss"), said)) == 2
+    assert len(re.findall(figure_regex("val_log_loss"), printed)) == 2
     options = json.loads((machine.ml / "output" / "data" / "options.json").read_text())
     assert {name: options[name] for name in ("lr", "loss", "batch", "epochs")} == {
         "lr": 0.0021, "loss": "focal", "batch": 32, "epochs": 2,
@@ -249,11 +259,11 @@ def test_processing_containers_make_together_what_one_machine_makes(jobs: Any, s
     result = jobs("prepare", "--no-wait", toml=toml)
     assert result.exit_code == 0, result.output
     (summary,) = sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
-    told = sagemaker.describe_processing_job(ProcessingJobName=summary["ProcessingJobName"])
-    application, joined = told["AppSpecification"], tmp_path / "joined"
+    description = sagemaker.describe_processing_job(ProcessingJobName=summary["ProcessingJobName"])
+    application, joined = description["AppSpecification"], tmp_path / "joined"
     for host in ("algo-1", "algo-2"):
         machine = Container(tmp_path / host)
-        for one in told["ProcessingInputs"]:
+        for one in description["ProcessingInputs"]:
             place = machine.opt / Path(one["S3Input"]["LocalPath"]).relative_to("/opt")
             machine.fetch(one["S3Input"]["S3Uri"], place)
         (output := machine.ml / "processing" / "output").mkdir()

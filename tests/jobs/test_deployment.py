@@ -16,10 +16,10 @@ from moto.sagemaker.models import FakeEndpointConfig, sagemaker_backends
 from tests.watched import alarms as watching
 from tests.watched import widgets
 from training.jobs import context as context_module
+from training.jobs.aws import waiters
 from training.jobs.cli import main
 from training.jobs.endpoint.deployment import VARIANT
 from training.jobs.errors import JobError, JobFailed
-from training.jobs.steps import waiting
 from training.jobs.steps.archives import unpack
 
 from .conftest import ROLE, SETTINGS, requests_of
@@ -65,7 +65,7 @@ def updates(aws: None, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             self.events.register("before-call.sagemaker.UpdateEndpoint", update)
 
     monkeypatch.setattr(context_module.boto3, "Session", Session)
-    monkeypatch.setattr(waiting, "POLL_S", 0)
+    monkeypatch.setattr(waiters, "POLL_S", 0)
     return asked
 
 
@@ -94,8 +94,10 @@ def archive_in(bucket: str = "our-bucket") -> str:
 def test_endpoint_serves_an_artifact_watched_and_scaled(jobs: Any, sagemaker: Any, account: Any) -> None:
     done = jobs("deploy", "--model", str(ARTIFACT))
     assert done.exit_code == 0, done.output
-    told = sagemaker.describe_endpoint(EndpointName=ENDPOINT)
-    (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=told["EndpointConfigName"])["ProductionVariants"]
+    description = sagemaker.describe_endpoint(EndpointName=ENDPOINT)
+    (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=description["EndpointConfigName"])[
+        "ProductionVariants"
+    ]
     assert (variant["InstanceType"], variant["InitialInstanceCount"]) == ("ml.c6i.xlarge", 1)
     assert "InferenceAmiVersion" not in variant
     model = sagemaker.describe_model(ModelName=variant["ModelName"])
@@ -268,8 +270,8 @@ def test_delete_leaves_nothing_of_the_endpoint_but_what_others_made(
     sagemaker.create_model(ModelName=f"{ENDPOINT}-second", ExecutionRoleArn=ROLE)
     assert jobs("delete").exit_code != 0  # asked, and no answer
     assert sagemaker.list_endpoints()["Endpoints"]
-    told = jobs("delete", "--yes")
-    assert told.exit_code == 0, told.output
+    description = jobs("delete", "--yes")
+    assert description.exit_code == 0, description.output
     assert not sagemaker.list_endpoints()["Endpoints"]
     assert not sagemaker.list_endpoint_configs()["EndpointConfigs"]
     assert [one["ModelName"] for one in sagemaker.list_models()["Models"]] == [f"{ENDPOINT}-second"]
@@ -324,7 +326,7 @@ def test_quota_that_is_too_small_names_the_model_that_was_made(
     assert "delete-alarms" in message
 
 
-def test_log_lines_are_told_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_log_lines_are_printed_unchanged(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     def fail() -> None:
         raise JobFailed("endpoint failed\n[error] no model in [/opt/ml/model]")
 

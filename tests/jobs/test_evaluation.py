@@ -22,8 +22,8 @@ DATA = "s3://our-bucket/bincheck/prepared"
 
 @pytest.fixture
 def jobs_end(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Judging jobs leave a report; what is put under "transform" replaces what is told of the transform job."""
-    told: dict[str, Any] = {"transform": {}}
+    """Judging jobs leave a report; what is put under "transform" replaces what is reported of the transform job."""
+    reported: dict[str, Any] = {"transform": {}}
 
     def leave_report(params: dict[str, Any], **_: Any) -> None:
         (output,) = json.loads(params["body"])["ProcessingOutputConfig"]["Outputs"]
@@ -36,11 +36,11 @@ def jobs_end(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             super().__init__(**options)
             self.events.register("before-call.sagemaker.CreateProcessingJob", leave_report)
             self.events.register(
-                "after-call.sagemaker.DescribeTransformJob", lambda parsed, **_: parsed.update(told["transform"])
+                "after-call.sagemaker.DescribeTransformJob", lambda parsed, **_: parsed.update(reported["transform"])
             )
 
     monkeypatch.setattr(context_module.boto3, "Session", Session)
-    return told
+    return reported
 
 
 def test_each_image_of_the_split_is_asked_alone_and_answers_are_judged(
@@ -49,17 +49,20 @@ def test_each_image_of_the_split_is_asked_alone_and_answers_are_judged(
     done = jobs("evaluate", "--model", ARCHIVE, "--out", str(tmp_path / "judged"))
     assert done.exit_code == 0, done.output
     (transform,) = sagemaker.list_transform_jobs()["TransformJobSummaries"]
-    asked = sagemaker.describe_transform_job(TransformJobName=transform["TransformJobName"])
-    assert asked["TransformInput"]["ContentType"] == "image/jpeg"
-    assert asked["TransformInput"]["DataSource"]["S3DataSource"] == {"S3DataType": "S3Prefix", "S3Uri": f"{DATA}/test/"}
-    assert asked["BatchStrategy"] == "SingleRecord"
-    assert asked["MaxPayloadInMB"] * asked["MaxConcurrentTransforms"] <= 100
+    request = sagemaker.describe_transform_job(TransformJobName=transform["TransformJobName"])
+    assert request["TransformInput"]["ContentType"] == "image/jpeg"
+    assert request["TransformInput"]["DataSource"]["S3DataSource"] == {
+        "S3DataType": "S3Prefix",
+        "S3Uri": f"{DATA}/test/",
+    }
+    assert request["BatchStrategy"] == "SingleRecord"
+    assert request["MaxPayloadInMB"] * request["MaxConcurrentTransforms"] <= 100
     (processing,) = sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
     judging = sagemaker.describe_processing_job(ProcessingJobName=processing["ProcessingJobName"])
-    given = {one["InputName"]: one["S3Input"]["S3Uri"] for one in judging["ProcessingInputs"]}
-    assert given["answers"] == asked["TransformOutput"]["S3OutputPath"]
-    assert given["index"] == f"{DATA}/index.csv"
-    assert given["images"] == f"{DATA}/test/"
+    inputs = {one["InputName"]: one["S3Input"]["S3Uri"] for one in judging["ProcessingInputs"]}
+    assert inputs["answers"] == request["TransformOutput"]["S3OutputPath"]
+    assert inputs["index"] == f"{DATA}/index.csv"
+    assert inputs["images"] == f"{DATA}/test/"
     assert not sagemaker.list_models()["Models"]  # made for the transform only
     assert (tmp_path / "judged" / "evaluation.json").read_text() == "evaluation.json"
     place = judging["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
@@ -73,12 +76,12 @@ def test_failed_transform_is_not_judged_and_names_the_model_that_is_left(
     done = jobs("evaluate", "--model", ARCHIVE)
     assert isinstance(done.exception, JobFailed)
     (model,) = sagemaker.list_models()["Models"]
-    assert "did not end well: ClientError: see the job's log" in str(done.exception)
+    assert "did not complete: ClientError: see the job's log" in str(done.exception)
     assert f"aws sagemaker delete-model --model-name {model['ModelName']}" in str(done.exception)
     assert not sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
 
 
-def test_last_lines_of_a_failed_job_are_told(account: Any, sagemaker: Any, jobs_end: Any) -> None:
+def test_last_lines_of_a_failed_job_are_reported(account: Any, sagemaker: Any, jobs_end: Any) -> None:
     sagemaker.create_transform_job(
         TransformJobName="judged",
         ModelName="m",
@@ -96,9 +99,9 @@ def test_last_lines_of_a_failed_job_are_told(account: Any, sagemaker: Any, jobs_
         waiting.wait(
             Account(account.settings, context_module.boto3.Session()), waiting.TRANSFORM, "judged", Console(quiet=True)
         )
-    told = str(failed.value).splitlines()
-    assert told[0].endswith("AlgorithmError")
-    assert told[1:] == [f"line {n}" for n in range(10, 30)]
+    reported = str(failed.value).splitlines()
+    assert reported[0].endswith("AlgorithmError")
+    assert reported[1:] == [f"line {n}" for n in range(10, 30)]
 
 
 def test_set_to_judge_on_has_to_be_named(jobs: Any, sagemaker: Any, aws: None) -> None:

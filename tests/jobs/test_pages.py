@@ -1,4 +1,4 @@
-"""Every command that the pages tell a newcomer to give can be given."""
+"""Every command of the pages can be run."""
 
 import json
 import re
@@ -47,8 +47,8 @@ def commands() -> list[list[str]]:
     for page in PAGES:
         for _, block in re.findall(r"^ *```(\w*)\n(.*?)^ *```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE):
             lines = block.replace("\\\n", " ").replace("|\n", "| ").splitlines()
-            told = (line for line in lines if line.strip().split(" ")[0] in PROGRAMS and "|" not in line)
-            found += [shlex.split(line, comments=True) for line in told]
+            shown = (line for line in lines if line.strip().split(" ")[0] in PROGRAMS and "|" not in line)
+            found += [shlex.split(line, comments=True) for line in shown]
     return found
 
 
@@ -62,25 +62,25 @@ def parsed(app: typer.Typer, arguments: list[str]) -> None:
     typer.main.get_command(app).commands[name].make_context(name, rest)  # type: ignore[attr-defined]
 
 
-def test_all_pages_tell_commands() -> None:
+def test_pages_show_commands() -> None:
     assert {command[0] for command in commands()} == PROGRAMS
     assert len(commands()) > 30
 
 
 @pytest.mark.parametrize("arguments", those("uv", "run", "--group", "jobs", "python", "-m", "training.jobs"))
-def test_commands_of_jobs_are_understood(arguments: list[str]) -> None:
+def test_commands_of_jobs_are_valid(arguments: list[str]) -> None:
     parsed(jobs, arguments)
 
 
 @pytest.mark.parametrize("arguments", those("uv", "run", "bincheck"))
-def test_commands_of_bincheck_are_understood(arguments: list[str]) -> None:
+def test_commands_of_bincheck_are_valid(arguments: list[str]) -> None:
     parsed(bincheck, arguments)
 
 
 @cache
 def help_of_sam(*command: str) -> str:
-    told = subprocess.run(sam.command([*command, "--help"]), capture_output=True, text=True, check=True)
-    return told.stdout
+    done = subprocess.run(sam.command([*command, "--help"]), capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 @pytest.mark.parametrize("arguments", those("sam"))
@@ -98,28 +98,28 @@ def test_commands_of_aws_have_the_parameters_that_the_api_knows(arguments: list[
         return
     model = botocore.session.get_session().get_service_model("s3" if service == "s3api" else service)
     (operation,) = [name for name in model.operation_names if xform_name(name, "-") == command]
-    given = {RENAMED.get(name, name): value for name, value in zip(rest[::2], rest[1::2], strict=True)}
-    validate_parameters(_values(model.operation_model(operation), given), model.operation_model(operation).input_shape)
+    chosen = {RENAMED.get(name, name): value for name, value in zip(rest[::2], rest[1::2], strict=True)}
+    validate_parameters(_values(model.operation_model(operation), chosen), model.operation_model(operation).input_shape)
 
 
-def _values(operation: OperationModel, given: dict[str, str]) -> dict[str, Any]:
+def _values(operation: OperationModel, chosen: dict[str, str]) -> dict[str, Any]:
     known = {f"--{xform_name(name, '-')}": name for name in operation.input_shape.members}
-    assert set(given) <= set(known)
+    assert set(chosen) <= set(known)
     shapes = operation.input_shape.members
     return {
         known[option]: json.loads(value) if shapes[known[option]].type_name in ("map", "structure") else value
-        for option, value in given.items()
+        for option, value in chosen.items()
     }
 
 
 @pytest.mark.parametrize(
-    ("name", "given"),
+    ("name", "chosen"),
     [
         ("JobsPolicy", ["deploy --model model/artifact", "delete", "prepare", "train", "tune"]),
         ("ExecutionRole", ["deploy --model model/artifact"]),  # the last step of a pipeline does the same
     ],
 )
-def test_what_is_sent_is_permitted(jobs: Any, monkeypatch: pytest.MonkeyPatch, name: str, given: list[str]) -> None:
+def test_what_is_sent_is_permitted(jobs: Any, monkeypatch: pytest.MonkeyPatch, name: str, chosen: list[str]) -> None:
     asked: set[str] = set()
     note = dry_run.DryRun._note
 
@@ -131,7 +131,7 @@ def test_what_is_sent_is_permitted(jobs: Any, monkeypatch: pytest.MonkeyPatch, n
     monkeypatch.chdir(ROOT)
     (toml,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "deploy.md").read_text(), re.DOTALL)
     ours = toml + '[train]\ndata = "s3://our-bucket/d"\n'
-    for command in given:
+    for command in chosen:
         requests_of(jobs(*command.split(), "--dry-run", toml=ours))
     needed = {NAMED_OTHERWISE.get(action, action) for action in asked} - DISPENSABLE
     if name == "ExecutionRole":

@@ -1,4 +1,4 @@
-"""The pipeline's graph, how it is brought up to date, and what is told of its executions."""
+"""The pipeline's graph, how it is brought up to date, and what is reported of its executions."""
 
 import json
 import re
@@ -29,18 +29,18 @@ def definition(folder: Path, toml: str) -> dict[str, Any]:
     result = CliRunner().invoke(app, ["pipeline", "upsert", "--dry-run", "--settings", str(path)])
     request = requests_of(result)["CreatePipeline"]
     assert request["RoleArn"] == ROLE
-    told: dict[str, Any] = json.loads(request["PipelineDefinition"])
-    return told
+    description: dict[str, Any] = json.loads(request["PipelineDefinition"])
+    return description
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def description(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return definition(tmp_path_factory.mktemp("settings"), "[pipeline]\nmargin = 0.02")
 
 
-def steps_of(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def steps_of(description: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """All steps by name, those behind the condition too."""
-    steps = {step["Name"]: step for step in told["Steps"]}
+    steps = {step["Name"]: step for step in description["Steps"]}
     return steps | {step["Name"]: step for step in steps["IsBetter"]["Arguments"]["IfSteps"]}
 
 
@@ -50,8 +50,8 @@ def needs(step: dict[str, Any]) -> set[str]:
     return set(re.findall(r'"Steps\.(\w+)\.', json.dumps(own)))
 
 
-def test_candidate_is_deployed_only_when_it_beats_the_champion_by_the_margin(told: dict[str, Any]) -> None:
-    steps = steps_of(told)
+def test_candidate_is_deployed_only_when_it_beats_the_champion_by_the_margin(description: dict[str, Any]) -> None:
+    steps = steps_of(description)
     assert {name: (step["Type"], needs(step)) for name, step in steps.items()} == {
         "Prepare": ("Processing", set()),
         "Train": ("Training", {"Prepare"}),
@@ -74,7 +74,7 @@ def test_candidate_is_deployed_only_when_it_beats_the_champion_by_the_margin(tol
     ]
     assert [step["Name"] for step in condition["IfSteps"]] == ["Register", "Deploy"]
     assert condition["ElseSteps"] == []
-    assert {one["Name"]: one["DefaultValue"] for one in told["Parameters"]} == {
+    assert {one["Name"]: one["DefaultValue"] for one in description["Parameters"]} == {
         "Source": "s3://aft-vbi-pds",
         "Margin": 0.02,
     }
@@ -82,8 +82,8 @@ def test_candidate_is_deployed_only_when_it_beats_the_champion_by_the_margin(tol
     assert steps["Train"]["CacheConfig"] == {"Enabled": True, "ExpireAfter": "PT1H"}
 
 
-def test_every_execution_writes_below_a_place_of_its_own(told: dict[str, Any]) -> None:
-    steps = steps_of(told)
+def test_every_execution_writes_below_a_place_of_its_own(description: dict[str, Any]) -> None:
+    steps = steps_of(description)
     places = [
         output["S3Output"]["S3Uri"]
         for step in steps.values()
@@ -121,8 +121,8 @@ def test_pipeline_that_tunes_judges_its_best_trial(tmp_path: Path) -> None:
 
 def test_upsert_changes_a_pipeline_only_when_code_or_settings_did(jobs: Any, sagemaker: Any) -> None:
     def described() -> dict[str, Any]:
-        told = sagemaker.describe_pipeline(PipelineName="bincheck-counter")
-        return {name: told[name] for name in ("PipelineDefinition", "PipelineDescription")}
+        description = sagemaker.describe_pipeline(PipelineName="bincheck-counter")
+        return {name: description[name] for name in ("PipelineDefinition", "PipelineDescription")}
 
     for _ in range(2):
         result = jobs("pipeline", "upsert")
@@ -145,8 +145,8 @@ def test_start_passes_other_parameters_on(jobs: Any, sagemaker: Any) -> None:
     assert given["PipelineParameters"] == [{"Name": "Margin", "Value": "0.1"}]
 
 
-def tell(account: Account, status: str, steps: list[dict[str, Any]]) -> None:
-    """Let the API tell so of EXECUTION, which moto cannot."""
+def report(account: Account, status: str, steps: list[dict[str, Any]]) -> None:
+    """Let the API report this of EXECUTION, which moto cannot."""
     answers = {
         "DescribePipelineExecution": {"PipelineExecutionArn": EXECUTION, "PipelineExecutionStatus": status},
         "ListPipelineExecutionSteps": {"PipelineExecutionSteps": steps},
@@ -159,7 +159,7 @@ def tell(account: Account, status: str, steps: list[dict[str, Any]]) -> None:
         account.boto.events.register(f"before-call.sagemaker.{name}", reply)
 
 
-def test_failed_step_is_told_with_its_reason_and_the_end_of_its_log(account: Account) -> None:
+def test_failed_step_is_reported_with_its_reason_and_the_end_of_its_log(account: Account) -> None:
     logs, group = account.client("logs"), "/aws/sagemaker/ProcessingJobs"
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName="pipelines-abc-Judge/algo-1")
@@ -173,17 +173,17 @@ def test_failed_step_is_told_with_its_reason_and_the_end_of_its_log(account: Acc
         "FailureReason": "exit code 1",
         "Metadata": {"ProcessingJob": {"Arn": job}},
     }
-    tell(account, "Failed", [good, bad])
+    report(account, "Failed", [good, bad])
     with pytest.raises(JobFailed, match=r"Judge: exit code 1\nValueError: no such image$"):
         executions.follow(account, EXECUTION, Console(stderr=True))
 
 
 @pytest.mark.parametrize("deployed", [True, False])
-def test_execution_that_ended_well_tells_whether_it_deployed(account: Account, deployed: bool) -> None:
+def test_execution_that_succeeded_reports_whether_it_deployed(account: Account, deployed: bool) -> None:
     place = {"Bucket": "our-bucket", "Key": "bincheck/pipeline/abc/judged/comparison.json"}
     account.client("s3").put_object(**place, Body=json.dumps(COMPARISON))
     last = [{"StepName": "Deploy", "StepStatus": "Succeeded"}] if deployed else []
-    tell(account, "Succeeded", [{"StepName": "IsBetter", "StepStatus": "Succeeded"}, *last])
+    report(account, "Succeeded", [{"StepName": "IsBetter", "StepStatus": "Succeeded"}, *last])
     ended = executions.follow(account, EXECUTION, Console(stderr=True))
     assert ended.deployed is deployed
     assert ended.candidate == "counter@123"

@@ -51,10 +51,15 @@ def test_prepare_starts_a_job_and_says_where_the_set_will_be(jobs: Any, sagemake
     result = jobs("prepare", "--no-wait")
     assert result.exit_code == 0, result.output
     (summary,) = sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
-    told = sagemaker.describe_processing_job(ProcessingJobName=summary["ProcessingJobName"])
-    assert told["RoleArn"] == ROLE
-    assert told["AppSpecification"]["ContainerArguments"] == ["--source", "s3://aft-vbi-pds", "--split", "groups"]
-    assert result.stdout.strip() == told["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
+    description = sagemaker.describe_processing_job(ProcessingJobName=summary["ProcessingJobName"])
+    assert description["RoleArn"] == ROLE
+    assert description["AppSpecification"]["ContainerArguments"] == [
+        "--source",
+        "s3://aft-vbi-pds",
+        "--split",
+        "groups",
+    ]
+    assert result.stdout.strip() == description["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
 
 
 @pytest.mark.parametrize(("host", "expected"), [("algo-1", "1/2"), ("algo-2", "2/2")])

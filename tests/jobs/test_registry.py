@@ -54,15 +54,15 @@ def test_registered_model_has_figures_and_card_and_waits_for_approval(
 ) -> None:
     done = jobs("register", "--model", str(SHIPPED), "--report", str(report))
     assert done.exit_code == 0, done.output
-    told = sagemaker.describe_model_package(ModelPackageName=done.stdout.strip())
-    assert told["ModelPackageGroupName"] == "bincheck-counter"
-    assert told["ModelApprovalStatus"] == "PendingManualApproval"
-    assert told["CustomerMetadataProperties"]["model"] == MODEL
-    assert told["CustomerMetadataProperties"]["data-train"]
-    specification = told["InferenceSpecification"]
+    description = sagemaker.describe_model_package(ModelPackageName=done.stdout.strip())
+    assert description["ModelPackageGroupName"] == "bincheck-counter"
+    assert description["ModelApprovalStatus"] == "PendingManualApproval"
+    assert description["CustomerMetadataProperties"]["model"] == MODEL
+    assert description["CustomerMetadataProperties"]["data-train"]
+    specification = description["InferenceSpecification"]
     assert specification["SupportedContentTypes"] == ["image/jpeg", "image/png"]
     assert specification["Containers"][0]["ModelDataUrl"].startswith("s3://our-bucket/bincheck/models/")
-    uri = told["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    uri = description["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
     stored = account.client("s3").get_object(Bucket="our-bucket", Key=uri.removeprefix("s3://our-bucket/"))["Body"]
     assert json.load(stored)["multiclass_classification_metrics"]["accuracy"]["value"] == 0.5
     card = asked[0]["ModelCard"]

@@ -21,18 +21,18 @@ def test_job_runs_on_spot_with_checkpoints_and_the_channels_that_the_script_read
 ) -> None:
     assert jobs("train", "--no-wait").exit_code == 0
     (summary,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
-    told = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
-    sources = {one["ChannelName"]: one["DataSource"]["S3DataSource"]["S3Uri"] for one in told["InputDataConfig"]}
+    description = sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
+    sources = {one["ChannelName"]: one["DataSource"]["S3DataSource"]["S3Uri"] for one in description["InputDataConfig"]}
     assert sources["data"] == "s3://our-bucket/bincheck/prepared"
     assert set(sources) == {"data", "code", "sm_drivers"}
-    assert told["RoleArn"] == ROLE
-    assert told["AlgorithmSpecification"]["TrainingImage"].endswith("/pytorch:2.14-cu133-amzn2023-sagemaker")
-    assert told["EnableManagedSpotTraining"] is True
-    assert told["StoppingCondition"] == {"MaxRuntimeInSeconds": 4 * 3600, "MaxWaitTimeInSeconds": 12 * 3600}
-    assert told["CheckpointConfig"]["S3Uri"].endswith(f"{summary['TrainingJobName']}/checkpoints")
-    assert told["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
-    assert told["HyperParameters"] == {"backbone": "tf_efficientnet_lite2"}
-    assert told["TensorBoardOutputConfig"]["S3OutputPath"] == "s3://our-bucket/bincheck/tensorboard"
+    assert description["RoleArn"] == ROLE
+    assert description["AlgorithmSpecification"]["TrainingImage"].endswith("/pytorch:2.14-cu133-amzn2023-sagemaker")
+    assert description["EnableManagedSpotTraining"] is True
+    assert description["StoppingCondition"] == {"MaxRuntimeInSeconds": 4 * 3600, "MaxWaitTimeInSeconds": 12 * 3600}
+    assert description["CheckpointConfig"]["S3Uri"].endswith(f"{summary['TrainingJobName']}/checkpoints")
+    assert description["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
+    assert description["HyperParameters"] == {"backbone": "tf_efficientnet_lite2"}
+    assert description["TensorBoardOutputConfig"]["S3OutputPath"] == "s3://our-bucket/bincheck/tensorboard"
 
 
 def test_warm_pool_and_several_instances(jobs: Any) -> None:
@@ -91,7 +91,7 @@ def test_contradictions_are_named(settings_with: Any, account: Any, toml: str, m
 def test_profile_is_asked_for_and_brought_back(jobs: Any, account: Account, tmp_path: Path) -> None:
     request = requests_of(jobs("profile", "--dry-run"))["CreateTrainingJob"]
     assert request["HyperParameters"]["profile"] == "true"
-    told = {"TrainingJobName": "p", "OutputDataConfig": {"S3OutputPath": "s3://our-bucket/bincheck/train"}}
+    description = {"TrainingJobName": "p", "OutputDataConfig": {"S3OutputPath": "s3://our-bucket/bincheck/train"}}
     for name in ("best.pt", "profile/summary.html"):
         (path := tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         path.write_text("twelve steps")
@@ -102,6 +102,6 @@ def test_profile_is_asked_for_and_brought_back(jobs: Any, account: Account, tmp_
         )
         if name == "best.pt":
             with pytest.raises(JobError, match="p left no profile"):
-                training_job.fetch_profile(account, told, tmp_path / "out")
-    assert training_job.fetch_profile(account, told, tmp_path / "out").read_text() == "twelve steps"
+                training_job.fetch_profile(account, description, tmp_path / "out")
+    assert training_job.fetch_profile(account, description, tmp_path / "out").read_text() == "twelve steps"
     assert not (tmp_path / "out" / "best.pt").exists()

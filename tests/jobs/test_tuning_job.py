@@ -64,16 +64,16 @@ def test_tune_starts_a_job_whose_code_the_toolkit_can_fetch(jobs: Any, sagemaker
     result = jobs("tune", "--no-wait")
     assert result.exit_code == 0, result.output
     (summary,) = sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
-    told = sagemaker.describe_hyper_parameter_tuning_job(
+    description = sagemaker.describe_hyper_parameter_tuning_job(
         HyperParameterTuningJobName=summary["HyperParameterTuningJobName"]
     )
-    place = told["TrainingJobDefinition"]["StaticHyperParameters"]["sagemaker_submit_directory"]
+    place = description["TrainingJobDefinition"]["StaticHyperParameters"]["sagemaker_submit_directory"]
     assert boto3.client("s3").head_object(Bucket="our-bucket", Key=place.removeprefix("s3://our-bucket/"))
 
 
 def described(sagemaker: Any, **best: Any) -> dict[str, Any]:
     """A description that holds to the model of the API."""
-    told = {
+    description = {
         "HyperParameterTuningJobName": "t",
         "HyperParameterTuningJobArn": "arn:aws:sagemaker:eu-west-1:123456789012:hyper-parameter-tuning-job/t",
         "HyperParameterTuningJobConfig": {"Strategy": "Bayesian", "ResourceLimits": {"MaxParallelTrainingJobs": 1}},
@@ -95,7 +95,7 @@ def described(sagemaker: Any, **best: Any) -> dict[str, Any]:
         },
     } | best
     with Stubber(sagemaker) as stubbed:
-        stubbed.add_response("describe_hyper_parameter_tuning_job", told)
+        stubbed.add_response("describe_hyper_parameter_tuning_job", description)
         return dict(sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="t"))
 
 

@@ -5,13 +5,12 @@ The configuration is tagged with the one that it follows: `rollback` goes back t
 """
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training.jobs.aws import objects
+from training.jobs.aws import objects, waiters
 from training.jobs.aws.account import TAGS, Account
 from training.jobs.aws.endpoints import find_endpoint
 from training.jobs.aws.images import on_gpu, serving_image
@@ -20,7 +19,7 @@ from training.jobs.endpoint import alarms, log_group, scaling
 from training.jobs.endpoint.serving import ARCHIVE, archive_bytes
 from training.jobs.errors import JobError, JobFailed, cleanup_hints
 from training.jobs.settings import Deploy
-from training.jobs.steps.waiting import POLL_S, last_lines
+from training.jobs.steps.waiting import last_lines
 
 VARIANT = "AllTraffic"
 FOLLOWS = "follows"
@@ -29,7 +28,6 @@ GPU_HOST = "al2-ami-sagemaker-inference-gpu-3-1"
 STARTUP_TIMEOUT_S = 600
 MAX_UPDATE_S = 4 * 3600
 MINUTE_S = 60
-IN_TRANSITION = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 Container = dict[str, Any]
 
 
@@ -63,7 +61,7 @@ def package_container(account: Account, package: str) -> Container:
     return {"ModelPackageName": package}
 
 
-def deploy(context: JobContext, container: Container, sleep: Callable[[float], None] = time.sleep) -> None:
+def deploy(context: JobContext, container: Container) -> None:
     """Make the endpoint serve a container, or update it; returns once it does, watched by alarms and scaled.
 
     Raises JobError when the endpoint cannot be updated now, JobFailed when the update failed or was rolled back; then
@@ -94,7 +92,7 @@ def deploy(context: JobContext, container: Container, sleep: Callable[[float], N
             sagemaker.create_endpoint(EndpointName=settings.endpoint, EndpointConfigName=name, Tags=TAGS)
             hints.append(f"aws sagemaker delete-endpoint --endpoint-name {settings.endpoint}")
         if not context.dry:
-            _wait_in_service(context, name, sleep)
+            _wait_in_service(context, name)
         scaling.scale(account, settings, VARIANT)
 
 
@@ -170,7 +168,7 @@ def update_policy(settings: Deploy) -> dict[str, Any]:
     return {**how, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarms.names(settings)]}}
 
 
-def rollback(context: JobContext, sleep: Callable[[float], None] = time.sleep) -> str:
+def rollback(context: JobContext) -> str:
     """Update the endpoint to the configuration that its present one follows; returns its name.
 
     Raises JobError when there is none, JobFailed when the update failed.
@@ -189,7 +187,7 @@ def rollback(context: JobContext, sleep: Callable[[float], None] = time.sleep) -
         )
     _update(context, current, previous)
     if not context.dry:
-        _wait_in_service(context, previous, sleep)
+        _wait_in_service(context, previous)
     scaling.scale(account, settings, VARIANT)
     return previous
 
@@ -235,18 +233,20 @@ def _update(context: JobContext, current: dict[str, Any], name: str) -> None:
     )
 
 
-def _wait_in_service(context: JobContext, name: str, sleep: Callable[[float], None]) -> None:
+def _wait_in_service(context: JobContext, name: str) -> None:
     """Wait until the endpoint serves the configuration of that name."""
     endpoint = context.settings.deploy.endpoint
-    describe = context.account.client("sagemaker").describe_endpoint
     with context.console.status(f"{endpoint}: starting") as spinner:
-        while (description := describe(EndpointName=endpoint))["EndpointStatus"] in IN_TRANSITION:
+
+        def show(description: Mapping[str, Any]) -> None:
             spinner.update(f"{endpoint}: {description['EndpointStatus']}")
-            sleep(POLL_S)
+
+        client = context.account.client("sagemaker")
+        description = waiters.wait(client, "endpoint_update_ended", "DescribeEndpoint", show, EndpointName=endpoint)
     status, serves = description["EndpointStatus"], description.get("EndpointConfigName")
     if status == "InService" and serves == name:
         return
-    reason = description.get("FailureReason", "no reason told")
+    reason = description.get("FailureReason", "no reason reported")
     happened = f"was rolled back and serves {serves} as before" if status == "InService" else f"is {status}"
     lines = last_lines(context.account, log_group.name(endpoint), VARIANT)
     raise JobFailed("\n".join((f"endpoint {endpoint} {happened}: {reason}", *lines)))

@@ -195,12 +195,12 @@ def _register(
     register = ProcessingStep(
         name="Register",
         step_args=_releaser(account, settings).run(
-            code=entry_module("register"),
+            code=entry_module("release"),
             source_dir=str(source),
             requirements=REQUIREMENTS,
             inputs=[processing_job.s3_input("report", _output(judge, "report"))],
             outputs=[processing_job.s3_output("package", _execution_uri(account, "registered"))],
-            arguments=["--model", archive],
+            arguments=["register", "--model", archive],
         ),
         property_files=[package],
     )
@@ -215,10 +215,10 @@ def _deploy(
     return ProcessingStep(
         name="Deploy",
         step_args=_releaser(account, settings).run(
-            code=entry_module("deploy"),
+            code=entry_module("release"),
             source_dir=str(source),
             requirements=REQUIREMENTS,
-            arguments=["--package", arn],
+            arguments=["deploy", "--package", arn],
         ),
     )
 

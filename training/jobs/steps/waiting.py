@@ -1,17 +1,16 @@
 """Waits for jobs and shows their status; a failure carries its reason and the last lines of the log."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 from rich.console import Console
 
+from training.jobs.aws import waiters
 from training.jobs.aws.account import Account
 from training.jobs.errors import JobFailed
 
-POLL_S = 15.0
 LAST_LINES = 20
 
 
@@ -19,6 +18,7 @@ LAST_LINES = 20
 class Kind:
     """How one kind of job is described; `log_group` holds the output of its containers."""
 
+    waiter: str
     describe: str
     name: str
     status: str
@@ -27,45 +27,59 @@ class Kind:
 
 
 TRAINING = Kind(
-    "describe_training_job", "TrainingJobName", "TrainingJobStatus", "SecondaryStatus", "/aws/sagemaker/TrainingJobs"
+    "training_job_completed_or_stopped",
+    "DescribeTrainingJob",
+    "TrainingJobName",
+    "TrainingJobStatus",
+    "SecondaryStatus",
+    "/aws/sagemaker/TrainingJobs",
 )
 TUNING = Kind(
-    "describe_hyper_parameter_tuning_job",
+    "tuning_job_ended",
+    "DescribeHyperParameterTuningJob",
     "HyperParameterTuningJobName",
     "HyperParameterTuningJobStatus",
     "TrainingJobStatusCounters",
     "/aws/sagemaker/TrainingJobs",
 )
 PROCESSING = Kind(
-    "describe_processing_job",
+    "processing_job_completed_or_stopped",
+    "DescribeProcessingJob",
     "ProcessingJobName",
     "ProcessingJobStatus",
     "ExitMessage",
     "/aws/sagemaker/ProcessingJobs",
 )
-TRANSFORM = Kind("describe_transform_job", "TransformJobName", "TransformJobStatus", "", "/aws/sagemaker/TransformJobs")
+TRANSFORM = Kind(
+    "transform_job_completed_or_stopped",
+    "DescribeTransformJob",
+    "TransformJobName",
+    "TransformJobStatus",
+    "",
+    "/aws/sagemaker/TransformJobs",
+)
 
 
-def wait(
-    account: Account, kind: Kind, name: str, console: Console, sleep: Callable[[float], None] = time.sleep
-) -> dict[str, Any]:
+def wait(account: Account, kind: Kind, name: str, console: Console) -> dict[str, Any]:
     """Wait until the job has ended; returns its description.
 
     Raises JobFailed when it failed or was stopped, with the reason and the last lines of its log.
     """
-    describe = getattr(account.client("sagemaker"), kind.describe)
     with console.status(f"{name}: starting") as spinner:
-        while (description := dict(describe(**{kind.name: name})))[kind.status] in ("InProgress", "Stopping"):
+
+        def show(description: Mapping[str, Any]) -> None:
             spinner.update(f"{name}: {description.get(kind.detail) or description[kind.status]}")
-            sleep(POLL_S)
+
+        client = account.client("sagemaker")
+        description = waiters.wait(client, kind.waiter, kind.describe, show, **{kind.name: name})
     if description[kind.status] == "Completed":
         return description
     reason = description.get("FailureReason") or description.get("ExitMessage") or description[kind.status]
-    raise JobFailed("\n".join((f"{name} did not end well: {reason}", *last_lines(account, kind.log_group, name))))
+    raise JobFailed("\n".join((f"{name} did not complete: {reason}", *last_lines(account, kind.log_group, name))))
 
 
 def last_lines(account: Account, group: str, name: str) -> list[str]:
-    """The end of a job's log, oldest line first; empty where there is none or it may not be read."""
+    """The end of a job's log, oldest line first; empty where there is none or reading it is denied."""
     logs = account.client("logs")
     try:
         streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
