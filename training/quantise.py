@@ -3,8 +3,9 @@
     python -m training.quantise --artifact model/artifact --data FOLDER --out runs/int8
 
 The ranges of the activations come from val images, and the temperature is fitted again: a rounded network is right
-less often and has to be less sure. Processors without VNNI or its like add 8-bit products with saturation, so measure
-on the kind of machine that will serve.
+less often and has to be less sure. Weights have 7 bits. Processors without VNNI add two products of 8 bits in a signed
+16-bit integer, which 8-bit weights overflow (255 * 127 * 2 > 32767) and 7-bit weights do not (255 * 64 * 2 < 32767), so
+the answers do not depend on the processor.
 """
 
 import argparse
@@ -37,8 +38,8 @@ CALIBRATION_IMAGES = 200
 SHOWN = ("accuracy", "accuracy_0_5", "standardised_accuracy", "standardised_rmse", "log_loss", "calibration_error")
 
 
-class Inputs(CalibrationDataReader):
-    """What the network is shown to learn the ranges of its activations: images as the endpoint prepares them."""
+class Inputs(CalibrationDataReader):  # type: ignore[misc]  # the library has no types
+    """The images from which the ranges of the activations are taken, as the endpoint prepares them."""
 
     def __init__(self, predictor: Predictor, bins: Sequence[LabelledBin], name: str) -> None:
         self._inputs = ({name: predictor.preprocess(pixels_of(one, predictor.size))} for one in bins)
@@ -80,6 +81,7 @@ def quantise(artifact: Path, bins: Sequence[LabelledBin], out: Path) -> None:
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            reduce_range=True,  # 7 bits: see the module's docstring
         )
     about = json.loads((artifact / "counter.json").read_text())
     about["name"] += "-int8"

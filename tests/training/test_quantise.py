@@ -9,6 +9,7 @@ import pytest
 for package in ("matplotlib", "onnx", "sklearn"):
     pytest.importorskip(package, reason=f"{package} is not installed: uv sync --group train")
 
+import numpy as np  # noqa: E402
 import onnx  # noqa: E402
 
 from model.predictor import Predictor  # noqa: E402
@@ -37,6 +38,26 @@ def test_quantised_artifact_counts_like_the_one_it_was_made_from(
     shown = capsys.readouterr().out
     assert "one image on one core (ms)" in shown
     assert "same count" in shown
+
+
+def pair_sums(activations: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The products (k,) as AVX2 adds them without VNNI: pairs in a saturating int16, pairs of pairs in an int32."""
+    products = activations.astype(np.int64) * weights
+    pairs = np.append(products, [0] * (products.size % 2)).reshape(-1, 2).sum(1)
+    return np.clip(pairs, -(2**15), 2**15 - 1).sum()
+
+
+def test_weights_of_seven_bits_never_overflow_a_pair_of_products(tmp_path: Path) -> None:
+    """The brightest image is the worst case; the outcome does not depend on the processor that runs the test."""
+    bins = quantisation.read_bins(write_set(tmp_path / "data", 30, labels=6), "val")
+    quantisation.quantise(write_square_counter(tmp_path / "float32", outputs=7), bins, tmp_path / "int8")
+    tensors = {one.name: one for one in onnx.load(tmp_path / "int8" / "counter.onnx").graph.initializer}
+    weights = [onnx.numpy_helper.to_array(tensors[f"{name}_quantized"]) for name in ("grey", "slope")]
+    assert {one.dtype for one in weights} == {np.dtype(np.int8)}
+    assert max(np.abs(one.astype(int)).max() for one in weights) == 64
+    for row in weights[0].reshape(len(weights[0]), -1).astype(np.int64):
+        assert pair_sums(np.full(row.size, 255, np.uint8), row) == 255 * row.sum()
+    assert pair_sums(np.full(2, 255, np.uint8), np.array([127, 127])) < 255 * 254
 
 
 def test_artifact_is_not_overwritten_by_its_own_quantisation(tmp_path: Path) -> None:
