@@ -39,6 +39,7 @@ workflow = CheckWorkflow(
     store=CheckStore(clients.checks_table(config.checks_table)),
     count=count,
     mismatch_rate=config.mismatch_rate,
+    audit_share=config.audit_share,
 )
 failures = Failures(clients.checks_table_best_effort(config.checks_table))
 

@@ -10,7 +10,8 @@ from inventory.bins import Bin, Part, StrayKey, Subject
 
 Status = Literal["match", "mismatch", "waiting", "rejected"]
 Kind = Literal["mismatch", "rejected", "unpaired", "resolved"]
-OpenList = Literal["mismatch", "rejected", "waiting", "unpaired", "reviewed"]
+OpenList = Literal["mismatch", "rejected", "waiting", "unpaired", "reviewed", "unclear"]
+FindingKind = Literal["count", "unclear", "withdrawn"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Check:
     lie between 0 and 1, `expected_volume_in3` and `predicted_volume_in3` are the cubic inches of objects that are
     recorded and seen, `image` and `metadata` are s3:// addresses, and times are ISO 8601 in UTC. `alerted_at` is when
     its alert was put into the outbox. `repeats` is the `check_id` of an earlier check whose alert said the same,
-    `resolves` describes the alert that an agreeing check closes, `actual` is how many objects a person found. What a
-    status does not know is None.
+    `resolves` describes the alert that an agreeing check closes. `actual` is how many objects a person found; None in
+    spite of `reviewed_at` where the image does not show how many. What a status does not know is None.
     """
 
     bin: str
@@ -82,10 +83,25 @@ class Check:
     def open_list(self) -> OpenList | None:
         """The list that this check stands on while it speaks for its bin."""
         if self.reviewed_at:
-            return "reviewed"
+            return "unclear" if self.actual is None else "reviewed"
         if self.status == "waiting":
             return "unpaired" if self.alerted_at else "waiting"
         return None if self.status == "match" else self.status
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One review of the check with the identity `check`: `actual` objects are in the image ("count"), the image does
+    not show how many ("unclear"), or the review before is taken back ("withdrawn"). `revision` orders the findings of a
+    bin, `reviewer` is a name, `note` free text."""
+
+    check: str
+    kind: FindingKind
+    actual: int | None
+    reviewed_at: str
+    revision: int
+    reviewer: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

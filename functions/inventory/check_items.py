@@ -7,6 +7,9 @@ The table's key is `bin`, the partition, and `check`, the item in it:
 | a bin's name | `<image version>/<metadata version>` | a check; `…/<model>` where another model was asked later |
 | | `/state` | what is known of the bin |
 | | `/alert/<revision>` | an alert: the outbox, whose inserts the table's stream hands to the Alerter |
+| | `/review/<revision>` | a review of one of its checks by a person; later ones are added, none is overwritten |
+| | `/audit/<check>` | a copy of a check that belongs to the audit, with its own place on the lists |
+| | `/claim` | who is reviewing the bin, until when |
 | `keys/<key>/` | as above | a key without a place in the inbox, and its checks |
 | `tallies/`, `failures/`, `backfills/` | | what `tallies`, `failures` and backfills keep |
 
@@ -32,6 +35,7 @@ from inventory.check import (
     BinState,
     Check,
     CurrentCheck,
+    Finding,
     KnownUpload,
     LastAlert,
     LonePart,
@@ -41,6 +45,9 @@ from inventory.check import (
 
 STATE = "/state"
 ALERT = "/alert/"
+REVIEW = "/review/"
+AUDIT = "/audit/"
+CLAIM = "/claim"
 TALLIES = "tallies/"
 FAILURES = "failures/"
 BACKFILLS = "backfills/"
@@ -48,6 +55,7 @@ SHARDS = "0123456789abcdef"
 
 MATCHES_KEPT = timedelta(days=90)
 ALERTS_KEPT = timedelta(days=90)
+AUDITS_KEPT = timedelta(days=400)
 REJECTIONS_KEPT = timedelta(days=90)
 """Of rejections whose place another check has taken. The one that speaks for its bin stays."""
 STATES_KEPT = timedelta(days=120)
@@ -106,7 +114,7 @@ def read_check(item: Mapping[str, Any]) -> Check:
     """The check of an item."""
     known = {field.name: item[field.name] for field in fields(Check) if field.name in item}
     subject = _subject(item["bin"])
-    known |= {"bin": subject.name, "stray": isinstance(subject, StrayKey), "check": item.get("waits", item["check"])}
+    known |= {"bin": subject.name, "stray": isinstance(subject, StrayKey), "check": _identity(item)}
     if "resolves" in known:
         known["resolves"] = _numbers(known["resolves"])
     if "probabilities" in known:
@@ -118,6 +126,42 @@ def read_waiting_check(item: Mapping[str, Any]) -> Check | None:
     """The lone part that the item of a state tells of, in the form of a check; None where none waits."""
     state = read_state(item)
     return waiting_check(state.bin, state.lone) if state.lone else None
+
+
+def _identity(item: Mapping[str, Any]) -> str:
+    stored_identity: str = item.get("waits", item["check"])
+    return stored_identity.removeprefix(AUDIT)
+
+
+# ---- Reviews and the audit ----
+
+
+def finding_item(subject: Subject, finding: Finding) -> Item:
+    """A review as it is kept for good: it is a label, and says who made it."""
+    item = _present(asdict(finding)) | {"of": finding.check}
+    return item | key(subject, f"{REVIEW}{finding.revision:012d}")
+
+
+def read_finding(item: Mapping[str, Any]) -> Finding:
+    known = {field.name: item[field.name] for field in fields(Finding) if field.name in item}
+    actual = int(item["actual"]) if "actual" in item else None
+    return Finding(**{**known, "check": item["of"], "revision": int(item["revision"]), "actual": actual})
+
+
+def audit_item(check: Check, moment: datetime) -> Item:
+    """The copy of a check that stands on a list of the audit, whatever becomes of the check."""
+    item = check_item(check)
+    del item["checked_on"]  # the index `by-day` holds each check once
+    item |= key(check.subject, f"{AUDIT}{check.check}")
+    item["open"] = audit_list(check)
+    item["expires_at"] = after(moment, AUDITS_KEPT)
+    return item
+
+
+def audit_list(check: Check) -> str:
+    """Where the audit's copy of a check is listed: `audit` until people agree on what the image shows, then `audited`."""
+    name = "audited" if check.reviewed_at else "audit"
+    return f"{name}#{datetime.fromisoformat(check.checked_at).astimezone(UTC).date()}"
 
 
 # ---- The state of a bin ----

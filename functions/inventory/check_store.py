@@ -13,18 +13,24 @@ from typing import TYPE_CHECKING, Any, Literal
 from boto3.dynamodb.conditions import Key
 
 from inventory.bins import Bin, StrayKey, Subject
-from inventory.check import BinState, Check, CurrentCheck, OpenList, timestamp, waiting_check
+from inventory.check import BinState, Check, CurrentCheck, Finding, OpenList, timestamp, waiting_check
 from inventory.check_items import (
+    AUDIT,
     REJECTIONS_KEPT,
+    REVIEW,
     SHARDS,
     STATE,
     after,
     alert_item,
+    audit_item,
+    audit_list,
     check_attribute,
     check_item,
+    finding_item,
     is_check,
     key,
     read_check,
+    read_finding,
     read_state,
     read_waiting_check,
     state_expiry,
@@ -96,6 +102,42 @@ class CheckStore:
         item = {**state_item(decision.state), **state_expiry(decision.state, moment)}
         self._write([("Put", {"Item": item, **_if_unchanged(read)}), *writes])
 
+    def list_findings(self, subject: Subject, check: str) -> list[Finding]:
+        """The reviews of a check that hold, the oldest first: without those that were taken back."""
+        condition = Key("bin").eq(subject.partition) & Key("check").begins_with(REVIEW)
+        holding: list[Finding] = []
+        for item in self._pages(KeyConditionExpression=condition, ConsistentRead=True):
+            finding = read_finding(item)
+            if finding.check != check:
+                continue
+            if finding.kind != "withdrawn":
+                holding.append(finding)
+            elif holding:
+                holding.pop()
+        return holding
+
+    # ---- The audit ----
+
+    def find_audited(self, subject: Subject, check: str) -> Check | None:
+        """The audit's copy of a check, or None where the check is not in the audit."""
+        item = self._get(subject, f"{AUDIT}{check}")
+        return read_check(item) if item else None
+
+    def settle_audited(self, check: Check) -> None:
+        """Keep what people agreed on in the audit's copy of a check, and the list that it moves to."""
+        found = {":actual": check.actual, ":reviewed_at": check.reviewed_at} if check.reviewed_at else {}
+        finding = ", actual = :actual, reviewed_at = :reviewed_at" if found else " REMOVE actual, reviewed_at"
+        self._table.update_item(
+            Key=key(check.subject, f"{AUDIT}{check.check}"),
+            UpdateExpression=f"SET #open = :open{finding}",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues={":open": audit_list(check), **found},
+        )
+
+    def list_audited(self, since: datetime, until: datetime) -> Iterator[Check]:
+        """The audit's checks that people have agreed on and that were made between two moments; the oldest first."""
+        yield from map(read_check, self._listed("audited", since, until))
+
     def latest_check(self, subject: Subject) -> Check | None:
         """The lone part of a bin if one waits, in the form of a check, else the check that speaks for it."""
         state = self.load(subject)
@@ -133,14 +175,8 @@ class CheckStore:
 
     def list_open(self, open_list: OpenList, since: datetime, until: datetime) -> Iterator[Check]:
         """What stands on a list of open checks and was checked between two moments; the oldest first."""
-        day = since.astimezone(UTC).date()
-        while day <= until.astimezone(UTC).date():
-            condition = Key("open").eq(f"{open_list}#{day}") & Key("checked_at").between(
-                timestamp(since), timestamp(until)
-            )
-            found = map(_listed_check, self._pages(IndexName=OPEN_BY_DAY, KeyConditionExpression=condition))
-            yield from (check for check in found if check)
-            day += timedelta(days=1)
+        found = map(_listed_check, self._listed(open_list, since, until))
+        yield from (check for check in found if check)
 
     def list_by_day(self, day: date) -> Iterator[Check]:
         """The checks that were made on a day in UTC, in no order; of each only what the index `by-day` holds."""
@@ -152,6 +188,14 @@ class CheckStore:
 
     def _get(self, subject: Subject, item: str) -> Mapping[str, Any] | None:
         return self._table.get_item(Key=key(subject, item), ConsistentRead=True).get("Item")
+
+    def _listed(self, name: str, since: datetime, until: datetime) -> Iterator[Mapping[str, Any]]:
+        day = since.astimezone(UTC).date()
+        while day <= until.astimezone(UTC).date():
+            between = Key("checked_at").between(timestamp(since), timestamp(until))
+            condition = Key("open").eq(f"{name}#{day}") & between
+            yield from self._pages(IndexName=OPEN_BY_DAY, KeyConditionExpression=condition)
+            day += timedelta(days=1)
 
     def _items_of(self, subject: Subject) -> Iterator[Mapping[str, Any]]:
         return self._pages(KeyConditionExpression=Key("bin").eq(subject.partition), ConsistentRead=True)
@@ -242,6 +286,11 @@ def _check_writes(decision: Decision, moment: datetime) -> Iterator[_Write]:
     if decision.append:
         # The item of a check is also its idempotency record: it is put at most once.
         yield "Put", {"Item": check_item(decision.append), "ConditionExpression": "attribute_not_exists(check_id)"}
+    if decision.append and decision.audited:
+        yield "Put", {"Item": audit_item(decision.append, moment)}
+    if decision.finding:
+        # Its revision is new, so no review is ever overwritten.
+        yield "Put", {"Item": finding_item(decision.state.bin, decision.finding), **_IF_ABSENT}
     if decision.amend:
         yield "Update", _amendment(decision.amend, decision.amended)
     if decision.delist:

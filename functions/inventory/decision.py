@@ -18,6 +18,7 @@ What happens to a bin decides what is written, and which part waits for its part
 | no part lies there alone | nothing | nothing |
 | nothing is overdue | nothing | as before |
 | a person reviews | what was found, in the check that speaks | as before |
+| a person takes a review back | the review before it, in the check that speaks | as before |
 
 What people know of the bin, and what is seen now, decide what they are told:
 
@@ -26,14 +27,17 @@ What people know of the bin, and what is seen now, decide what they are told:
 | nothing | agreement | nothing | nothing |
 | nothing | another answer | an alert | an open alert |
 | nothing | a review | nothing | nothing |
+| nothing | a review taken back | nothing | nothing |
 | an open alert | agreement | that it is resolved | nothing |
 | an open alert | the same answer | nothing | an open alert |
 | an open alert | another answer | an alert | an open alert |
 | an open alert | a review | nothing | a reviewed alert |
+| an open alert | a review taken back | nothing | an open alert |
 | a reviewed alert | agreement | nothing | nothing |
 | a reviewed alert | the same answer | nothing | a reviewed alert |
 | a reviewed alert | another answer | an alert | an open alert |
 | a reviewed alert | a review | nothing | a reviewed alert |
+| a reviewed alert | a review taken back | nothing | an open alert |
 
 The same answer is one of the same kind, count, direction and reason that is no more severe; after a review, only if the
 review found this very record right. A check that a person has reviewed tells nobody anything.
@@ -51,6 +55,8 @@ from inventory.check import (
     BinState,
     Check,
     CurrentCheck,
+    Finding,
+    FindingKind,
     Kind,
     KnownUpload,
     LastAlert,
@@ -84,6 +90,7 @@ class Seen(StrEnum):
     NOT_ALONE = "no part lies there alone"
     NOT_DUE = "nothing is overdue"
     REVIEW = "a person reviews"
+    WITHDRAWAL = "a person takes a review back"
 
 
 class Written(StrEnum):
@@ -94,6 +101,7 @@ class Written(StrEnum):
     REJECTED = "a rejected check"
     AGAIN = "that check speaks again"
     FINDING = "what was found, in the check that speaks"
+    RESTORED = "the review before it, in the check that speaks"
 
 
 class Waits(StrEnum):
@@ -121,6 +129,7 @@ class News(StrEnum):
     SAME = "the same answer"
     OTHER = "another answer"
     REVIEW = "a review"
+    WITHDRAWAL = "a review taken back"
 
 
 class Told(StrEnum):
@@ -142,19 +151,23 @@ WRITING: Mapping[Seen, tuple[Written, Waits]] = {
     Seen.NOT_ALONE: (Written.NOTHING, Waits.NOTHING),
     Seen.NOT_DUE: (Written.NOTHING, Waits.AS_BEFORE),
     Seen.REVIEW: (Written.FINDING, Waits.AS_BEFORE),
+    Seen.WITHDRAWAL: (Written.RESTORED, Waits.AS_BEFORE),
 }
 TELLING: Mapping[tuple[Knows, News], tuple[Told, Knows]] = {
     (Knows.NOTHING, News.AGREES): (Told.NOTHING, Knows.NOTHING),
     (Knows.NOTHING, News.OTHER): (Told.ALERT, Knows.OPEN),
     (Knows.NOTHING, News.REVIEW): (Told.NOTHING, Knows.NOTHING),
+    (Knows.NOTHING, News.WITHDRAWAL): (Told.NOTHING, Knows.NOTHING),
     (Knows.OPEN, News.AGREES): (Told.RESOLVED, Knows.NOTHING),
     (Knows.OPEN, News.SAME): (Told.NOTHING, Knows.OPEN),
     (Knows.OPEN, News.OTHER): (Told.ALERT, Knows.OPEN),
     (Knows.OPEN, News.REVIEW): (Told.NOTHING, Knows.REVIEWED),
+    (Knows.OPEN, News.WITHDRAWAL): (Told.NOTHING, Knows.OPEN),
     (Knows.REVIEWED, News.AGREES): (Told.NOTHING, Knows.NOTHING),
     (Knows.REVIEWED, News.SAME): (Told.NOTHING, Knows.REVIEWED),
     (Knows.REVIEWED, News.OTHER): (Told.ALERT, Knows.OPEN),
     (Knows.REVIEWED, News.REVIEW): (Told.NOTHING, Knows.REVIEWED),
+    (Knows.REVIEWED, News.WITHDRAWAL): (Told.NOTHING, Knows.OPEN),
 }
 
 
@@ -186,14 +199,27 @@ class TimePassed:
 
 @dataclass(frozen=True)
 class Review:
-    """A person looked at the bin and found `actual` objects. `check` is the one that speaks for it."""
+    """The person `reviewer` found `actual` objects in the image of `check`; None: the image does not show how many."""
 
     check: Check
-    actual: int
+    actual: int | None
     moment: datetime
+    reviewer: str = ""
+    note: str = ""
 
 
-Event = Look | TimePassed | Review
+@dataclass(frozen=True)
+class Withdrawal:
+    """The person `reviewer` takes the last review of `check` back, so that the one `before` it holds, if there is one.
+    `check` speaks for its bin."""
+
+    check: Check
+    before: Finding | None
+    moment: datetime
+    reviewer: str = ""
+
+
+Event = Look | TimePassed | Review | Withdrawal
 
 
 @dataclass(frozen=True)
@@ -201,7 +227,8 @@ class Decision:
     """What becomes of a bin, to be written all together or not at all.
 
     `check` is what the event came to, None where it came to nothing. `append` is a check to put, `amend` a recorded one
-    whose attributes `amended` have changed, `delist` the check that leaves the open list.
+    whose attributes `amended` have changed, `delist` the check that leaves the open list, `finding` a review to
+    put. `audited` is whether the check to put belongs to the audit.
     """
 
     state: BinState
@@ -211,6 +238,8 @@ class Decision:
     amended: tuple[str, ...] = ()
     delist: CurrentCheck | None = None
     alert: Alert | None = None
+    finding: Finding | None = None
+    audited: bool = False
 
 
 def decide(state: BinState, event: Event) -> Decision:
@@ -232,6 +261,8 @@ def decide(state: BinState, event: Event) -> Decision:
         return Decision(state, waiting_check(state.bin, lone) if seen is Seen.ONE_PART and lone else None)
     if isinstance(event, Review):
         return _review(state, event)
+    if isinstance(event, Withdrawal):
+        return _withdraw(state, event)
     if not isinstance(event, Look) or event.check is None:
         raise ValueError(f"{seen} calls for a check")
     return _speak(state, event.check, event.recorded, event.moment)
@@ -241,6 +272,8 @@ def classify(state: BinState, event: Event) -> Seen:
     """What an event comes to for a bin in this state."""
     if isinstance(event, Review):
         return Seen.REVIEW
+    if isinstance(event, Withdrawal):
+        return Seen.WITHDRAWAL
     lying = [part for part, stored in _parts(event).items() if stored]
     if isinstance(event, TimePassed):
         return _classify_time(state, event, lying)
@@ -378,7 +411,7 @@ def _next_revision(state: BinState, moment: datetime) -> int:
 def _lone(state: BinState, event: Event, waits: Waits) -> LonePart | None:
     if waits is Waits.NOTHING:
         return None
-    if waits is Waits.AS_BEFORE or isinstance(event, Review):
+    if waits is Waits.AS_BEFORE or isinstance(event, Review | Withdrawal):
         return state.lone
     if waits is Waits.TOLD:
         return replace(state.lone, overdue_at=timestamp(event.moment)) if state.lone else None
@@ -468,15 +501,42 @@ def _heard(state: BinState, last: LastAlert) -> LastAlert:
 
 
 def _review(state: BinState, event: Review) -> Decision:
-    """Keep a finding in its check. It ends what people know if that check speaks for the bin, or is the one told of;
-    but not that a partner is missing, which no image shows."""
+    kind: FindingKind = "unclear" if event.actual is None else "count"
     reviewed = replace(event.check, actual=event.actual, reviewed_at=timestamp(event.moment))
+    return _reviewed(state, reviewed, kind, event)
+
+
+def _withdraw(state: BinState, event: Withdrawal) -> Decision:
+    before = event.before
+    restored = replace(
+        event.check,
+        actual=before.actual if before else None,
+        reviewed_at=before.reviewed_at if before else None,
+    )
+    return _reviewed(state, restored, "withdrawn", event)
+
+
+def _reviewed(state: BinState, reviewed: Check, kind: FindingKind, event: Review | Withdrawal) -> Decision:
+    """Keep what a person found in its check. A count closes the last alert if that check speaks for the bin, or is the
+    one that was alerted; but not that a partner is missing, which no image shows."""
     last, current = state.last_alert, state.current
     speaks = current is not None and current.check == reviewed.check
     if last and (last.check_id == reviewed.check_id or (speaks and last.kind != "unpaired")):
-        last = replace(last, actual=event.actual, expected=event.check.expected)
-    state = replace(state, last_alert=last, current=replace(current, reviewed=True) if current and speaks else current)
-    return Decision(state, reviewed, amend=reviewed, amended=("actual", "reviewed_at", "open_list", "expires_at"))
+        last = replace(last, actual=reviewed.actual, expected=reviewed.expected)
+    if current and speaks:
+        current = replace(current, reviewed=reviewed.reviewed_at is not None)
+    state = replace(state, last_alert=last, current=current)
+    finding = Finding(
+        reviewed.check,
+        kind,
+        reviewed.actual if kind == "count" else None,
+        timestamp(event.moment),
+        state.revision,
+        event.reviewer,
+        event.note if isinstance(event, Review) else "",
+    )
+    amended = ("actual", "reviewed_at", "open_list", "expires_at")
+    return Decision(state, reviewed, amend=reviewed, amended=amended, finding=finding)
 
 
 def _resolved(last: LastAlert) -> Mapping[str, object]:

@@ -11,16 +11,22 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class CheckerSettings:
-    """`mismatch_rate` is the share of records that are wrong, between 0 and 1."""
+    """`mismatch_rate` is the share of records that are wrong, `audit_share` of checks in the audit, 0 to 1."""
 
     endpoint: str
     checks_table: str
     mismatch_rate: float
+    audit_share: float
 
     @classmethod
     def from_environment(cls) -> "CheckerSettings":
         """Raises SettingsError: a variable is missing, no number, or out of range. So do those below."""
-        return cls(_text("ENDPOINT_NAME"), _text("CHECKS_TABLE"), _number("MISMATCH_RATE", least=0.0001, most=0.5))
+        return cls(
+            _text("ENDPOINT_NAME"),
+            _text("CHECKS_TABLE"),
+            _number("MISMATCH_RATE", least=0.0001, most=0.5),
+            _number("AUDIT_SHARE", least=0, most=1),
+        )
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from inventory.decision import (
     Look,
     Review,
     TimePassed,
+    Withdrawal,
     as_recheck,
     check_needed,
     decide,
@@ -27,10 +28,11 @@ from inventory.decision import (
     reject,
     speaking,
 )
-from inventory.errors import RejectedUpload, RetryLater
+from inventory.errors import CannotWithdraw, RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES, OpenObject, keys_of, open_parts
 from inventory.metadata import METADATA_LIMIT_BYTES, read_record
 from inventory.prediction import Prediction
+from inventory.sampling import agreed_count, is_audited
 from inventory.uploads import Upload
 
 if TYPE_CHECKING:
@@ -43,12 +45,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class CheckWorkflow:
-    """Checks bins. `count(image, inference_id)` asks the endpoint, `now()` tells the time."""
+    """Checks bins. `count(image, inference_id)` asks the endpoint, `now()` tells the time.
+
+    `audit_share` of the checks with a count, 0 to 1, goes into the audit.
+    """
 
     s3: "S3Client"
     store: CheckStore
     count: Callable[[bytes, str], Prediction]
     mismatch_rate: float
+    audit_share: float = 0.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def process(self, upload: Upload) -> Check | None:
@@ -77,6 +83,9 @@ class CheckWorkflow:
             if contents := check_needed(state, look):
                 look = self._with_check(state, look, contents, image, metadata, refusal)
         decision = decide(state, look)
+        made = decision.append
+        if made and made.predicted is not None and is_audited(made.check_id, self.audit_share):
+            decision = replace(decision, audited=True)
         self.store.commit(state, decision, look.moment)
         return decision.check or self.store.current_check(state)
 
@@ -174,8 +183,11 @@ def tell_overdue(
     return _retrying(bin, attempt)
 
 
-def review(store: CheckStore, check: Check, actual: int, moment: datetime) -> Check:
-    """Keep how many objects a person found, which ends what is open; a later review of a check replaces an earlier one.
+def review(
+    store: CheckStore, check: Check, actual: int | None, moment: datetime, reviewer: str = "", note: str = ""
+) -> Check:
+    """Keep how many objects the person `reviewer` found in the image of a check; None: the image does not show it. A
+    count closes what is open. A later review of a check replaces an earlier one, which is kept beside it.
 
     Raises:
         RetryLater: others changed the bin time and again.
@@ -183,11 +195,53 @@ def review(store: CheckStore, check: Check, actual: int, moment: datetime) -> Ch
 
     def attempt() -> Check:
         state = store.load(check.subject)
-        decision = decide(state, Review(store.find(check.subject, check.check) or check, actual, moment))
+        known = store.find(check.subject, check.check) or check
+        decision = decide(state, Review(known, actual, moment, reviewer, note))
         store.commit(state, decision, moment)
         return decision.check or check
 
-    return _retrying(check.subject, attempt)
+    reviewed = _retrying(check.subject, attempt)
+    settle_audit(store, reviewed, moment)
+    return reviewed
+
+
+def withdraw_review(store: CheckStore, check: Check, moment: datetime, reviewer: str = "") -> Check:
+    """Take the last review of a check back. The one before it holds again, if there is one; else the check is open.
+
+    Raises:
+        CannotWithdraw: nobody has reviewed the check, or another one speaks for its bin since.
+        RetryLater: others changed the bin time and again.
+    """
+
+    def attempt() -> Check:
+        state = store.load(check.subject)
+        findings = store.list_findings(check.subject, check.check)
+        known = store.find(check.subject, check.check)
+        if known is None or not findings:
+            raise CannotWithdraw(f"bin {check.bin}: nobody has reviewed this check, so there is nothing to take back")
+        if state.current is None or state.current.check != check.check:
+            raise CannotWithdraw(f"bin {check.bin} has been checked again since: review the new check instead")
+        decision = decide(state, Withdrawal(known, findings[-2] if findings[1:] else None, moment, reviewer))
+        store.commit(state, decision, moment)
+        return decision.check or check
+
+    restored = _retrying(check.subject, attempt)
+    settle_audit(store, restored, moment)
+    return restored
+
+
+def settle_audit(store: CheckStore, check: Check, moment: datetime) -> None:
+    """Move the audit's copy of a check to the list that its reviews call for. Nothing where it has no copy.
+
+    It is apart from the review itself, and does the same however often it is done: whoever reviews again mends it.
+    """
+    audited = store.find_audited(check.subject, check.check)
+    if audited is None or audited.expected is None:
+        return
+    actual = agreed_count(audited.expected, store.list_findings(check.subject, check.check))
+    reviewed_at = timestamp(moment) if actual is not None else None
+    if audited.actual != actual:
+        store.settle_audited(replace(audited, actual=actual, reviewed_at=reviewed_at))
 
 
 def _retrying(subject: Subject, attempt: Callable[[], Result]) -> Result:

@@ -32,6 +32,7 @@ def handlers(warehouse, monkeypatch):
         "CHECKS_TABLE": "checks",
         "MISMATCH_TOPIC_ARN": warehouse.topic_arn,
         "MISMATCH_RATE": "0.02",
+        "AUDIT_SHARE": "0",
         "WAIT_MINUTES": "15",
         "POWERTOOLS_METRICS_NAMESPACE": "bincheck",
         "POWERTOOLS_SERVICE_NAME": "test",

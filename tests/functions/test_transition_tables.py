@@ -30,6 +30,7 @@ from inventory.decision import (
     TimePassed,
     Told,
     Waits,
+    Withdrawal,
     Written,
     decide,
     transition_tables,
@@ -52,8 +53,9 @@ def test_everything_that_happens_has_its_row():
 
 
 def test_who_is_told_nothing_knows_what_he_knew_unless_a_person_has_looked():
+    by_people = (News.REVIEW, News.WITHDRAWAL)
     for (knew, news), (told, knows) in TELLING.items():
-        assert told is not Told.NOTHING or knows is knew or News.REVIEW is news or knew is Knows.REVIEWED
+        assert told is not Told.NOTHING or knows is knew or news in by_people or knew is Knows.REVIEWED
 
 
 # What the tables say is what `decide` does
@@ -82,6 +84,8 @@ def test_people_are_told_and_know_what_the_table_says(knew, news):
     event = Look(UPLOAD, NOW, IMAGE, RECORD, SEEING.get(news))
     if news is News.REVIEW:
         event = Review(TOLD, 3, NOW)
+    if news is News.WITHDRAWAL:
+        event = Withdrawal(replace(TOLD, actual=3, reviewed_at=timestamp(NOW)), None, NOW)
     decided = decide(state, event)
     kinds = {Told.NOTHING: None, Told.ALERT: "mismatch", Told.RESOLVED: "resolved"}
     assert (decided.alert and decided.alert.kind) == kinds[told]
@@ -103,6 +107,7 @@ HAPPENING = {
     Seen.NOT_ALONE: (BinState(BIN), TimePassed(NOW, HOUR)),
     Seen.NOT_DUE: (BinState(BIN), TimePassed(NOW, 2 * HOUR, IMAGE)),
     Seen.REVIEW: (BinState(BIN, current=CurrentCheck("v/v", "mismatch")), Review(TOLD, 3, NOW)),
+    Seen.WITHDRAWAL: (BinState(BIN, current=CurrentCheck("v/v", "mismatch", True)), Withdrawal(TOLD, None, NOW)),
 }
 
 
@@ -114,7 +119,7 @@ def test_what_happens_is_written_and_waits_as_the_table_says(seen):
     assert decision.classify(state, event) is seen
     decided = decide(state, event)
     assert (decided.append is not None) == (written in (Written.NEW, Written.REJECTED))
-    assert (decided.amend is not None) == (written in (Written.AGAIN, Written.FINDING))
+    assert (decided.amend is not None) == (written in (Written.AGAIN, Written.FINDING, Written.RESTORED))
     assert (
         decided.state.lone
         == {

@@ -1,0 +1,44 @@
+"""Who is reviewing which bin, so that two reviewers do not get the same one. A claim lapses by itself."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from inventory.bins import Subject
+from inventory.check_items import CLAIM, key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+CLAIM_LIFE = timedelta(minutes=5)
+
+
+class Claims:
+    """The claims that are kept, through the checks table's boto3 `Table`."""
+
+    def __init__(self, table: "Table") -> None:
+        self._table = table
+
+    def take(self, subject: Subject, reviewer: str, moment: datetime) -> bool:
+        """Claim a bin for CLAIM_LIFE, or renew one's own claim. False while another reviewer has it."""
+        until = int((moment + CLAIM_LIFE).timestamp())
+        try:
+            self._table.put_item(
+                Item={**key(subject, CLAIM), "reviewer": reviewer, "expires_at": until},
+                # DynamoDB deletes an expired item only some time later, so the time is compared here.
+                ConditionExpression="attribute_not_exists(reviewer) OR reviewer = :reviewer OR expires_at <= :now",
+                ExpressionAttributeValues={":reviewer": reviewer, ":now": int(moment.timestamp())},
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def release(self, subject: Subject, reviewer: str) -> None:
+        """Give a claim back; nothing happens where it is another reviewer's, or nobody's."""
+        try:
+            self._table.delete_item(
+                Key=key(subject, CLAIM),
+                ConditionExpression="reviewer = :reviewer",
+                ExpressionAttributeValues={":reviewer": reviewer},
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return
