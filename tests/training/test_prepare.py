@@ -39,7 +39,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def page_without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plots take most of a small run's time: a test that looks at the page undoes this."""
-    monkeypatch.setattr(data_report, "_page", lambda root, *_: Page(root.name))
+    monkeypatch.setattr(data_report, "data_page", lambda root, *_: Page(root.name))
 
 
 def run(source: Path | str, out: Path, *more: str) -> dict[str, Any]:
@@ -250,6 +250,20 @@ def test_same_bins_give_the_same_report_of_figures(source: Path, tmp_path: Path)
     run(source, tmp_path / "other", "--limit", "24", "--jobs", "1")
     for name in ("index.csv", "report.json"):
         assert (tmp_path / "one" / name).read_text() == (tmp_path / "other" / name).read_text()
+
+
+def test_report_has_mean_quantity_share_below_ten_and_tail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    counts = [2, 4, 12, 60] * 8
+    source = write_bins(tmp_path / "source", {str(1000 + 50 * number): count for number, count in enumerate(counts)})
+    quantity = run(source, tmp_path / "set", "--fractions", "0.5", "0.25", "0.25")["quantity"]
+    assert quantity["mean"] == pytest.approx(19.5)
+    assert quantity["share_below_ten"] == 0.5
+    assert quantity["tail"] == {"10": 16, "20": 8, "50": 8, "100": 0}
+    assert quantity["by_quantity"] == {"2": 8, "4": 8, "12": 8, "60": 8}
+    page = (tmp_path / "set" / "report.html").read_text()
+    assert "535,234" in page
+    assert page.count("data:image/jpeg") == 16  # at most eight of each class, from train
 
 
 # On several machines
