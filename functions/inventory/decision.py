@@ -1,47 +1,46 @@
 """Every rule of what becomes of a bin. Pure code: no AWS, no clock, no chance.
 
-`decide(state, event)` says which state follows, which checks are written, and what people are told. All that affects
-the state of a bin lies in this file, and these two tables are all of its transitions (`transition_tables()` prints
-them).
+`decide(state, event)` returns the next state, the checks to write and the alert to send. Everything that affects the
+state of a bin is in this file. These two tables are all of its transitions (`transition_tables()` prints them).
 
-What happens to a bin decides what is written, and which part waits for its partner:
+The event decides what is written, and which part waits for its partner:
 
-| what happens | what is written | what waits then |
+| event | what is written | which part waits then |
 | --- | --- | --- |
-| both parts lie there, never checked together | a new check | nothing |
-| both parts lie there, checked before | that check speaks again | nothing |
-| one part lies there | nothing | that part, since it was first alone |
-| the upload was removed unchecked | a rejected check | what lies there, if anything |
-| the upload was removed, checked or replaced since | nothing | as before |
-| the key has no place in the inbox | a rejected check | nothing |
-| one part lies there, for too long | nothing | as before, and it was told |
-| no part lies there alone | nothing | nothing |
-| nothing is overdue | nothing | as before |
-| a person reviews | what was found, in the check that speaks | as before |
-| a person takes a review back | the review before it, in the check that speaks | as before |
+| both parts are present, not checked together before | a new check | nothing |
+| both parts are present, checked together before | that check becomes current | nothing |
+| one part is present | nothing | that part, from when it was first alone |
+| the upload was removed before its check | a rejected check | the other part, if present |
+| the upload is already checked or replaced | nothing | no change |
+| the key is outside the inbox layout | a rejected check | nothing |
+| one part has waited too long | nothing | no change, marked as alerted |
+| no part is alone | nothing | nothing |
+| nothing is overdue | nothing | no change |
+| a person reviews a check | the finding, in the reviewed check | no change |
+| a person withdraws a review | the previous finding, in the reviewed check | no change |
 
-What people know of the bin, and what is seen now, decide what they are told:
+The last alert of a bin and the new result decide which alert is sent:
 
-| people know | seen now | they are told | they know then |
+| last alert | new result | alert sent | last alert then |
 | --- | --- | --- | --- |
-| nothing | agreement | nothing | nothing |
-| nothing | another answer | an alert | an open alert |
-| nothing | a review | nothing | nothing |
-| nothing | a review taken back | nothing | nothing |
-| an open alert | agreement | that it is resolved | nothing |
-| an open alert | the same answer | nothing | an open alert |
-| an open alert | another answer | an alert | an open alert |
-| an open alert | a review | nothing | a reviewed alert |
-| an open alert | a review taken back | nothing | an open alert |
-| a reviewed alert | agreement | nothing | nothing |
-| a reviewed alert | the same answer | nothing | a reviewed alert |
-| a reviewed alert | another answer | an alert | an open alert |
-| a reviewed alert | a review | nothing | a reviewed alert |
-| a reviewed alert | a review taken back | nothing | an open alert |
+| none | the image agrees | none | none |
+| none | a different answer | an alert | open |
+| none | a review | none | none |
+| none | a withdrawn review | none | none |
+| open | the image agrees | a resolved alert | none |
+| open | the same answer | none | open |
+| open | a different answer | an alert | open |
+| open | a review | none | reviewed |
+| open | a withdrawn review | none | open |
+| reviewed | the image agrees | none | none |
+| reviewed | the same answer | none | reviewed |
+| reviewed | a different answer | an alert | open |
+| reviewed | a review | none | reviewed |
+| reviewed | a withdrawn review | none | open |
 
-The same answer is one of the same kind, count, direction and reason that is no more severe; after a review, only if the
-review found this very record right. A check that a person has reviewed tells nobody anything.
-A review counts in the second table if its check speaks for the bin, or is the one that people were told of.
+The same answer has the same kind, count, direction and reason, and no greater severity; after a review, it is the same
+only if the review confirmed this record. A reviewed check sends no alert. A review counts in the second table if its
+check is the current one, or the one that was last alerted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -80,17 +79,17 @@ so that whoever heard of it hears of its end."""
 class Seen(StrEnum):
     """What happens to a bin."""
 
-    NEW_PAIR = "both parts lie there, never checked together"
-    KNOWN_PAIR = "both parts lie there, checked before"
-    ONE_PART = "one part lies there"
-    REMOVED = "the upload was removed unchecked"
-    SETTLED = "the upload was removed, checked or replaced since"
-    STRAY = "the key has no place in the inbox"
-    OVERDUE = "one part lies there, for too long"
-    NOT_ALONE = "no part lies there alone"
+    NEW_PAIR = "both parts are present, not checked together before"
+    KNOWN_PAIR = "both parts are present, checked together before"
+    ONE_PART = "one part is present"
+    REMOVED = "the upload was removed before its check"
+    SETTLED = "the upload is already checked or replaced"
+    STRAY = "the key is outside the inbox layout"
+    OVERDUE = "one part has waited too long"
+    NOT_ALONE = "no part is alone"
     NOT_DUE = "nothing is overdue"
-    REVIEW = "a person reviews"
-    WITHDRAWAL = "a person takes a review back"
+    REVIEW = "a person reviews a check"
+    WITHDRAWAL = "a person withdraws a review"
 
 
 class Written(StrEnum):
@@ -99,45 +98,45 @@ class Written(StrEnum):
     NOTHING = "nothing"
     NEW = "a new check"
     REJECTED = "a rejected check"
-    AGAIN = "that check speaks again"
-    FINDING = "what was found, in the check that speaks"
-    RESTORED = "the review before it, in the check that speaks"
+    AGAIN = "that check becomes current"
+    FINDING = "the finding, in the reviewed check"
+    RESTORED = "the previous finding, in the reviewed check"
 
 
 class Waits(StrEnum):
     """Which part waits for its partner then."""
 
     NOTHING = "nothing"
-    PART = "that part, since it was first alone"
-    REST = "what lies there, if anything"
-    AS_BEFORE = "as before"
-    TOLD = "as before, and it was told"
+    PART = "that part, from when it was first alone"
+    REST = "the other part, if present"
+    AS_BEFORE = "no change"
+    TOLD = "no change, marked as alerted"
 
 
 class Knows(StrEnum):
     """What people know of a bin."""
 
-    NOTHING = "nothing"
-    OPEN = "an open alert"
-    REVIEWED = "a reviewed alert"
+    NOTHING = "none"
+    OPEN = "open"
+    REVIEWED = "reviewed"
 
 
 class News(StrEnum):
     """How what is seen relates to what people know."""
 
-    AGREES = "agreement"
+    AGREES = "the image agrees"
     SAME = "the same answer"
-    OTHER = "another answer"
+    OTHER = "a different answer"
     REVIEW = "a review"
-    WITHDRAWAL = "a review taken back"
+    WITHDRAWAL = "a withdrawn review"
 
 
 class Told(StrEnum):
     """What people are told."""
 
-    NOTHING = "nothing"
+    NOTHING = "none"
     ALERT = "an alert"
-    RESOLVED = "that it is resolved"
+    RESOLVED = "a resolved alert"
 
 
 WRITING: Mapping[Seen, tuple[Written, Waits]] = {
@@ -345,8 +344,8 @@ def transition_tables() -> str:
     telling = [(*situation, *effects) for situation, effects in TELLING.items()]
     return "\n\n".join(
         (
-            _markdown(("what happens", "what is written", "what waits then"), writing),
-            _markdown(("people know", "seen now", "they are told", "they know then"), telling),
+            _markdown(("event", "what is written", "which part waits then"), writing),
+            _markdown(("last alert", "new result", "alert sent", "last alert then"), telling),
         )
     )
 
