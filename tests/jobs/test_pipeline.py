@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from training.jobs.aws.account import Account
 from training.jobs.cli import app
 from training.jobs.errors import JobFailed
 from training.jobs.pipeline import executions
+from training.jobs.steps import source
 
 from .conftest import ROLE, SETTINGS, requests_of
 
@@ -119,7 +121,15 @@ def test_pipeline_that_tunes_judges_its_best_trial(tmp_path: Path) -> None:
     assert trained == "s3://our-bucket/bincheck/train"
 
 
-def test_upsert_changes_a_pipeline_only_when_code_or_settings_did(jobs: Any, sagemaker: Any) -> None:
+def test_upsert_changes_a_pipeline_only_when_code_or_settings_did(
+    jobs: Any, sagemaker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with source.staged_source() as code:
+        (project := tmp_path / "project").mkdir()
+        for package, name in source.PACKAGES.items():
+            shutil.copytree(code / name, project / package)
+    monkeypatch.setattr(source, "PROJECT", project)
+
     def described() -> dict[str, Any]:
         description = sagemaker.describe_pipeline(PipelineName="bincheck-counter")
         return {name: description[name] for name in ("PipelineDefinition", "PipelineDescription")}

@@ -5,34 +5,34 @@ only when code or settings changed: a new definition would name new uploads and 
 """
 
 import hashlib
+import logging
 import warnings
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from sagemaker.core.helper.pipeline_variable import PipelineVariable
-from sagemaker.core.training.configs import CheckpointConfig, InputData
+from sagemaker.core.training.configs import CheckpointConfig, InputData, Networking
 from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterString
-from sagemaker.core.workflow.pipeline_context import _ModelStepArguments
 from sagemaker.core.workflow.properties import PropertyFile
 
 from training.jobs.aws.account import TAGS, Account
 from training.jobs.aws.images import serving_image
-from training.jobs.endpoint import deployment
 from training.jobs.errors import JobError
 from training.jobs.pipeline.sdk import (
     CacheConfig,
     ConditionStep,
+    ModelBuilder,
     ModelStep,
     Pipeline,
     ProcessingStep,
     TrainingStep,
     TransformStep,
     TuningStep,
+    default_region,
 )
 from training.jobs.settings import Settings, dump
 from training.jobs.steps import evaluation_job, processing_job, training_job, tuning_job
@@ -56,6 +56,11 @@ def pipeline(account: Account, settings: Settings, source: Path) -> Pipeline:
     if settings.prepare.instances > 1:
         raise JobError("prepare.instances has to be 1 in a pipeline: what is judged is looked up in one index.csv")
     (source / SETTINGS).write_text(dump(settings))
+    with default_region(account.region):
+        return _assemble(account, settings, source)
+
+
+def _assemble(account: Account, settings: Settings, source: Path) -> Pipeline:
     bins = ParameterString(name=SOURCE, default_value=settings.prepare.source)
     margin = ParameterFloat(name=MARGIN, default_value=settings.pipeline.margin)
     prepare = _prepare(account, settings, source, bins)
@@ -64,11 +69,7 @@ def pipeline(account: Account, settings: Settings, source: Path) -> Pipeline:
         train, archive = _tune(account, settings, source, prepared)
     else:
         train, archive = _train(account, settings, source, prepared)
-    container = {
-        "Image": serving_image(account.region, settings.evaluate.transform_instance_type),
-        "ModelDataUrl": archive,
-    }
-    candidate = ModelStep(name="Candidate", step_args=_model(account, deployment.model_request(account, container)))
+    candidate = _candidate(account, settings, archive)
     transform = _transform(account, settings, prepared, candidate)
     judge, comparison = _judge(account, settings, source, prepared, transform)
     register, package = _register(account, settings, source, archive, judge)
@@ -141,11 +142,23 @@ def _channels(settings: Settings, prepared: PipelineVariable) -> list[InputData]
     return [data, *training_job.optional_channels(settings.train)]
 
 
-def _model(account: Account, request: dict[str, Any]) -> _ModelStepArguments:
-    """What a ModelStep takes: the SDK would have its own ModelBuilder make it, which packs a model of its own."""
-    session = account.pipeline_session
-    session.init_model_step_arguments(SimpleNamespace(sagemaker_session=session))
-    return session._intercept_create_request(request, None, "create_model")
+def _candidate(account: Account, settings: Settings, archive: PipelineVariable) -> ModelStep:
+    """The model that the transform serves."""
+    aws, instance_type = account.settings, settings.evaluate.transform_instance_type
+    builder = ModelBuilder(
+        image_uri=serving_image(account.region, instance_type),
+        s3_model_data_url=archive,
+        instance_type=instance_type,
+        role_arn=account.role,
+        network=Networking(subnets=list(aws.subnets), security_group_ids=list(aws.security_groups))
+        if aws.subnets
+        else None,
+        sagemaker_session=account.pipeline_session,
+        log_level=logging.WARNING,
+    )
+    arguments = builder.build()
+    arguments.create_model_request["Tags"] = TAGS  # the builder takes none
+    return ModelStep(name="Candidate", step_args=arguments)
 
 
 def _transform(account: Account, settings: Settings, prepared: PipelineVariable, candidate: ModelStep) -> TransformStep:

@@ -102,7 +102,7 @@ def optional_channels(settings: Train) -> list[InputData]:
 def start(trainer: ModelTrainer, inputs: list[InputData], console: Console) -> str:
     """Start a training job and print its name; returns it."""
     trainer.train(inputs, wait=False, logs=False)
-    name = str(trainer._latest_training_job.training_job_name)  # the SDK has it nowhere else
+    name = str(trainer.output_data).rsplit("/", 3)[1]  # s3://.../<name>/output/output.tar.gz
     console.print(f"Training job {name} has started.", highlight=False)
     return name
 

@@ -5,15 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sagemaker.core.parameter import CategoricalParameter, ContinuousParameter, ParameterRange
-from sagemaker.core.shapes import (
-    HyperParameterTrainingJobDefinition,
-    HyperParameterTuningJobWarmStartConfig,
-    ParentHyperParameterTuningJob,
-)
+from sagemaker.core.shapes import HyperParameterTuningJobWarmStartConfig, ParentHyperParameterTuningJob
 from sagemaker.core.training.configs import CheckpointConfig
-from sagemaker.train.tuner import HyperparameterTuner, WarmStartTypes
+from sagemaker.train.tuner import WarmStartTypes
 
 from training.jobs.aws.account import Account
+from training.jobs.aws.sdk import Tuner
 from training.jobs.errors import JobError
 from training.jobs.settings import Option, Settings, Tune
 from training.jobs.steps.training_job import METRICS, trainer
@@ -21,21 +18,10 @@ from training.loop.epoch_line import figure_regex
 from training.loop.search_space import OBJECTIVE, SPACE, Continuous
 
 BASE_NAME = "bincheck-tune"
-NAME_LENGTH = HyperparameterTuner.TUNING_JOB_NAME_MAX_LENGTH
+NAME_LENGTH = Tuner.TUNING_JOB_NAME_MAX_LENGTH
 TOOLKIT = "sagemaker_"
 """Hyperparameters of this prefix are for the container's toolkit: trials start by it, since the API of tuning takes
 no entrypoint. It runs one process per GPU, whatever train.processes says."""
-
-
-class Tuner(HyperparameterTuner):  # type: ignore[misc]  # the SDK is not typed
-    """The SDK's, with what it leaves out of the trainer's request."""
-
-    def _build_training_job_definition(self, inputs: object) -> HyperParameterTrainingJobDefinition:
-        definition = super()._build_training_job_definition(inputs)
-        compute, networking = self.model_trainer.compute, self.model_trainer.networking
-        definition.resource_config.volume_kms_key_id = compute.volume_kms_key_id
-        definition.enable_inter_container_traffic_encryption = networking.enable_inter_container_traffic_encryption
-        return definition
 
 
 def tuner(
