@@ -1,10 +1,11 @@
-"""Measures the artifact as it is served: image bytes go through model.predictor, and what comes out is judged.
+"""Measures the artifact as it is served: image bytes go through model.predictor, and its answers are judged.
 
     python -m training.evaluate --data FOLDER --split val --out runs/first/val.json --page runs/first/val.html
     python -m training.evaluate --data ORIGINALS                                     (no index: every pair there)
     python -m training.evaluate --data FOLDER --split test --answers FOLDER          (answers of a batch transform)
 
-Figures come with 95% bootstrap intervals. Look at test once, when nothing is left to choose.
+Figures come with 95% bootstrap intervals, those by true count beside the published benchmark's. --mirror averages each
+image with its mirror image (test-time augmentation). Read test once, when nothing remains to be chosen.
 """
 
 import argparse
@@ -20,8 +21,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 from tqdm.contrib.concurrent import thread_map
 
 from inventory.prediction import Prediction
@@ -32,18 +31,18 @@ from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 from .data.bins import SPLITS, WHOLE, LabelledBin, counts_of, read_bins, training_label
 from .data.metadata import object_volumes
 from .measure.alert_quality import Checks, alert_quality, check_all, figures_of
-from .measure.metrics import FIGURES, all_figures, bootstrap_intervals, class_figures, confusion
-from .report.evaluation_page import words, write_evaluation_page
+from .measure.metrics import all_figures, bootstrap_intervals, class_figures, confusion
+from .measure.published import BENCHMARK
+from .report.evaluation_page import write_evaluation_page
+from .report.evaluation_text import show
 
 SMALL_GROUP = 20
 """Groups of fewer bins are judged together: their figures would say nothing."""
 OTHERS = "(smaller groups)"
-GROUP_FIGURES = ("bins", "accuracy_0_5", "standardised_accuracy", "standardised_rmse", "suspicion_auc")
-"""What is printed of each group; JSON and page hold more."""
 
 
 def predict_all(predictor: Predictor, bins: Sequence[LabelledBin]) -> list[Prediction]:
-    """What the endpoint answers for each bin. Raises ValueError when an image cannot be counted."""
+    """The endpoint's answer for each bin. Raises ValueError when an image cannot be counted."""
 
     def predict(one: LabelledBin) -> Prediction:
         try:
@@ -51,13 +50,13 @@ def predict_all(predictor: Predictor, bins: Sequence[LabelledBin]) -> list[Predi
         except RejectedImage as error:
             raise ValueError(f"{one.image}: {error.reason}, or prepare the set again without it") from error
 
-    return thread_map(predict, bins, max_workers=os.cpu_count(), desc="served", unit="bin", leave=False)
+    return list(thread_map(predict, bins, max_workers=os.cpu_count(), desc="served", unit="bin", leave=False))
 
 
 def read_answers(folder: Path, bins: Sequence[LabelledBin]) -> list[Prediction]:
-    """What an endpoint's container answered for each bin in a batch transform: <image>.out, anywhere in the folder.
+    """The answer of a batch transform for each bin: <image>.out, anywhere in the folder.
 
-    Raises ValueError when an answer is missing or is none.
+    Raises ValueError when an answer is missing or malformed.
     """
     answers = {path.name: path for path in folder.rglob("*.out")}
     return [_read_answer(answers.get(f"{one.image.name}.out"), folder, one) for one in bins]
@@ -112,10 +111,11 @@ def evaluate(
         "bins_0_5": int(np.sum(counts <= 5)),
         "figures": {name: {"value": value, "interval": intervals[name]} for name, value in values.items()},
         "confusion": confusion(probabilities, counts).tolist(),
+        "published": asdict(BENCHMARK),
         "alert_quality": alert_quality(checks),
         "by": {column: _by_group(bins, predictions, checks, groups) for column, groups in (by or {}).items()},
     }
-    return _for_json(report)
+    return dict(_for_json(report))
 
 
 def _by_group(
@@ -126,8 +126,8 @@ def _by_group(
     figures = {}
     for group, _ in Counter(named.tolist()).most_common():
         chosen = np.flatnonzero(named == group)
-        counts = counts_of([bins[index] for index in chosen])
-        answers = [predictions[index] for index in chosen]
+        counts = counts_of([bins[index] for index in chosen.tolist()])
+        answers = [predictions[index] for index in chosen.tolist()]
         of_group = checks.where(np.isin(checks.bin, chosen))
         figures[group] = {
             "bins": len(chosen),
@@ -138,7 +138,7 @@ def _by_group(
 
 
 def _for_json(value: Any) -> Any:
-    """The same with floats to four digits, and None for what could not be measured."""
+    """The same value with floats to four digits, and None for NaN."""
     if isinstance(value, dict):
         return {key: _for_json(content) for key, content in value.items()}
     if isinstance(value, list | tuple):
@@ -149,7 +149,7 @@ def _for_json(value: Any) -> Any:
 
 
 def read_column(table: Path, column: str, bins: Sequence[LabelledBin]) -> list[str]:
-    """What a CSV keyed by `id` says of each bin; "unknown" where it does not list one.
+    """The value of a CSV's column for each bin, by `id`; "unknown" where the CSV does not list it.
 
     Raises FileNotFoundError when there is no such file, ValueError when it lacks the column.
     """
@@ -163,45 +163,7 @@ def read_column(table: Path, column: str, bins: Sequence[LabelledBin]) -> list[s
     return [known.get(one.id) or "unknown" for one in bins]
 
 
-def show(report: Mapping[str, Any]) -> None:
-    """Print the figures that matter most."""
-    console, figures, quality = Console(), report["figures"], report["alert_quality"]
-    table = Table("", "value", "95% interval", title=f"{report['model']}, {report['split']}, {report['bins']} bins")
-    for name in FIGURES:
-        table.add_row(words(name), _shown(figures[name]["value"]), _range(figures[name]["interval"]))
-    console.print(table)
-    classes = Table("true count", "exact", "95% interval", "RMSE", "95% interval")
-    for k in range(6):
-        if f"exact_{k}" in figures:
-            both = (figures[f"exact_{k}"], figures[f"rmse_{k}"])
-            cells = (cell for one in both for cell in (_shown(one["value"]), _range(one["interval"])))
-            classes.add_row(str(k), *cells)
-    console.print(classes)
-    alerts = Table("alerts", "suspicion", "95% interval", "naive rule")
-    for name, interval in quality["suspicion_intervals"].items():
-        suspicion, naive = (_shown(quality[rule][name]) for rule in ("suspicion", "naive_rule"))
-        alerts.add_row(words(name), suspicion, _range(interval), naive)
-    console.print(alerts)
-    for column, groups in report["by"].items():
-        table = Table(column, *map(words, GROUP_FIGURES))
-        for group, values in groups.items():
-            table.add_row(group, *(_shown(values[name]) for name in GROUP_FIGURES))
-        console.print(table)
-
-
-def _shown(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"
-
-
-def _range(interval: Sequence[float]) -> str:
-    low, high = interval
-    return f"{_shown(low)} to {_shown(high)}"
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line: see the module's docstring; `arguments` instead of the process's own."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure the artifact as it is served.")
     parser.add_argument("--data", type=Path, required=True, help="folder with bin images")
     parser.add_argument(
@@ -211,8 +173,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--artifact", type=Path, default=ARTIFACT)
-    source.add_argument("--answers", type=Path, help="folder with what a batch transform answered, instead of asking")
+    source.add_argument("--answers", type=Path, help="folder with the answers of a batch transform, instead of asking")
     parser.add_argument("--limit", type=int, help="only the first so many bins: a quick try")
+    parser.add_argument(
+        "--mirror", action="store_true", help="average each image with its mirror image, whatever the artifact does"
+    )
     parser.add_argument(
         "--own-mix",
         action="store_true",
@@ -223,21 +188,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="also write the figures here, as JSON")
     parser.add_argument("--page", type=Path, help="also write plots and the worst bins here, as HTML")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return parser
+
+
+def _predictions(
+    bins: Sequence[LabelledBin], artifact: Path, answers: Path | None, *, mirror: bool
+) -> list[Prediction]:
+    """The answers to judge: those of a batch transform in `answers`, or the artifact's."""
+    if answers:
+        return read_answers(answers, bins)
+    predictor = Predictor(artifact)
+    predictor.flip |= mirror
+    return predict_all(predictor, bins)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: see the module's docstring; `arguments` instead of the process's own."""
+    parser = _parser()
     options = parser.parse_args(arguments)
+    if options.mirror and options.answers:
+        parser.error("--mirror asks the artifact again, --answers does not: name one of them")
     try:
         bins = read_bins(options.data, options.split)[: options.limit]
         by = {column: read_column(options.table or options.data / "index.csv", column, bins) for column in options.by}
-        if options.answers:
-            predictions = read_answers(options.answers, bins)
-        else:
-            predictions = predict_all(Predictor(options.artifact), bins)
+        predictions = _predictions(bins, options.artifact, options.answers, mirror=options.mirror)
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
     if options.own_mix:
         predictions = shifted_to_own_mix(predictions, counts_of(bins))
     volumes = [object_volumes(one.metadata.read_bytes()) if one.metadata else None for one in bins]
     checks = check_all(predictions, counts_of(bins), volumes)
-    report = evaluate(bins, predictions, checks, options.split, by)
+    report = evaluate(bins, predictions, checks, options.split, by) | {"mirror": options.mirror}
     text = json.dumps(report, indent=2) + "\n"
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -24,10 +24,11 @@ from inventory.prediction import Prediction
 
 from .data.bins import LABELS, LabelledBin, counts_of, read_bins, training_label
 from .data.metadata import object_volumes
-from .evaluate import evaluate, show
+from .evaluate import evaluate
 from .loop.search_space import SPACE, Choice, Continuous
 from .measure.alert_quality import check_all
 from .report.evaluation_page import write_evaluation_page
+from .report.evaluation_text import show
 
 INSTALL = (
     "uv venv .venv-explore && "

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -68,6 +69,8 @@ def test_figures_are_printed_and_written_with_a_page_of_the_worst_bins(
     assert text.count("<svg") == 7
     assert text.count(": holds ") == 36
     assert "by line" in text.lower()
+    assert report["published"]["exact"] == {"0": 0.977, "1": 0.834, "2": 0.672, "3": 0.549, "4": 0.426, "5": 0.449}
+    assert "<td>0.549</td>" in text
 
 
 def test_site_that_knows_its_mix_of_counts_gets_better_probabilities(
@@ -116,6 +119,28 @@ def test_tables_are_printed_without_json(
     assert "9 bins" in shown
     assert "standardised rmse" in shown
     assert "naive rule" in shown
+    assert re.search(r"│ 0 to 5 .*0\.557 .*0\.930", shown)
+    assert "silverbottlep/abid_challenge" in shown
+
+
+def test_mirror_image_is_averaged_when_asked(
+    data: Path, artifact: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs, preprocess = [], Predictor.preprocess
+
+    def record(predictor: Predictor, pixels: np.ndarray) -> np.ndarray:
+        inputs.append(preprocess(predictor, pixels))
+        return inputs[-1]
+
+    monkeypatch.setattr(Predictor, "preprocess", record)
+    reports = []
+    for more in ((), ("--mirror",)):
+        run(monkeypatch, "--data", data, "--split", "val", "--artifact", artifact, "--json", *more)
+        reports.append(json.loads(capsys.readouterr().out))
+    assert {len(one) for one in inputs[: len(inputs) // 2]} == {1}
+    assert all(np.array_equal(image, mirror[..., ::-1]) for image, mirror in inputs[len(inputs) // 2 :])
+    assert [report["mirror"] for report in reports] == [False, True]
+    assert reports[0]["figures"]["accuracy"] == reports[1]["figures"]["accuracy"]  # brightness has no left and right
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from inventory.prediction import Prediction
 from ..data.bins import LABELS, LabelledBin, counts_of, training_label
 from ..measure.alert_quality import Checks, precision_recall
 from ..measure.metrics import Array, Band, Counts, confidence_bands, reliability
+from .class_table import BENCHMARK_TEXT, class_rows
 from .pages import Page, Photo, Section, Table, write_page
 from .plots import as_thumbnail, new_plot
 from .reliability_diagram import reliability_diagram
@@ -38,7 +39,7 @@ def write_evaluation_page(
     predictions: Sequence[Prediction],
     checks: Checks,
 ) -> None:
-    """Write what training.evaluate found (its `report`), and the bins behind it, as one HTML file."""
+    """Write the `report` of training.evaluate and the bins behind it as one HTML file."""
     counts = counts_of(bins)
     probabilities = np.array([prediction.probabilities for prediction in predictions])
     sections = [
@@ -51,6 +52,8 @@ def write_evaluation_page(
         _worst(bins, probabilities),
     ]
     facts = {"model": report["model"], "bins": report["bins"], "of which 0 to 5": report["bins_0_5"]}
+    if report.get("mirror"):
+        facts["test-time augmentation"] = "mirror image"
     write_page(path, Page(f"Evaluation on {report['split']}", facts, sections))
 
 
@@ -77,19 +80,34 @@ def _classes(report: Mapping[str, Any]) -> Section:
         plot, axes = new_plot(title, "true count", unit, width_in=4.6, height_in=3)
         axes.bar(present, values, yerr=reach, capsize=3, error_kw={"linewidth": 1})
         plots.append(plot)
-    return Section("By true count", "Of bins that hold 0 to 5, with 95% intervals.", plots=plots)
+    rows = [
+        (row.name, row.bins, row.exact, *row.exact_interval, row.published_exact, row.rmse, *row.rmse_interval,
+         row.published_rmse)
+        for row in class_rows(report)
+    ]  # fmt: skip
+    columns = ("true count", "bins", "exact", "95% from", "to", "published", "RMSE", "95% from", "to", "published")
+    text = f"Of bins that hold 0 to 5, with 95% intervals. {BENCHMARK_TEXT}"
+    return Section("By true count", text, tables=[Table(columns, rows)], plots=plots)
 
 
 def _heat_map(confusion: Sequence[Sequence[int]]) -> Figure:
     table = np.array(confusion)
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
-    figure, axes = new_plot("Share and number of bins", "said", "true", width_in=4.6, height_in=4.2)
+    figure, axes = new_plot("Share and number of bins", "predicted", "true", width_in=4.6, height_in=4.2)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xticks=range(len(LABELS)), yticks=range(len(LABELS)), xticklabels=LABELS, yticklabels=LABELS)
     axes.grid(visible=False)
-    for (true, said), share in np.ndenumerate(shares):
+    for (true, predicted), share in np.ndenumerate(shares):
         colour = "white" if share > 0.5 else "black"
-        axes.text(said, true, f"{share:.0%}\n{table[true, said]}", ha="center", va="center", color=colour, fontsize=7)
+        axes.text(
+            predicted,
+            true,
+            f"{share:.0%}\n{table[true, predicted]}",
+            ha="center",
+            va="center",
+            color=colour,
+            fontsize=7,
+        )
     return figure
 
 
@@ -100,7 +118,7 @@ def _probabilities(probabilities: Array, counts: Counts) -> Section:
         "every count": reliability(probabilities.ravel(), truth.ravel()),
     }
     text = "Of the counts that the model gives 30%, 30% should be right. Dots grow with their share."
-    return Section("Do the probabilities mean what they say?", text, plots=[reliability_diagram("Counts", lines)])
+    return Section("Are the probabilities calibrated?", text, plots=[reliability_diagram("Counts", lines)])
 
 
 def _alerts(quality: Mapping[str, Any], checks: Checks) -> Section:
@@ -160,10 +178,10 @@ def _worst(bins: Sequence[LabelledBin], probabilities: Array) -> Section:
     of_true = probabilities[np.arange(len(bins)), labels]
     images = []
     for index in np.argsort(of_true, kind="stable")[:WORST]:
-        said = int(probabilities[index].argmax())
+        predicted = int(probabilities[index].argmax())
         truth = f"{bins[index].id}: holds {bins[index].count} ({of_true[index]:.1%})"
         with Image.open(bins[index].image) as image:
             url = as_thumbnail(image)
-        images.append(Photo(url, f"{truth}, said {LABELS[said]} ({probabilities[index, said]:.0%})"))
+        images.append(Photo(url, f"{truth}, predicted {LABELS[predicted]} ({probabilities[index, predicted]:.0%})"))
     text = "The bins whose true count the model finds least likely: hard images, and wrong labels."
     return Section("Worst bins", text, images=images)
