@@ -12,9 +12,9 @@ from costs.prices import hourly_usd, prices
 QUANTITIES = Path(__file__).with_name("quantities.toml")
 DAY_S = 86_400
 DAYS_A_MONTH = 30
-MATCHES_KEPT_DAYS = 90
-ALERTS_KEPT_DAYS = 90
-STATES_KEPT_DAYS = 120
+MATCH_RETENTION_DAYS = 90
+ALERT_RETENTION_DAYS = 90
+STATE_RETENTION_DAYS = 120
 LONG_POLL_S = 20
 ALARM_METRICS = 20
 """Metrics that all alarms together evaluate, by which they are paid; one that learns what is usual counts for three."""
@@ -88,8 +88,8 @@ def month_usd(load: Load) -> dict[str, float]:
     always = min(invocations, tracing["each_second"] * DAY_S)
     traces = always + tracing["share"] * (invocations - always)
     month["X-Ray"] = DAYS_A_MONTH * traces * price["xray_million"] / 1e6
-    days_kb = MATCHES_KEPT_DAYS * sizes["check_kb"] + STATES_KEPT_DAYS * sizes["state_kb"]
-    days_kb += load.mismatches * ALERTS_KEPT_DAYS * sizes["alert_kb"]
+    days_kb = MATCH_RETENTION_DAYS * sizes["check_kb"] + STATE_RETENTION_DAYS * sizes["state_kb"]
+    days_kb += load.mismatches * ALERT_RETENTION_DAYS * sizes["alert_kb"]
     kept_gb = load.checks * days_kb / 1e6
     month["DynamoDB storage"] = kept_gb * (price["dynamodb_gb_month"] + price["dynamodb_recovery_gb_month"])
     month["S3 storage"] = load.checks * DAYS_A_MONTH * sizes["image_kb"] / 1e6 * price["s3_gb_month"]

@@ -2,7 +2,7 @@
 
 What cannot be sent at once goes into the alerts queue, which wakes this function again, so that one alert that fails
 holds up no other. After five attempts it lies in the dead letters with the rest. An alert that the stream or the queue
-hands out twice is sent once, within SENT_REMEMBERED_S.
+hands out twice is sent once, within DEDUPLICATION_WINDOW_S.
 """
 
 import json
@@ -28,7 +28,7 @@ from inventory.observability import logger, metrics, tracer
 from inventory.returned_messages import report_returned
 from inventory.settings import AlerterSettings
 
-SENT_REMEMBERED_S = 20 * 24 * 3600
+DEDUPLICATION_WINDOW_S = 20 * 24 * 3600
 """Longer than a copy can lie somewhere: a day in the stream, four in the queue, fourteen in the dead letters."""
 RETRY_DELAY_S = 35
 """Longer than this function may run: until then an alert whose sender died counts as being sent."""
@@ -40,7 +40,7 @@ alerts = Alerts(clients.sns(), config.mismatch_topic_arn)
 queue = clients.sqs()
 failures = Failures(clients.checks_table_best_effort(config.checks_table))
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-once = IdempotencyConfig(expires_after_seconds=SENT_REMEMBERED_S)
+once = IdempotencyConfig(expires_after_seconds=DEDUPLICATION_WINDOW_S)
 sent_alerts = DynamoDBPersistenceLayer(config.sent_alerts_table, boto3_client=clients.dynamodb())
 
 

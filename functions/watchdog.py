@@ -12,7 +12,7 @@ from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
 from inventory.observability import logger, metrics, tracer
 from inventory.settings import WatchdogSettings
-from inventory.workflow import tell_overdue
+from inventory.workflow import alert_overdue
 
 LOOKBACK = timedelta(days=14)
 """How old an upload may be and still be told of: as long as a queue keeps messages."""
@@ -34,13 +34,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  #
             logger.warning("out of time; the next run tells of the rest")
             break
         try:
-            told = tell_overdue(s3, store, waiting, config.pairing_timeout, now)
+            check = alert_overdue(s3, store, waiting, config.pairing_timeout, now)
         except (ClientError, RetryLater):
             logger.exception("not alerted; the next run tries again", bin=waiting.bin, check_id=waiting.check_id)
             failed += 1
             continue
-        if told:
-            logger.info("unpaired", bin=told.bin, check_id=told.check_id, waiting_since=told.checked_at)
+        if check:
+            logger.info("unpaired", bin=check.bin, check_id=check.check_id, waiting_since=check.checked_at)
             alerted += 1
     metrics.add_metric("Unpaired", MetricUnit.Count, alerted)
     if failed:

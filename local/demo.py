@@ -45,7 +45,7 @@ class Findings:
 
     checks: dict[Bin, Check | None]
     alerts: Sequence[Alert]
-    uploads_left: int
+    uploads_remaining: int
     dead_letters: int
     failures: Sequence[Dropped] = ()
 
@@ -69,8 +69,8 @@ class Findings:
             yield f"{len(self.failures)} files could not be uploaded"
         if missing := self.statuses["unchecked"]:
             yield f"{missing} bins were never checked"
-        if self.uploads_left:
-            yield f"{self.uploads_left} uploads are still in the queue"
+        if self.uploads_remaining:
+            yield f"{self.uploads_remaining} uploads are still in the queue"
         if self.dead_letters:
             yield f"{self.dead_letters} messages are in the dead letters"
         received = Counter(alert["check_id"] for alert in self.alerts)
@@ -88,17 +88,17 @@ def wait_until_checked(stack: Stack, bins: Bins, stalled_s: float = STALLED_S) -
     nothing has changed for `stalled_s`.
     """
     pending = list(bins.parts)
-    changed_at, left_before = time.monotonic(), -1
+    changed_at, previous = time.monotonic(), -1
     while True:
-        left = depth(stack, stack.inbox_queue_url)
-        still_pending = _still_pending(stack, bins, pending, check_all=left == 0)
+        remaining = depth(stack, stack.inbox_queue_url)
+        still_pending = _still_pending(stack, bins, pending, check_all=remaining == 0)
         finished = len(pending) - len(still_pending)
         yield finished
-        if finished or left != left_before:
+        if finished or remaining != previous:
             changed_at = time.monotonic()
-        if not (still_pending or left) or time.monotonic() - changed_at > stalled_s:
+        if not (still_pending or remaining) or time.monotonic() - changed_at > stalled_s:
             return
-        pending, left_before = still_pending, left
+        pending, previous = still_pending, remaining
         time.sleep(POLL_S)
 
 
@@ -120,7 +120,7 @@ def collect_findings(stack: Stack, bins: Bins, subscription: Subscription) -> Fi
     return Findings(
         checks,
         receive_alerts(subscription, expected),
-        uploads_left=depth(stack, stack.inbox_queue_url),
+        uploads_remaining=depth(stack, stack.inbox_queue_url),
         dead_letters=depth(stack, stack.dead_letters_url),
         failures=bins.failures,
     )

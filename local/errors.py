@@ -9,7 +9,7 @@ class CommandFailed(Exception):
     exit_code: ClassVar[int] = 1
 
 
-class NothingThere(CommandFailed):
+class NotAvailable(CommandFailed):
     """Nothing is running or deployed at the place that was asked for."""
 
     exit_code: ClassVar[int] = 3

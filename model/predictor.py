@@ -32,7 +32,7 @@ from .calibration import calibrate, prior_ratio
 from .images import Pixels, decode, resize
 
 ARTIFACT = Path(__file__).parent / "artifact"
-LARGEST_LOG_VOLUME = 20.0  # a house; no image of a bin shows more
+MAX_LOG_VOLUME = 20.0  # a house; no image of a bin shows more
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 THREADS_VARIABLE = "COUNTER_THREADS"  # threads for one image; 1 serves most images a second
 
@@ -95,8 +95,8 @@ class Predictor:
         self._session = onnxruntime.InferenceSession(network, options, providers=[GPU, CPU] if on_gpu else [CPU])
         self._input = self._session.get_inputs()[0].name
         outputs = self._session.get_outputs()[0].shape[-1]
-        tells_volume = len(self._session.get_outputs()) > 1
-        if self.volume_error is not None and not tells_volume:
+        has_volume = len(self._session.get_outputs()) > 1
+        if self.volume_error is not None and not has_volume:
             raise BrokenArtifactError(f"the network of {artifact} tells no volume, its JSON says so: export it again")
         if not len(self.prior) == len(self.labels) <= outputs:
             sizes = f"{len(self.labels)} labels, {len(self.prior)} priors, {outputs} outputs"
@@ -132,7 +132,7 @@ class Predictor:
         count = int(self.labels[int(probabilities.argmax())].rstrip("+"))
         volume_in3 = None
         if log_volume is not None and self.volume_error is not None:
-            volume_in3 = max(0.0, math.expm1(min(log_volume, LARGEST_LOG_VOLUME)))
+            volume_in3 = max(0.0, math.expm1(min(log_volume, MAX_LOG_VOLUME)))
         return Prediction(
             count, self.labels, tuple(probabilities.tolist()), self.prior, self.name, volume_in3, self.volume_error
         )

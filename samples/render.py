@@ -57,7 +57,7 @@ class Product:
     asin: str
     name: str
     kind: str
-    look_seed: int
+    appearance_seed: int
     width: float
     height: float
     depth: float
@@ -251,8 +251,8 @@ def _heap_in_two_rows(
 
 def _place(product: Product, width: float, height: float, middle: float, base: float, tilt_deg: float) -> _Placement:
     """An object of `width` x `height` canvas pixels whose foot is centred on (middle, base)."""
-    look = np.random.default_rng(product.look_seed)
-    tile = PAINTERS[product.kind](look, max(14, round(width)), max(14, round(height)))
+    appearance = np.random.default_rng(product.appearance_seed)
+    tile = PAINTERS[product.kind](appearance, max(14, round(width)), max(14, round(height)))
     if abs(tilt_deg) > 0.5:
         tile = tile.rotate(tilt_deg, Image.Resampling.BICUBIC, expand=True)
     return _Placement(tile, round(middle - tile.width / 2), round(base - tile.height))

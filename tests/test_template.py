@@ -10,10 +10,10 @@ from botocore.config import Config
 from inventory.check import Check
 from inventory.check_items import ALERT, FAILURES, TALLIES
 from inventory.check_store import BY_DAY
-from inventory.failures import FAILURES_KEPT
+from inventory.failures import FAILURE_RETENTION
 from inventory.legacy_items import LEGACY_TALLIES
 from inventory.verdict import SEVERITIES
-from local.stack.backfill import RESUMED_WITHIN
+from local.stack.backfill import RESUME_WINDOW
 from tests.template import ROOT, resource, template
 
 FUNCTIONS = ["Checker", "Counter", "Alerter", "Watchdog", "Reporter"]
@@ -156,7 +156,7 @@ def test_a_backfill_has_a_queue_and_few_checkers_of_its_own_and_ends_in_the_same
     queue, inbox = resource("BackfillQueue"), resource("InboxQueue")
     assert queue["RedrivePolicy"] == inbox["RedrivePolicy"]
     assert queue["VisibilityTimeout"] == inbox["VisibilityTimeout"]
-    week_s = RESUMED_WITHIN.total_seconds()
+    week_s = RESUME_WINDOW.total_seconds()
     assert queue["MessageRetentionPeriod"] == week_s < resource("InboxDeadLetters")["MessageRetentionPeriod"]
 
 
@@ -209,7 +209,7 @@ def test_one_other_bucket_is_read_only_where_it_is_named(function):
 
 
 def test_reasons_outlive_the_dead_letters():
-    assert FAILURES_KEPT.total_seconds() > resource("InboxDeadLetters")["MessageRetentionPeriod"]
+    assert FAILURE_RETENTION.total_seconds() > resource("InboxDeadLetters")["MessageRetentionPeriod"]
 
 
 @pytest.mark.parametrize("queue", QUEUES)

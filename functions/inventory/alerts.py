@@ -42,12 +42,12 @@ class Alerts:
 
     def publish(self, alert: Alert) -> None:
         """Send an alert. Sending it again is harmless: subscribers see the same `alert_id`."""
-        said = sentence(alert)
+        text = sentence(alert)
         self._sns.publish(
             TopicArn=self._topic_arn,
-            Subject=subject(said),
+            Subject=subject(text),
             MessageStructure="json",
-            Message=json.dumps({"default": json.dumps(body(alert)), "email": said}),
+            Message=json.dumps({"default": json.dumps(body(alert)), "email": text}),
             MessageAttributes=attributes(alert),
         )
 
@@ -98,8 +98,8 @@ def sentence(alert: Alert) -> str:
     )
 
 
-def subject(said: str) -> str:
+def subject(text: str) -> str:
     """The subject of a message as SNS takes it: printable ASCII, shorter than SUBJECT_LIMIT."""
-    words = " ".join(f"bincheck: {said}".split()).encode("ascii", "replace").decode()
+    words = " ".join(f"bincheck: {text}".split()).encode("ascii", "replace").decode()
     plain = "".join(letter if letter.isprintable() else "?" for letter in words)  # SNS refuses control characters
     return plain if len(plain) < SUBJECT_LIMIT else f"{plain[: SUBJECT_LIMIT - 4]}..."

@@ -139,7 +139,7 @@ class LastAlert:
     """What people were told of a bin last, and have not been told the end of.
 
     `check_id` is the check that it was told of. `actual` is what a person found since (None without a review), and
-    `expected` what the record said of it. `heard_severity` and `heard_suspicion` are the greatest that people were told
+    `expected` what the record said of it. `max_severity` and `max_suspicion` are the greatest that people were told
     since they knew of nothing.
     """
 
@@ -153,8 +153,8 @@ class LastAlert:
     severity: str | None = None
     reason: str | None = None
     actual: int | None = None
-    heard_severity: str | None = None
-    heard_suspicion: float | None = None
+    max_severity: str | None = None
+    max_suspicion: float | None = None
 
     @classmethod
     def of(cls, check: Check) -> "LastAlert":

@@ -53,16 +53,18 @@ FAILURES = "failures/"
 BACKFILLS = "backfills/"
 SHARDS = "0123456789abcdef"
 
-MATCHES_KEPT = timedelta(days=90)
-ALERTS_KEPT = timedelta(days=90)
-AUDITS_KEPT = timedelta(days=400)
-REJECTIONS_KEPT = timedelta(days=90)
+MATCH_RETENTION = timedelta(days=90)
+ALERT_RETENTION = timedelta(days=90)
+AUDIT_RETENTION = timedelta(days=400)
+REJECTION_RETENTION = timedelta(days=90)
 """Of rejections whose place another check has taken. The one that speaks for its bin stays."""
-STATES_KEPT = timedelta(days=120)
+STATE_RETENTION = timedelta(days=120)
 """How long a bin is remembered that is in order and never comes again."""
 
 COUNTS = ("expected", "predicted", "difference", "actual")
-FRACTIONS = ("suspicion", "heard_suspicion", "expected_volume_in3", "predicted_volume_in3")
+FRACTIONS = ("suspicion", "max_suspicion", "expected_volume_in3", "predicted_volume_in3")
+STORED_NAMES = {"max_severity": "heard_severity", "max_suspicion": "heard_suspicion"}
+"""Attributes of a last alert that the table stores under an earlier name."""
 
 DIGITS = 6
 """After the point, of every fraction that is kept or told."""
@@ -98,8 +100,8 @@ def check_item(check: Check) -> Item:
 def check_attribute(check: Check, name: str) -> Any:
     """An attribute of a check as its item holds it; None where the item lacks it."""
     if name == "expires_at":  # what a person has reviewed is kept: it is a label
-        kept = check.status != "match" or check.reviewed_at
-        return None if kept else after(datetime.fromisoformat(check.checked_at), MATCHES_KEPT)
+        permanent = check.status != "match" or check.reviewed_at
+        return None if permanent else after(datetime.fromisoformat(check.checked_at), MATCH_RETENTION)
     if name == "open_list":
         return f"{check.open_list}#{datetime.fromisoformat(check.checked_at).date()}" if check.open_list else None
     return stored(getattr(check, name))
@@ -154,7 +156,7 @@ def audit_item(check: Check, moment: datetime) -> Item:
     del item["checked_on"]  # the index `by-day` holds each check once
     item |= key(check.subject, f"{AUDIT}{check.check}")
     item["open"] = audit_list(check)
-    item["expires_at"] = after(moment, AUDITS_KEPT)
+    item["expires_at"] = after(moment, AUDIT_RETENTION)
     return item
 
 
@@ -181,7 +183,7 @@ def state_item(state: BinState) -> Item:
     if state.current:
         item["current"] = asdict(state.current)
     if state.last_alert:
-        item["last_alert"] = _present(asdict(state.last_alert))
+        item["last_alert"] = _last_alert_item(state.last_alert)
     return item
 
 
@@ -189,7 +191,7 @@ def state_expiry(state: BinState, moment: datetime) -> Item:
     """The attribute that lets a state expire: there is none while anything of the bin is open."""
     if state.lone or state.last_alert or not state.current or state.current.status != "match":
         return {}
-    return {"expires_at": after(moment, STATES_KEPT)}
+    return {"expires_at": after(moment, STATE_RETENTION)}
 
 
 def read_state(item: Mapping[str, Any]) -> BinState:
@@ -200,8 +202,17 @@ def read_state(item: Mapping[str, Any]) -> BinState:
         uploads={name: KnownUpload(**upload) for name, upload in item["uploads"].items()},
         lone=LonePart(**{**lone, "stored": StoredObject(**lone["stored"])}) if lone else None,
         current=CurrentCheck(**item["current"]) if "current" in item else None,
-        last_alert=LastAlert(**_numbers(item["last_alert"])) if "last_alert" in item else None,
+        last_alert=_read_last_alert(item["last_alert"]) if "last_alert" in item else None,
     )
+
+
+def _last_alert_item(last: LastAlert) -> Item:
+    return {STORED_NAMES.get(name, name): value for name, value in _present(asdict(last)).items()}
+
+
+def _read_last_alert(item: Mapping[str, Any]) -> LastAlert:
+    names = {STORED_NAMES.get(field.name, field.name): field.name for field in fields(LastAlert)}
+    return LastAlert(**_numbers({names[stored_name]: value for stored_name, value in item.items()}))
 
 
 # ---- Alerts ----
@@ -213,7 +224,7 @@ def alert_item(alert: Alert, moment: datetime) -> Item:
         **key(alert.check.subject, f"{ALERT}{alert.revision:012d}"),
         "alert_id": alert.alert_id,
         "alert": _alert_text(alert),
-        "expires_at": after(moment, ALERTS_KEPT),
+        "expires_at": after(moment, ALERT_RETENTION),
     }
 
 
@@ -230,8 +241,8 @@ def read_alert(text: str) -> Alert:
 def _alert_text(alert: Alert) -> str:
     """Without what is not known, so that most alerts fit in one unit of writing."""
     check = {name: value for name, value in asdict(alert.check).items() if value is not None and value is not False}
-    said = {"kind": alert.kind, "revision": alert.revision, "check": check}
-    return json.dumps(said, separators=(",", ":"))
+    values = {"kind": alert.kind, "revision": alert.revision, "check": check}
+    return json.dumps(values, separators=(",", ":"))
 
 
 # ---- Values ----

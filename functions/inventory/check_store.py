@@ -16,7 +16,7 @@ from inventory.bins import Bin, StrayKey, Subject
 from inventory.check import BinState, Check, CurrentCheck, Finding, OpenList, timestamp, waiting_check
 from inventory.check_items import (
     AUDIT,
-    REJECTIONS_KEPT,
+    REJECTION_RETENTION,
     REVIEW,
     SHARDS,
     STATE,
@@ -259,7 +259,7 @@ def _delist(current: CurrentCheck, moment: datetime) -> dict[str, Any]:
     return {
         "UpdateExpression": "SET expires_at = :expires_at REMOVE #open",
         "ExpressionAttributeNames": {"#open": "open"},
-        "ExpressionAttributeValues": {":expires_at": after(moment, REJECTIONS_KEPT)},
+        "ExpressionAttributeValues": {":expires_at": after(moment, REJECTION_RETENTION)},
     }
 
 
@@ -302,15 +302,15 @@ def _check_writes(decision: Decision, moment: datetime) -> Iterator[_Write]:
 def _amendment(check: Check, names: Sequence[str]) -> dict[str, Any]:
     """An update of a recorded check, if it is still there."""
     values = {stored_name(name): check_attribute(check, name) for name in names}
-    kept = {name: value for name, value in values.items() if value is not None}
-    gone = [name for name, value in values.items() if value is None]
-    expression = f"SET {', '.join(f'#{name} = :{name}' for name in kept)}" if kept else ""
-    if gone:
-        expression += f" REMOVE {', '.join(f'#{name}' for name in gone)}"
+    present = {name: value for name, value in values.items() if value is not None}
+    absent = [name for name, value in values.items() if value is None]
+    expression = f"SET {', '.join(f'#{name} = :{name}' for name in present)}" if present else ""
+    if absent:
+        expression += f" REMOVE {', '.join(f'#{name}' for name in absent)}"
     return {
         "Key": key(check.subject, check.check),
         "UpdateExpression": expression.strip(),
         "ConditionExpression": "check_id = :check_id",
         "ExpressionAttributeNames": {f"#{name}": name for name in values},
-        "ExpressionAttributeValues": {":check_id": check.check_id} | {f":{name}": kept[name] for name in kept},
+        "ExpressionAttributeValues": {":check_id": check.check_id} | {f":{name}": present[name] for name in present},
     }

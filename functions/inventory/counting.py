@@ -67,10 +67,10 @@ def _failure(endpoint: str, response: Any) -> Exception:
         return RejectedUpload(f"the image cannot be counted: {_reason(response.get('OriginalMessage', ''))}")
     error = response["Error"]
     if error["Code"] == "ModelError":  # its message quotes the container's, whatever that holds
-        said = f"its container answered {response.get('OriginalStatusCode')}, and its own log says why"
+        detail = f"its container answered {response.get('OriginalStatusCode')}, and its own log says why"
     else:
-        said = error.get("Message", "")[:300]
-    return RetryLater(f"endpoint {endpoint} failed: {error['Code']}: {said}")
+        detail = error.get("Message", "")[:300]
+    return RetryLater(f"endpoint {endpoint} failed: {error['Code']}: {detail}")
 
 
 def _reason(message: str) -> str:

@@ -71,19 +71,19 @@ from inventory.verdict import SEVERITIES, Severity
 ACTION_REQUIRED: Severity = "medium"
 """Severity of what is no verdict but needs a person: a rejected upload, a partner that never came."""
 RANKS: Mapping[str | None, int] = {severity: rank for rank, (_, severity) in enumerate(reversed(SEVERITIES))}
-RESOLVED = ("check_id", "severity", "direction", "difference", "suspicion")
+RESOLVED_FIELDS = ("check_id", "severity", "direction", "difference", "suspicion")
 """What a `resolved` alert says of the alert that it closes: with the greatest severity and suspicion that people heard,
 so that whoever heard of it hears of its end."""
 
 
-class Seen(StrEnum):
+class Situation(StrEnum):
     """What happens to a bin."""
 
     NEW_PAIR = "both parts are present, not checked together before"
     KNOWN_PAIR = "both parts are present, checked together before"
     ONE_PART = "one part is present"
     REMOVED = "the upload was removed before its check"
-    SETTLED = "the upload is already checked or replaced"
+    OBSOLETE = "the upload is already checked or replaced"
     STRAY = "the key is outside the inbox layout"
     OVERDUE = "one part has waited too long"
     NOT_ALONE = "no part is alone"
@@ -98,7 +98,7 @@ class Written(StrEnum):
     NOTHING = "nothing"
     NEW = "a new check"
     REJECTED = "a rejected check"
-    AGAIN = "that check becomes current"
+    CURRENT_AGAIN = "that check becomes current"
     FINDING = "the finding, in the reviewed check"
     RESTORED = "the previous finding, in the reviewed check"
 
@@ -109,11 +109,11 @@ class Waits(StrEnum):
     NOTHING = "nothing"
     PART = "that part, from when it was first alone"
     REST = "the other part, if present"
-    AS_BEFORE = "no change"
-    TOLD = "no change, marked as alerted"
+    UNCHANGED = "no change"
+    ALERTED = "no change, marked as alerted"
 
 
-class Knows(StrEnum):
+class AlertState(StrEnum):
     """What people know of a bin."""
 
     NOTHING = "none"
@@ -121,7 +121,7 @@ class Knows(StrEnum):
     REVIEWED = "reviewed"
 
 
-class News(StrEnum):
+class Outcome(StrEnum):
     """How what is seen relates to what people know."""
 
     AGREES = "the image agrees"
@@ -131,7 +131,7 @@ class News(StrEnum):
     WITHDRAWAL = "a withdrawn review"
 
 
-class Told(StrEnum):
+class Notification(StrEnum):
     """What people are told."""
 
     NOTHING = "none"
@@ -139,39 +139,39 @@ class Told(StrEnum):
     RESOLVED = "a resolved alert"
 
 
-WRITING: Mapping[Seen, tuple[Written, Waits]] = {
-    Seen.NEW_PAIR: (Written.NEW, Waits.NOTHING),
-    Seen.KNOWN_PAIR: (Written.AGAIN, Waits.NOTHING),
-    Seen.ONE_PART: (Written.NOTHING, Waits.PART),
-    Seen.REMOVED: (Written.REJECTED, Waits.REST),
-    Seen.SETTLED: (Written.NOTHING, Waits.AS_BEFORE),
-    Seen.STRAY: (Written.REJECTED, Waits.NOTHING),
-    Seen.OVERDUE: (Written.NOTHING, Waits.TOLD),
-    Seen.NOT_ALONE: (Written.NOTHING, Waits.NOTHING),
-    Seen.NOT_DUE: (Written.NOTHING, Waits.AS_BEFORE),
-    Seen.REVIEW: (Written.FINDING, Waits.AS_BEFORE),
-    Seen.WITHDRAWAL: (Written.RESTORED, Waits.AS_BEFORE),
+WRITES: Mapping[Situation, tuple[Written, Waits]] = {
+    Situation.NEW_PAIR: (Written.NEW, Waits.NOTHING),
+    Situation.KNOWN_PAIR: (Written.CURRENT_AGAIN, Waits.NOTHING),
+    Situation.ONE_PART: (Written.NOTHING, Waits.PART),
+    Situation.REMOVED: (Written.REJECTED, Waits.REST),
+    Situation.OBSOLETE: (Written.NOTHING, Waits.UNCHANGED),
+    Situation.STRAY: (Written.REJECTED, Waits.NOTHING),
+    Situation.OVERDUE: (Written.NOTHING, Waits.ALERTED),
+    Situation.NOT_ALONE: (Written.NOTHING, Waits.NOTHING),
+    Situation.NOT_DUE: (Written.NOTHING, Waits.UNCHANGED),
+    Situation.REVIEW: (Written.FINDING, Waits.UNCHANGED),
+    Situation.WITHDRAWAL: (Written.RESTORED, Waits.UNCHANGED),
 }
-TELLING: Mapping[tuple[Knows, News], tuple[Told, Knows]] = {
-    (Knows.NOTHING, News.AGREES): (Told.NOTHING, Knows.NOTHING),
-    (Knows.NOTHING, News.OTHER): (Told.ALERT, Knows.OPEN),
-    (Knows.NOTHING, News.REVIEW): (Told.NOTHING, Knows.NOTHING),
-    (Knows.NOTHING, News.WITHDRAWAL): (Told.NOTHING, Knows.NOTHING),
-    (Knows.OPEN, News.AGREES): (Told.RESOLVED, Knows.NOTHING),
-    (Knows.OPEN, News.SAME): (Told.NOTHING, Knows.OPEN),
-    (Knows.OPEN, News.OTHER): (Told.ALERT, Knows.OPEN),
-    (Knows.OPEN, News.REVIEW): (Told.NOTHING, Knows.REVIEWED),
-    (Knows.OPEN, News.WITHDRAWAL): (Told.NOTHING, Knows.OPEN),
-    (Knows.REVIEWED, News.AGREES): (Told.NOTHING, Knows.NOTHING),
-    (Knows.REVIEWED, News.SAME): (Told.NOTHING, Knows.REVIEWED),
-    (Knows.REVIEWED, News.OTHER): (Told.ALERT, Knows.OPEN),
-    (Knows.REVIEWED, News.REVIEW): (Told.NOTHING, Knows.REVIEWED),
-    (Knows.REVIEWED, News.WITHDRAWAL): (Told.NOTHING, Knows.OPEN),
+NOTIFICATIONS: Mapping[tuple[AlertState, Outcome], tuple[Notification, AlertState]] = {
+    (AlertState.NOTHING, Outcome.AGREES): (Notification.NOTHING, AlertState.NOTHING),
+    (AlertState.NOTHING, Outcome.OTHER): (Notification.ALERT, AlertState.OPEN),
+    (AlertState.NOTHING, Outcome.REVIEW): (Notification.NOTHING, AlertState.NOTHING),
+    (AlertState.NOTHING, Outcome.WITHDRAWAL): (Notification.NOTHING, AlertState.NOTHING),
+    (AlertState.OPEN, Outcome.AGREES): (Notification.RESOLVED, AlertState.NOTHING),
+    (AlertState.OPEN, Outcome.SAME): (Notification.NOTHING, AlertState.OPEN),
+    (AlertState.OPEN, Outcome.OTHER): (Notification.ALERT, AlertState.OPEN),
+    (AlertState.OPEN, Outcome.REVIEW): (Notification.NOTHING, AlertState.REVIEWED),
+    (AlertState.OPEN, Outcome.WITHDRAWAL): (Notification.NOTHING, AlertState.OPEN),
+    (AlertState.REVIEWED, Outcome.AGREES): (Notification.NOTHING, AlertState.NOTHING),
+    (AlertState.REVIEWED, Outcome.SAME): (Notification.NOTHING, AlertState.REVIEWED),
+    (AlertState.REVIEWED, Outcome.OTHER): (Notification.ALERT, AlertState.OPEN),
+    (AlertState.REVIEWED, Outcome.REVIEW): (Notification.NOTHING, AlertState.REVIEWED),
+    (AlertState.REVIEWED, Outcome.WITHDRAWAL): (Notification.NOTHING, AlertState.OPEN),
 }
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """A delivered upload had its bin looked at: the parts as the inbox holds them now.
 
     `check` is the check that this calls for (see `check_needed`): one that was just made, or the one that is recorded
@@ -218,7 +218,7 @@ class Withdrawal:
     reviewer: str = ""
 
 
-Event = Look | TimePassed | Review | Withdrawal
+Event = Observation | TimePassed | Review | Withdrawal
 
 
 @dataclass(frozen=True)
@@ -245,53 +245,53 @@ def decide(state: BinState, event: Event) -> Decision:
     """What becomes of a bin in this state by this event. The new state bears the next revision, whatever changes.
 
     Raises:
-        ValueError: a Look calls for a check and brings none.
+        ValueError: an Observation calls for a check and has none.
     """
-    seen = classify(state, event)
-    written, waits = WRITING[seen]
+    situation = classify(state, event)
+    written, waits = WRITES[situation]
     state = replace(state, revision=_next_revision(state, event.moment))
     lone = _lone(state, event, waits)
-    if isinstance(event, Look) and seen is not Seen.SETTLED:
-        state = replace(state, uploads=_uploads_after(state, event, seen))
+    if isinstance(event, Observation) and situation is not Situation.OBSOLETE:
+        state = replace(state, uploads=_uploads_after(state, event, situation))
     state = replace(state, lone=lone)
-    if waits is Waits.TOLD and lone:
-        return _tell_overdue(state, lone)
+    if waits is Waits.ALERTED and lone:
+        return _alert_overdue(state, lone)
     if written is Written.NOTHING:
-        return Decision(state, waiting_check(state.bin, lone) if seen is Seen.ONE_PART and lone else None)
+        return Decision(state, waiting_check(state.bin, lone) if situation is Situation.ONE_PART and lone else None)
     if isinstance(event, Review):
         return _review(state, event)
     if isinstance(event, Withdrawal):
         return _withdraw(state, event)
-    if not isinstance(event, Look) or event.check is None:
-        raise ValueError(f"{seen} calls for a check")
-    return _speak(state, event.check, event.recorded, event.moment)
+    if not isinstance(event, Observation) or event.check is None:
+        raise ValueError(f"{situation} calls for a check")
+    return _make_current(state, event.check, event.recorded, event.moment)
 
 
-def classify(state: BinState, event: Event) -> Seen:
+def classify(state: BinState, event: Event) -> Situation:
     """What an event comes to for a bin in this state."""
     if isinstance(event, Review):
-        return Seen.REVIEW
+        return Situation.REVIEW
     if isinstance(event, Withdrawal):
-        return Seen.WITHDRAWAL
-    lying = [part for part, stored in _parts(event).items() if stored]
+        return Situation.WITHDRAWAL
+    present = [part for part, stored in _parts(event).items() if stored]
     if isinstance(event, TimePassed):
-        return _classify_time(state, event, lying)
+        return _classify_time(state, event, present)
     if not isinstance(state.bin, Bin):
-        return Seen.SETTLED if _is_settled(state, event.upload) else Seen.STRAY
-    if len(lying) == len(PARTS):
-        return Seen.KNOWN_PAIR if event.recorded else Seen.NEW_PAIR
-    if locate(event.upload.key)[1] in lying:
-        return Seen.ONE_PART
-    return Seen.SETTLED if _is_settled(state, event.upload) else Seen.REMOVED
+        return Situation.OBSOLETE if _is_obsolete(state, event.upload) else Situation.STRAY
+    if len(present) == len(PARTS):
+        return Situation.KNOWN_PAIR if event.recorded else Situation.NEW_PAIR
+    if locate(event.upload.key)[1] in present:
+        return Situation.ONE_PART
+    return Situation.OBSOLETE if _is_obsolete(state, event.upload) else Situation.REMOVED
 
 
-def check_needed(state: BinState, look: Look) -> str | None:
+def check_needed(state: BinState, observation: Observation) -> str | None:
     """The identity of the check that a look calls for, None where it calls for none."""
-    match classify(state, look):
-        case Seen.NEW_PAIR | Seen.KNOWN_PAIR:
-            return contents_of(look.image, look.metadata)
-        case Seen.REMOVED | Seen.STRAY:
-            return _contents_alone(state, look.upload)
+    match classify(state, observation):
+        case Situation.NEW_PAIR | Situation.KNOWN_PAIR:
+            return contents_of(observation.image, observation.metadata)
+        case Situation.REMOVED | Situation.STRAY:
+            return _contents_alone(state, observation.upload)
     return None
 
 
@@ -305,7 +305,7 @@ def known_uploads(state: BinState, upload: Upload) -> Mapping[str, KnownUpload]:
     return {**state.uploads, upload.key: KnownUpload(upload.version, upload.sequencer, recorded)}
 
 
-def speaking(state: BinState, known: Sequence[Check]) -> Check | None:
+def preferred_check(state: BinState, known: Sequence[Check]) -> Check | None:
     """Which of several recorded checks of the same contents speaks for them: the current one, else the latest."""
     current = state.current.check if state.current else None
     return max(known, key=lambda check: (check.check == current, check.checked_at), default=None)
@@ -340,12 +340,12 @@ def reject(state: BinState, upload: Upload, reason: str, moment: datetime) -> Ch
 
 def transition_tables() -> str:
     """The tables of this page, as its docstring and docs/architecture.md have them."""
-    writing = [(seen, *effects) for seen, effects in WRITING.items()]
-    telling = [(*situation, *effects) for situation, effects in TELLING.items()]
+    writes = [(situation, *effects) for situation, effects in WRITES.items()]
+    notifications = [(*known, *effects) for known, effects in NOTIFICATIONS.items()]
     return "\n\n".join(
         (
-            _markdown(("event", "what is written", "which part waits then"), writing),
-            _markdown(("last alert", "new result", "alert sent", "last alert then"), telling),
+            _markdown(("event", "what is written", "which part waits then"), writes),
+            _markdown(("last alert", "new result", "alert sent", "last alert then"), notifications),
         )
     )
 
@@ -353,7 +353,7 @@ def transition_tables() -> str:
 # ---- What lies there ----
 
 
-def _parts(event: Look | TimePassed) -> Mapping[Part, StoredObject | None]:
+def _parts(event: Observation | TimePassed) -> Mapping[Part, StoredObject | None]:
     return {"image": event.image, "metadata": event.metadata}
 
 
@@ -367,18 +367,18 @@ def _contents_alone(state: BinState, upload: Upload) -> str:
     return contents_of(stored, None) if _part(state, upload) == "image" else contents_of(None, stored)
 
 
-def _classify_time(state: BinState, event: TimePassed, lying: list[Part]) -> Seen:
+def _classify_time(state: BinState, event: TimePassed, present: list[Part]) -> Situation:
     if state.lone is None:
-        return Seen.NOT_DUE
-    if len(lying) != 1:  # of both, the delivery of one makes their check
-        return Seen.NOT_ALONE
-    if lying != [state.lone.part]:
-        return Seen.ONE_PART
+        return Situation.NOT_DUE
+    if len(present) != 1:  # of both, the delivery of one makes their check
+        return Situation.NOT_ALONE
+    if present != [state.lone.part]:
+        return Situation.ONE_PART
     waited = event.moment - datetime.fromisoformat(state.lone.since)
-    return Seen.OVERDUE if waited >= event.timeout and not state.lone.overdue_at else Seen.NOT_DUE
+    return Situation.OVERDUE if waited >= event.timeout and not state.lone.overdue_at else Situation.NOT_DUE
 
 
-def _is_settled(state: BinState, upload: Upload) -> bool:
+def _is_obsolete(state: BinState, upload: Upload) -> bool:
     """Whether a check of this upload is recorded, or a newer upload has taken its place."""
     known = state.uploads.get(upload.key)
     if known is None:
@@ -388,16 +388,18 @@ def _is_settled(state: BinState, upload: Upload) -> bool:
     return upload.sequencer <= known.sequencer
 
 
-def _uploads_after(state: BinState, look: Look, seen: Seen) -> Mapping[str, KnownUpload]:
+def _uploads_after(state: BinState, observation: Observation, situation: Situation) -> Mapping[str, KnownUpload]:
     """What is known of the keys after a look: what was told of, what lay there, and whether its check is recorded."""
-    uploads = dict(known_uploads(state, look.upload))
-    for stored in (look.image, look.metadata):
+    uploads = dict(known_uploads(state, observation.upload))
+    for stored in (observation.image, observation.metadata):
         if stored:
             known = uploads.get(stored.key, KnownUpload(stored.version))
-            recorded = seen in (Seen.NEW_PAIR, Seen.KNOWN_PAIR) or (known.recorded and known.version == stored.version)
+            unchanged = known.recorded and known.version == stored.version
+            recorded = unchanged or situation in (Situation.NEW_PAIR, Situation.KNOWN_PAIR)
             uploads[stored.key] = KnownUpload(stored.version, known.sequencer, recorded)
-    if seen in (Seen.REMOVED, Seen.STRAY):
-        uploads[look.upload.key] = replace(uploads[look.upload.key], version=look.upload.version, recorded=True)
+    if situation in (Situation.REMOVED, Situation.STRAY):
+        upload = observation.upload
+        uploads[upload.key] = replace(uploads[upload.key], version=upload.version, recorded=True)
     return uploads
 
 
@@ -410,9 +412,9 @@ def _next_revision(state: BinState, moment: datetime) -> int:
 def _lone(state: BinState, event: Event, waits: Waits) -> LonePart | None:
     if waits is Waits.NOTHING:
         return None
-    if waits is Waits.AS_BEFORE or isinstance(event, Review | Withdrawal):
+    if waits is Waits.UNCHANGED or isinstance(event, Review | Withdrawal):
         return state.lone
-    if waits is Waits.TOLD:
+    if waits is Waits.ALERTED:
         return replace(state.lone, overdue_at=timestamp(event.moment)) if state.lone else None
     for part, stored in _parts(event).items():
         if stored and state.lone and state.lone.part == part:
@@ -425,16 +427,16 @@ def _lone(state: BinState, event: Event, waits: Waits) -> LonePart | None:
 # ---- What people are told ----
 
 
-def _knows(state: BinState) -> Knows:
+def _alert_state(state: BinState) -> AlertState:
     if state.last_alert is None:
-        return Knows.NOTHING
-    return Knows.OPEN if state.last_alert.actual is None else Knows.REVIEWED
+        return AlertState.NOTHING
+    return AlertState.OPEN if state.last_alert.actual is None else AlertState.REVIEWED
 
 
-def _news(last: LastAlert | None, check: Check) -> News:
+def _outcome(last: LastAlert | None, check: Check) -> Outcome:
     if check.status == "match":
-        return News.AGREES
-    return News.SAME if last and _is_same_answer(last, check) else News.OTHER
+        return Outcome.AGREES
+    return Outcome.SAME if last and _is_same_answer(last, check) else Outcome.OTHER
 
 
 def _is_same_answer(last: LastAlert, check: Check) -> bool:
@@ -446,56 +448,56 @@ def _is_same_answer(last: LastAlert, check: Check) -> bool:
     return RANKS.get(check.severity, 0) <= RANKS.get(last.severity, 0)
 
 
-def _speak(state: BinState, check: Check, recorded: bool, moment: datetime) -> Decision:
+def _make_current(state: BinState, check: Check, recorded: bool, moment: datetime) -> Decision:
     """Let a check speak for its bin, and tell people what is news to them."""
     before = state.current
     was_current = before is not None and before.check == check.check
     state = replace(state, current=CurrentCheck(check.check, check.status, check.reviewed_at is not None))
     delist = before if before and not was_current and _is_listed(before) else None
     last = state.last_alert
-    spoken, alert = check, None
+    updated, alert = check, None
     if not check.reviewed_at:
-        news = _news(last, check)
-        told, knows = TELLING[_knows(state), news]
-        if knows is Knows.NOTHING:
+        outcome = _outcome(last, check)
+        notification, after = NOTIFICATIONS[_alert_state(state), outcome]
+        if after is AlertState.NOTHING:
             state = replace(state, last_alert=None)
-        if news is News.SAME and last and not was_current:
-            spoken = replace(check, repeats=last.check_id)
-        if told is not Told.NOTHING:
-            resolves = _resolved(last) if told is Told.RESOLVED and last else None
-            spoken = replace(check, alerted_at=timestamp(moment), repeats=None, resolves=resolves)
-            state, alert = _tell(state, told, spoken)
+        if outcome is Outcome.SAME and last and not was_current:
+            updated = replace(check, repeats=last.check_id)
+        if notification is not Notification.NOTHING:
+            resolves = _resolved(last) if notification is Notification.RESOLVED and last else None
+            updated = replace(check, alerted_at=timestamp(moment), repeats=None, resolves=resolves)
+            state, alert = _notify(state, notification, updated)
     if not recorded:
-        return Decision(state, spoken, append=spoken, delist=delist, alert=alert)
+        return Decision(state, updated, append=updated, delist=delist, alert=alert)
     if was_current and alert is None:
         return Decision(state, check)
     amended = ("alerted_at", "repeats", "resolves", "open_list", "expires_at")
-    return Decision(state, spoken, amend=spoken, amended=amended, delist=delist, alert=alert)
+    return Decision(state, updated, amend=updated, amended=amended, delist=delist, alert=alert)
 
 
-def _tell_overdue(state: BinState, lone: LonePart) -> Decision:
+def _alert_overdue(state: BinState, lone: LonePart) -> Decision:
     """Tell people that the partner of a lone part never came."""
     check = waiting_check(state.bin, lone)
-    told, _ = TELLING[_knows(state), News.OTHER]
-    state, alert = _tell(state, told, check)
+    notification, _ = NOTIFICATIONS[_alert_state(state), Outcome.OTHER]
+    state, alert = _notify(state, notification, check)
     return Decision(state, check, alert=alert)
 
 
-def _tell(state: BinState, told: Told, check: Check) -> tuple[BinState, Alert]:
-    last = None if told is Told.RESOLVED else _heard(state, LastAlert.of(check))
+def _notify(state: BinState, notification: Notification, check: Check) -> tuple[BinState, Alert]:
+    last = None if notification is Notification.RESOLVED else _with_maxima(state, LastAlert.of(check))
     kind: Kind = last.kind if last else "resolved"
     return replace(state, last_alert=last), Alert(kind, check, state.revision)
 
 
-def _heard(state: BinState, last: LastAlert) -> LastAlert:
+def _with_maxima(state: BinState, last: LastAlert) -> LastAlert:
     """An alert, with the greatest that people have heard of this bin since they knew of nothing."""
-    before = state.last_alert if _knows(state) is Knows.OPEN else None
-    severities = (last.severity, before.heard_severity if before else None)
-    suspicions = (last.suspicion, before.heard_suspicion if before else None)
+    before = state.last_alert if _alert_state(state) is AlertState.OPEN else None
+    severities = (last.severity, before.max_severity if before else None)
+    suspicions = (last.suspicion, before.max_suspicion if before else None)
     return replace(
         last,
-        heard_severity=max(severities, key=lambda severity: RANKS.get(severity, -1)),
-        heard_suspicion=max((one for one in suspicions if one is not None), default=None),
+        max_severity=max(severities, key=lambda severity: RANKS.get(severity, -1)),
+        max_suspicion=max((one for one in suspicions if one is not None), default=None),
     )
 
 
@@ -539,8 +541,8 @@ def _reviewed(state: BinState, reviewed: Check, kind: FindingKind, event: Review
 
 
 def _resolved(last: LastAlert) -> Mapping[str, object]:
-    heard = replace(last, severity=last.heard_severity, suspicion=last.heard_suspicion)
-    return {name: getattr(heard, name) for name in RESOLVED if getattr(heard, name) is not None}
+    closed = replace(last, severity=last.max_severity, suspicion=last.max_suspicion)
+    return {name: getattr(closed, name) for name in RESOLVED_FIELDS if getattr(closed, name) is not None}
 
 
 def _is_listed(current: CurrentCheck) -> bool:

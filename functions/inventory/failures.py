@@ -15,7 +15,7 @@ from inventory.check_items import FAILURES
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-FAILURES_KEPT = timedelta(days=15)
+FAILURE_RETENTION = timedelta(days=15)
 """A day longer than a message lies in the dead letters."""
 REASON_LIMIT = 700
 """Characters, so that the item costs one write."""
@@ -36,10 +36,10 @@ class Failures:
     def __init__(self, table: "Table") -> None:
         self._table = table
 
-    def note(self, body: str, reason: str, attempts: int, moment: datetime) -> None:
+    def put(self, body: str, reason: str, attempts: int, moment: datetime) -> None:
         """Keep the reason why the message of that body failed, in place of an earlier one."""
         failure = Failure(reason[:REASON_LIMIT], timestamp(moment), attempts)
-        expires_at = int((moment + FAILURES_KEPT).timestamp())
+        expires_at = int((moment + FAILURE_RETENTION).timestamp())
         self._table.put_item(Item={**_key(body), **asdict(failure), "expires_at": expires_at})
 
     def find(self, body: str) -> Failure | None:

@@ -81,11 +81,11 @@ def _is_part_of(bin: Bin, key: str) -> bool:
 def _open_part(
     s3: "S3Client", bucket: str, bin: Bin, part: Part, uploads: Mapping[str, KnownUpload], opened: ExitStack
 ) -> OpenObject | None:
-    told = [key for key in uploads if locate(key)[1] == part]
-    found = list(_open(s3, bucket, told, opened))
+    known_keys = [key for key in uploads if locate(key)[1] == part]
+    found = list(_open(s3, bucket, known_keys, opened))
     if found:
         return max(found, key=lambda one: (one.modified_at, uploads[one.stored.key].sequencer, one.stored.key))
-    usual = (key for key in bin.keys(part) if key not in told and len(key.encode()) <= KEY_LIMIT_BYTES)
+    usual = (key for key in bin.keys(part) if key not in known_keys and len(key.encode()) <= KEY_LIMIT_BYTES)
     return next(_open(s3, bucket, usual, opened), None)
 
 

@@ -38,14 +38,14 @@ def legacy_state(bin: Bin, item: Mapping[str, Any], recorded: Sequence[Mapping[s
     listed = [checks[each["check"]] for each in recorded if each.get("open", "").startswith(("mismatch", "rejected"))]
     current = max(listed or checks.values(), key=lambda check: check.checked_at, default=None)
     waiting = legacy_waiting_check(item)
-    told = waiting if waiting and waiting.alerted_at else checks.get(item.get("told", ""))
+    last_alerted = waiting if waiting and waiting.alerted_at else checks.get(item.get("told", ""))
     return BinState(
         bin=bin,
         revision=int(item["revision"]),
         uploads=uploads,
         lone=_lone(waiting) if waiting else None,
         current=CurrentCheck(current.check, current.status, current.reviewed_at is not None) if current else None,
-        last_alert=_last_alert(told, current) if told else None,
+        last_alert=_last_alert(last_alerted, current) if last_alerted else None,
     )
 
 
@@ -56,10 +56,10 @@ def _lone(waiting: Check) -> LonePart:
     return LonePart(part, StoredObject(bucket, key, version), waiting.checked_at, waiting.alerted_at)
 
 
-def _last_alert(told: Check, current: Check | None) -> LastAlert | None:
+def _last_alert(last_alerted: Check, current: Check | None) -> LastAlert | None:
     """None where the last that people heard is that all is well, or where the alert never went out."""
-    if told.status == "match" or not told.alerted_at:
+    if last_alerted.status == "match" or not last_alerted.alerted_at:
         return None
-    reviewed = next((check for check in (current, told) if check and check.reviewed_at), None)
-    last = LastAlert.of(told)
+    reviewed = next((check for check in (current, last_alerted) if check and check.reviewed_at), None)
+    last = LastAlert.of(last_alerted)
     return replace(last, actual=reviewed.actual, expected=reviewed.expected) if reviewed else last

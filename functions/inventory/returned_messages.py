@@ -23,6 +23,6 @@ def report_returned(failures: Failures, record: SQSRecord, fault: Exception, key
         logger.exception("message goes back to the queue", message_id=record.message_id, keys=keys)
     try:
         attempts = int(record.attributes.approximate_receive_count or 1)
-        failures.note(record.body, reason, attempts, datetime.now(UTC))
+        failures.put(record.body, reason, attempts, datetime.now(UTC))
     except Exception:  # the fault itself matters more
         logger.warning("the reason was not noted", message_id=record.message_id, exc_info=True)

@@ -24,8 +24,8 @@ class CheckerSettings:
         return cls(
             _text("ENDPOINT_NAME"),
             _text("CHECKS_TABLE"),
-            _number("MISMATCH_RATE", least=0.0001, most=0.5),
-            _number("AUDIT_SHARE", least=0, most=1),
+            _number("MISMATCH_RATE", minimum=0.0001, maximum=0.5),
+            _number("AUDIT_SHARE", minimum=0, maximum=1),
         )
 
 
@@ -68,7 +68,7 @@ class WatchdogSettings:
 
     @classmethod
     def from_environment(cls) -> "WatchdogSettings":
-        minutes = _number("WAIT_MINUTES", least=0, most=7 * 24 * 60)
+        minutes = _number("WAIT_MINUTES", minimum=0, maximum=7 * 24 * 60)
         return cls(_text("CHECKS_TABLE"), timedelta(minutes=minutes))
 
 
@@ -91,12 +91,12 @@ def _text(name: str) -> str:
     return value
 
 
-def _number(name: str, least: float, most: float) -> float:
+def _number(name: str, minimum: float, maximum: float) -> float:
     text = _text(name)
     try:
         number = float(text)
     except ValueError as error:
         raise SettingsError(f"{name} is {text!r}: it must be a number") from error
-    if not least <= number <= most:
-        raise SettingsError(f"{name} is {text}: it must lie between {least:g} and {most:g}")
+    if not minimum <= number <= maximum:
+        raise SettingsError(f"{name} is {text}: it must lie between {minimum:g} and {maximum:g}")
     return number

@@ -17,7 +17,7 @@ from inventory.check_items import DIGITS
 from inventory.check_store import CheckStore, ConcurrentUpdate
 from inventory.decision import (
     ACTION_REQUIRED,
-    Look,
+    Observation,
     Review,
     TimePassed,
     Withdrawal,
@@ -25,8 +25,8 @@ from inventory.decision import (
     check_needed,
     decide,
     known_uploads,
+    preferred_check,
     reject,
-    speaking,
 )
 from inventory.errors import CannotWithdraw, RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES, OpenObject, keys_of, open_parts
@@ -79,49 +79,56 @@ class CheckWorkflow:
             if isinstance(subject, Bin):
                 uploads = known_uploads(state, upload)
                 image, metadata = open_parts(self.s3, upload.bucket, subject, uploads, opened)
-            look = Look(upload, self.now(), _stored(image), _stored(metadata))
-            if contents := check_needed(state, look):
-                look = self._with_check(state, look, contents, image, metadata, refusal)
-        decision = decide(state, look)
+            observation = Observation(upload, self.now(), _stored(image), _stored(metadata))
+            if contents := check_needed(state, observation):
+                observation = self._with_check(state, observation, contents, image, metadata, refusal)
+        decision = decide(state, observation)
         made = decision.append
         if made and made.predicted is not None and is_audited(made.check_id, self.audit_share):
             decision = replace(decision, audited=True)
-        self.store.commit(state, decision, look.moment)
+        self.store.commit(state, decision, observation.moment)
         return decision.check or self.store.current_check(state)
 
     def _with_check(
         self,
         state: BinState,
-        look: Look,
+        observation: Observation,
         contents: str,
         image: OpenObject | None,
         metadata: OpenObject | None,
         refusal: str,
-    ) -> Look:
+    ) -> Observation:
         """The look with the check that it calls for: a recorded one, else one that is made now."""
 
         def made() -> Check:
             if image and metadata:
-                return self._judge(state, look, contents, image, metadata)
-            return reject(state, look.upload, refusal, look.moment)
+                return self._judge(state, observation, contents, image, metadata)
+            return reject(state, observation.upload, refusal, observation.moment)
 
         recorded = self.store.find_by_contents(state.bin, contents)
-        known = speaking(state, recorded)
+        known = preferred_check(state, recorded)
         if known is None:
             check = made()
-        elif look.upload.recheck and not known.reviewed_at:
+        elif observation.upload.recheck and not known.reviewed_at:
             check = as_recheck(made(), known, recorded)
         else:
             check = known
-        return replace(look, check=check, recorded=check in recorded)
+        return replace(observation, check=check, recorded=check in recorded)
 
-    def _judge(self, state: BinState, look: Look, contents: str, image: OpenObject, metadata: OpenObject) -> Check:
+    def _judge(
+        self,
+        state: BinState,
+        observation: Observation,
+        contents: str,
+        image: OpenObject,
+        metadata: OpenObject,
+    ) -> Check:
         check = Check(
             bin=state.bin.name,
             site=state.bin.site,
             check=contents,
             status="rejected",
-            checked_at=timestamp(look.moment),
+            checked_at=timestamp(observation.moment),
             severity=ACTION_REQUIRED,
             image=image.stored.address,
             metadata=metadata.stored.address,
@@ -154,7 +161,7 @@ class CheckWorkflow:
         )
 
 
-def tell_overdue(
+def alert_overdue(
     s3: "S3Client", store: CheckStore, waiting: Check, timeout: timedelta, moment: datetime
 ) -> Check | None:
     """Tell people of a lone part that waits too long for its partner, unless the inbox has both by now.

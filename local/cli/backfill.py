@@ -75,9 +75,9 @@ def _follow(stack: Stack, enqueued: int) -> None:
     try:
         with bar(console) as progress:
             task = progress.add_task("Checking bins", total=total)
-            for left in follow(stack):
-                total = max(total, left)
-                progress.update(task, total=total, completed=total - left)
+            for remaining in follow(stack):
+                total = max(total, remaining)
+                progress.update(task, total=total, completed=total - remaining)
     except KeyboardInterrupt:
         console.print("No longer watching. The rest is checked all the same: `bincheck status` tells how many wait.")
         raise

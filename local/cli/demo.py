@@ -67,7 +67,7 @@ def _run(bins: str, limit: int | None) -> None:
         console.print(f"[red]{failure.key}[/]: {failure.reason}")
     for problem in problems:
         console.print(f"[red]✗[/] {problem}. The logs are in {cloud.logs}")
-    if findings.uploads_left or findings.statuses["unchecked"]:
+    if findings.uploads_remaining or findings.statuses["unchecked"]:
         raise typer.Exit(INCOMPLETE)
     if problems:
         raise typer.Exit(FAILED)

@@ -5,10 +5,10 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-from local.errors import CommandFailed, NothingThere
+from local.errors import CommandFailed, NotAvailable
 
 FAILED = CommandFailed.exit_code
-NOTHING_THERE = NothingThere.exit_code
+NOT_AVAILABLE = NotAvailable.exit_code
 INCOMPLETE = 4
 
 EXPLAINED = """\

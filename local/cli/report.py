@@ -61,9 +61,9 @@ def report(
 def _checked(stack: str | None, first: date, last: date) -> Iterator[Tally]:
     """The tallies that are kept, and those of days that the Reporter has not come to."""
     deployed = resolve_stack(stack)
-    kept = deployed.tallies.between(first - REFERENCE, last - timedelta(days=1))
-    yield from kept
-    known = {each.day for each in kept}
+    stored = deployed.tallies.between(first - REFERENCE, last - timedelta(days=1))
+    yield from stored
+    known = {each.day for each in stored}
     missing = (day for day in _days(first, last) if day.isoformat() not in known)
     yield from _tallied(missing, lambda day: map(answer_of, deployed.checks.list_by_day(day)))
 

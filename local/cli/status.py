@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from local.cli.exits import NOTHING_THERE
+from local.cli.exits import NOT_AVAILABLE
 from local.cli.stack_option import StackName, embedded, resolve_stack
 from local.embedded.cloud import Status
 from local.stack.aws import Stack
@@ -45,7 +45,7 @@ def status(
     else:
         console.print(facts_table(facts))
     if not running:
-        raise typer.Exit(NOTHING_THERE)
+        raise typer.Exit(NOT_AVAILABLE)
 
 
 def embedded_facts(now: Status) -> dict[str, object]:

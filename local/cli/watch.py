@@ -66,12 +66,12 @@ def filter_policy(
         "direction": ("missing", "extra"),
         "kind": get_args(Kind),
     }
-    asked = {"severity": severity, "direction": direction, "kind": kind, "site": site}
-    for name, values in asked.items():
+    requested = {"severity": severity, "direction": direction, "kind": kind, "site": site}
+    for name, values in requested.items():
         for value in values or ():
             if name in known and value not in known[name]:
                 raise typer.BadParameter(f"--{name} {value}: one of {', '.join(known[name])}")
-    policy: dict[str, list[object]] = {name: list(values) for name, values in asked.items() if values}
+    policy: dict[str, list[object]] = {name: list(values) for name, values in requested.items() if values}
     if suspicion is not None:
         policy["suspicion"] = [{"numeric": [">=", suspicion]}]
     return policy

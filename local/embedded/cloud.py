@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.embedded import sam
 from local.embedded.service import Running, Service
-from local.errors import NothingThere
+from local.errors import NotAvailable
 from local.stack.aws import EMBEDDED_KEY, EMBEDDED_REGION, Cloud, NotDeployed, Stack, find_stack, was_created
 from local.stack.dropping import upload_again
 
@@ -32,7 +32,7 @@ MAXIMUM_CONCURRENCY = 10
 Report = Callable[[str], None]
 
 
-class NotRunning(NothingThere):
+class NotRunning(NotAvailable):
     """The embedded cloud does not run; the message says how to start it."""
 
 
@@ -210,8 +210,8 @@ class EmbeddedCloud:
         """What the processes see of the user's environment: no AWS settings, and temporary files in the folder."""
         temporary = self.folder / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
-        return kept | {
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
+        return inherited | {
             "TMPDIR": str(temporary),
             "PYTHONUNBUFFERED": "1",
             "AWS_CONFIG_FILE": os.devnull,

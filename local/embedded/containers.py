@@ -20,7 +20,7 @@ DESKTOP_HOST = "host.docker.internal"
 CHUNK_BYTES = 65_536
 
 
-class NoContainers(CommandFailed):
+class DockerUnavailable(CommandFailed):
     """No Docker engine answers; the message has its output."""
 
 
@@ -28,20 +28,20 @@ def bridge_address() -> str:
     """The address under which containers see this machine on Docker's default network.
 
     Raises:
-        NoContainers: Docker is missing, or its engine does not run.
+        DockerUnavailable: Docker is missing, or its engine does not run.
     """
     command = ["docker", "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)  # noqa: S603
     except FileNotFoundError as error:
-        raise NoContainers("docker is not installed: `sam local invoke` needs it") from error
+        raise DockerUnavailable("docker is not installed: `sam local invoke` needs it") from error
     except subprocess.CalledProcessError as error:
-        raise NoContainers(f"no Docker engine answers: {error.stderr.strip()}") from error
+        raise DockerUnavailable(f"no Docker engine answers: {error.stderr.strip()}") from error
     except subprocess.TimeoutExpired as error:
-        raise NoContainers("the Docker engine does not answer within 20 s: is it starting?") from error
+        raise DockerUnavailable("the Docker engine does not answer within 20 s: is it starting?") from error
     for network in json.loads(answer.stdout) or []:
         return str(network.get("Gateway") or ip_network(network["Subnet"])[1])
-    raise NoContainers("Docker has no bridge network: its engine was started without one")
+    raise DockerUnavailable("Docker has no bridge network: its engine was started without one")
 
 
 async def relay(address: str, port: int) -> asyncio.Server | None:
@@ -50,7 +50,7 @@ async def relay(address: str, port: int) -> asyncio.Server | None:
     None when the address is not this machine's, which means that Docker Desktop runs the containers.
 
     Raises:
-        NoContainers: the port is taken there.
+        DockerUnavailable: the port is taken there.
     """
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,7 +73,7 @@ async def relay(address: str, port: int) -> asyncio.Server | None:
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
             return None
-        raise NoContainers(f"{address}:{port} is taken: does `bincheck containers` run already?") from error
+        raise DockerUnavailable(f"{address}:{port} is taken: does `bincheck containers` run already?") from error
 
 
 def write_environment(stack: Stack, host: str, port: int, path: Path) -> None:

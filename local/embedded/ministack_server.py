@@ -51,11 +51,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.embedded.sagemaker_runtime import ACCOUNT, REGION
 from local.embedded.sam import BUILD
-from local.embedded.service import holding
+from local.embedded.service import hold_record
 
 CHECKPOINT_INTERVAL_S = 5.0
 UNPACKED = BUILD.with_name("unpacked")
-UNPACKED_KEPT_S = 2 * 24 * 3600.0
+PACKAGE_RETENTION_S = 2 * 24 * 3600.0
 """How long an unpacked package is kept after its last use: every change of the functions makes a new one."""
 CHECKPOINT_SHARE = 0.05
 """At most this share of the time goes into checkpoints: a large state is saved less often."""
@@ -107,9 +107,9 @@ async def _invoke(endpoints: httpx.AsyncClient, name: str, request: Request) -> 
             f"User: {refusal.principal_arn} is not authorized to perform: {action} on resource: {resource} "
             f"because no identity-based policy allows the {action} action",
         )
-    passed_on = {name: value for name, value in headers.items() if name not in ("host", "connection")}
+    forwarded = {name: value for name, value in headers.items() if name not in ("host", "connection")}
     try:
-        answer = await endpoints.post(request.url.path, content=body, headers=passed_on)
+        answer = await endpoints.post(request.url.path, content=body, headers=forwarded)
     except httpx.TransportError as error:
         logger.warning("the endpoint server does not answer: %s", error)
         return JSONResponse(
@@ -151,7 +151,7 @@ def accept_metric_math_alarms() -> None:
     provisioners._cw_metric_alarm_record = of_one_metric
 
 
-def keep_streams() -> None:
+def persist_streams() -> None:
     """Save with the tables the unread records of their streams. Readers start with these records then."""
     save_tables, load_tables, save_functions = dynamodb.get_state, dynamodb.load_persisted_state, lambda_svc.get_state
 
@@ -203,7 +203,7 @@ def unpack_once(folder: Path) -> None:
 
 def _remove_unused(folder: Path) -> None:
     for package in folder.iterdir():
-        if time.time() - package.stat().st_mtime > UNPACKED_KEPT_S:
+        if time.time() - package.stat().st_mtime > PACKAGE_RETENTION_S:
             shutil.rmtree(package, ignore_errors=True)
 
 
@@ -249,11 +249,11 @@ def main() -> None:
     arguments = parser.parse_args()
     read_concurrency_as_number()
     accept_metric_math_alarms()
-    keep_streams()
+    persist_streams()
     unpack_once(UNPACKED)
     ministack.save_all = lambda _: save()
     logging.getLogger("persistence").setLevel(logging.WARNING)
-    with holding(arguments.folder, "cloud", arguments.listen):
+    with hold_record(arguments.folder, "cloud", arguments.listen):
         asyncio.run(_serve(Gateway(ministack.app, arguments.sagemaker_runtime), arguments.listen))
 
 

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.embedded.service import holding
+from local.embedded.service import hold_record
 
 PAYLOAD_LIMIT_BYTES = 6_291_456
 MODEL_TIMEOUT_S = 60.0
@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--listen", type=int, required=True, help="file descriptor of a listening socket")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with holding(arguments.folder, "endpoint", arguments.listen):
+    with hold_record(arguments.folder, "endpoint", arguments.listen):
         uvicorn.run(
             create_app(Endpoint(arguments.endpoint, model)),
             fd=arguments.listen,

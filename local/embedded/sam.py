@@ -58,14 +58,14 @@ def build(log: Path) -> Path:
     """
     parameters = {"Runtime": runtime()}
     built, done = BUILD / "template.yaml", BUILD / "digest"
-    with _one_at_a_time():
+    with _build_lock():
         if not (built.exists() and done.exists() and done.read_text() == digest(parameters)):
             done.unlink(missing_ok=True)
             arguments = [
                 "build",
                 *("--template-file", str(ROOT / "template.yaml")),
                 *("--build-dir", str(BUILD)),
-                *("--config-file", str(_no_settings(log.parent))),
+                *("--config-file", str(_empty_settings(log.parent))),
                 *("--parameter-overrides", *_overrides(parameters)),
             ]
             _logged(arguments, log, _environment())
@@ -84,7 +84,7 @@ def deploy(template: Path, stack: str, parameters: Mapping[str, str], url: str, 
         *("--template-file", str(template), "--stack-name", stack, "--s3-bucket", ARTIFACTS_BUCKET),
         *("--capabilities", "CAPABILITY_IAM", "--region", EMBEDDED_REGION),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
-        *("--config-file", str(_no_settings(log.parent))),
+        *("--config-file", str(_empty_settings(log.parent))),
         *("--tags", f"bincheck-digest={digest(parameters)}"),
         *("--parameter-overrides", *_overrides(parameters)),
     ]
@@ -112,7 +112,7 @@ def command(arguments: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def _build_lock() -> Iterator[None]:
     BUILD.parent.mkdir(exist_ok=True)
     with BUILD.with_name("build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -142,18 +142,18 @@ def _logged(arguments: Sequence[str], log: Path, environment: Mapping[str, str])
 
 def _environment() -> dict[str, str]:
     """The user's environment without AWS settings, with this interpreter's folder first on the PATH."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return kept | {
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), kept.get("PATH", os.defpath))),
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return inherited | {
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), inherited.get("PATH", os.defpath))),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": ",".join(filter(None, (kept.get("NO_PROXY"), "127.0.0.1,localhost"))),
+        "NO_PROXY": ",".join(filter(None, (inherited.get("NO_PROXY"), "127.0.0.1,localhost"))),
         "SAM_CLI_TELEMETRY": "0",
     }
 
 
-def _no_settings(folder: Path) -> Path:
+def _empty_settings(folder: Path) -> Path:
     """An empty settings file: samconfig.toml is about deployments to AWS."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "samconfig.toml"

@@ -131,7 +131,7 @@ class Service:
 
 
 @contextmanager
-def holding(folder: Path, name: str, listener: int) -> Iterator[None]:
+def hold_record(folder: Path, name: str, listener: int) -> Iterator[None]:
     """Hold the record of the service of that name; the server process calls this. A block that ends without an
     exception leaves an empty record, which means that the process was not killed.
 

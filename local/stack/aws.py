@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from inventory.check_store import CheckStore
 from inventory.failures import Failures
 from inventory.reports.tally_store import TallyStore
-from local.errors import NothingThere
+from local.errors import NotAvailable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -32,7 +32,7 @@ EMBEDDED_KEY = "test"
 CONNECTIONS = 32
 
 
-class NotDeployed(NothingThere):
+class NotDeployed(NotAvailable):
     """There is no such stack, or it is not one of ours; the message says what to do."""
 
 

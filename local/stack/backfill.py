@@ -24,7 +24,7 @@ from local.stack.queues import BATCH, depth, send
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-RESUMED_WITHIN = timedelta(days=7)
+RESUME_WINDOW = timedelta(days=7)
 """The retention period of the queue: earlier messages may have expired."""
 SENDERS = 8
 KEYS_A_PAGE = 1000
@@ -138,7 +138,7 @@ class Marker:
         return str(item["last_key"]) if still_queued else ""
 
     def put(self, last_key: str) -> None:
-        expires_at = int((datetime.now(UTC) + RESUMED_WITHIN).timestamp())
+        expires_at = int((datetime.now(UTC) + RESUME_WINDOW).timestamp())
         self._table.put_item(Item={**self._key, "last_key": last_key, "expires_at": expires_at})
 
     def remove(self) -> None:
@@ -171,7 +171,7 @@ def follow(stack: Stack) -> Iterator[int]:
     """The number of messages in the backfill queue, poll by poll, until it is empty."""
     empty_polls = 0
     while empty_polls < EMPTY_POLLS:
-        left = depth(stack, stack.backfill_queue_url)
-        yield left
-        empty_polls = 0 if left else empty_polls + 1
+        remaining = depth(stack, stack.backfill_queue_url)
+        yield remaining
+        empty_polls = 0 if remaining else empty_polls + 1
         time.sleep(POLL_S)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class NoCapture(CommandFailed):
+class InvalidCapture(CommandFailed):
     """A captured line is not of this project's model; the message names the file."""
 
 
@@ -25,12 +25,12 @@ def captured_answers(s3: "S3Client", uri: str, day: date) -> Iterator[Answer]:
     """The answers captured on a day; `uri` is `s3://<bucket>/<prefix>/<endpoint>/<variant>`, the site is the last two.
 
     Raises:
-        NoCapture: the address has no such form, or a line holds no prediction.
+        InvalidCapture: the address has no such form, or a line holds no prediction.
     """
     parts = urlsplit(uri)
     folder = parts.path.strip("/")
     if parts.scheme != "s3" or folder.count("/") < 1:
-        raise NoCapture(f"{uri} is no place of captured data: name s3://<bucket>/[<prefix>/]<endpoint>/<variant>")
+        raise InvalidCapture(f"{uri} is no place of captured data: name s3://<bucket>/[<prefix>/]<endpoint>/<variant>")
     site = "/".join(folder.split("/")[-2:])
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=f"{folder}/{day:%Y/%m/%d}/"):
         for stored in page.get("Contents", ()):
@@ -39,7 +39,7 @@ def captured_answers(s3: "S3Client", uri: str, day: date) -> Iterator[Answer]:
                 try:
                     answer = _answer(site, day, line)
                 except (ValueError, KeyError, TypeError) as error:
-                    raise NoCapture(
+                    raise InvalidCapture(
                         f"s3://{parts.netloc}/{stored['Key']} holds a line that is no captured prediction "
                         f"({type(error).__name__}: {error}): does the endpoint serve the model of this project, and "
                         "capture its output?"

@@ -14,7 +14,7 @@ from inventory.check_items import read_alert
 from inventory.errors import RejectedUpload
 from inventory.uploads import UnreadableEvent, read_message
 from local.stack.aws import Stack
-from local.stack.queues import delete, release, take
+from local.stack.queues import delete, receive, release
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -56,7 +56,7 @@ def list_dead_letters(stack: Stack) -> list[DeadLetter]:
     """All dead letters, the oldest first. They stay in the queue and are visible to others again afterwards."""
     held: dict[str, MessageTypeDef] = {}
     try:
-        while messages := take(stack, stack.dead_letters_url):
+        while messages := receive(stack, stack.dead_letters_url):
             new = messages[0]["MessageId"] not in held
             held |= {message["MessageId"]: message for message in messages}
             if not new:  # so many that the first ones are visible again
@@ -72,7 +72,7 @@ def drop(stack: Stack, archive: Path) -> Iterator[int]:
     They are deleted once the disk has them, so a kill in between can archive some twice, but loses none. Yields the
     size of each batch.
     """
-    while messages := take(stack, stack.dead_letters_url):
+    while messages := receive(stack, stack.dead_letters_url):
         letters = [_read(stack, message) for message in messages]
         with archive.open("a", encoding="utf-8") as file:
             file.writelines(f"{json.dumps({**letter.as_dict(), 'body': letter.body})}\n" for letter in letters)

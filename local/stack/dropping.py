@@ -223,7 +223,7 @@ def _in_bucket(address: str, aws: Cloud, *, images_first: bool) -> Iterator[tupl
     parts = urlsplit(address)
     bucket, prefix = parts.netloc, parts.path.strip("/")
     prefix = f"{prefix}/" if prefix else ""
-    s3 = _readable(aws, bucket, prefix)
+    s3 = _listing_client(aws, bucket, prefix)
 
     def listed(below: str) -> Iterator[str]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + below)
@@ -250,7 +250,7 @@ def _in_bucket(address: str, aws: Cloud, *, images_first: bool) -> Iterator[tupl
                 yield partner, reading(partner)
 
 
-def _readable(aws: Cloud, bucket: str, prefix: str) -> "S3Client":
+def _listing_client(aws: Cloud, bucket: str, prefix: str) -> "S3Client":
     """A client that may list the bucket: with the user's credentials, or without any where the bucket is public.
 
     Raises:

@@ -16,7 +16,7 @@ BATCH = 10
 """Messages in one request, at most."""
 COUNTS = "ApproximateNumberOfMessages"
 """How the names of the counts of visible, hidden and delayed messages begin."""
-HOLD_S = 120
+VISIBILITY_TIMEOUT_S = 120
 """How long a taken message stays hidden from others; moving it takes milliseconds."""
 NO_SUCH_ACTION = ("InvalidAction", "UnknownOperationException")
 """Error codes of a service that cannot move messages by itself, as the embedded cloud."""
@@ -47,14 +47,14 @@ def send(stack: Stack, queue_url: str, bodies: Sequence[str]) -> None:
     raise QueueFailed(f"{len(refused)} messages were refused by {queue_url}: {', '.join(sorted(reasons))}")
 
 
-def take(stack: Stack, queue_url: str, hold_s: int = HOLD_S) -> "list[MessageTypeDef]":
-    """Receive up to ten messages, which stay in the queue, hidden from others for `hold_s`."""
+def receive(stack: Stack, queue_url: str, visibility_timeout_s: int = VISIBILITY_TIMEOUT_S) -> "list[MessageTypeDef]":
+    """Receive up to ten messages, which stay in the queue, hidden from others for `visibility_timeout_s`."""
     return (
         stack.cloud.sqs()
         .receive_message(
             QueueUrl=queue_url,
             MaxNumberOfMessages=BATCH,
-            VisibilityTimeout=hold_s,
+            VisibilityTimeout=visibility_timeout_s,
             WaitTimeSeconds=1,
             AttributeNames=["All"],
         )
@@ -132,7 +132,7 @@ def _follow(stack: Stack, dead_letters_arn: str) -> Iterator[int]:
 def _send_back(stack: Stack) -> Iterator[int]:
     """A dead letter is deleted after it was sent, so a kill in between can duplicate it, which is harmless, but not
     lose it."""
-    while messages := take(stack, stack.dead_letters_url):
+    while messages := receive(stack, stack.dead_letters_url):
         for message in messages:
             send(stack, _source(stack, message), [message["Body"]])
             delete(stack, stack.dead_letters_url, [message])

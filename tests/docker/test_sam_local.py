@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from local.embedded import sam
-from local.embedded.containers import NoContainers, bridge_address, relay, write_environment
+from local.embedded.containers import DockerUnavailable, bridge_address, relay, write_environment
 from local.stack.aws import EMBEDDED_KEY, EMBEDDED_REGION
 
 EVENTS = sam.ROOT / "events"
@@ -22,7 +22,7 @@ def why_not():
     """The reason why no container of a Lambda function can run here; None when it can."""
     try:
         bridge_address()
-    except NoContainers as reason:
+    except DockerUnavailable as reason:
         return str(reason)
     here = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False)
     if here.returncode != 0:

@@ -57,8 +57,8 @@ class Warehouse:
         """One run of the Watchdog: what people were told of."""
         since, until = self.clock - timedelta(days=14), self.clock - timeout
         waiting = list(self.store.list_open("waiting", since, until))
-        told = [workflow.tell_overdue(self.s3, self.store, check, timeout, self.clock) for check in waiting]
-        return [check for check in told if check]
+        alerted = [workflow.alert_overdue(self.s3, self.store, check, timeout, self.clock) for check in waiting]
+        return [check for check in alerted if check]
 
     def review(self, check, actual: int):
         return workflow.review(self.store, check, actual, self.clock)

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.history import INBOX, Meter, history, item_bytes, look, measure, projected, record, uploads
 from costs import check_costs
 from costs.check_costs import quantities
-from inventory.check_items import ALERT, ALERTS_KEPT, MATCHES_KEPT, STATE, STATES_KEPT
+from inventory.check_items import ALERT, ALERT_RETENTION, MATCH_RETENTION, STATE, STATE_RETENTION
 from tests.builders import image_of, notification, sqs_event, upload
 from tests.functions.test_alerter import alerter  # noqa: F401  (a fixture)
 from tests.functions.test_handlers import Context, checker, handlers  # noqa: F401  (fixtures)
@@ -193,8 +193,8 @@ def test_the_history_that_is_measured_is_the_one_that_checks_leave(warehouse, pu
 def test_what_the_template_decides_is_reckoned_with():
     assert template()["Globals"]["Function"]["MemorySize"] == quantities()["lambda"]["memory_gb"] * 1024
     assert resource("Reporter")["MemorySize"] == quantities()["lambda"]["reporter_gb"] * 1024
-    kept = check_costs.MATCHES_KEPT_DAYS, check_costs.ALERTS_KEPT_DAYS, check_costs.STATES_KEPT_DAYS
-    assert kept == (MATCHES_KEPT.days, ALERTS_KEPT.days, STATES_KEPT.days)
+    kept = check_costs.MATCH_RETENTION_DAYS, check_costs.ALERT_RETENTION_DAYS, check_costs.STATE_RETENTION_DAYS
+    assert kept == (MATCH_RETENTION.days, ALERT_RETENTION.days, STATE_RETENTION.days)
     functions = [body["Properties"] for body in template()["Resources"].values() if body["Type"].endswith("::Function")]
     sources = [event["Type"] for function in functions for event in function.get("Events", {}).values()]
     assert sources.count("SQS") == quantities()["sqs"]["queues"]

@@ -140,9 +140,9 @@ def test_a_partner_that_comes_after_the_watchdog_read_its_list_is_not_said_to_be
     (waiting,) = warehouse.store.list_open("waiting", warehouse.clock - HOUR, warehouse.clock)
     event = warehouse.put("metadata/1.json", metadata(2))
     timeout = timedelta(minutes=15)
-    assert workflow.tell_overdue(warehouse.s3, warehouse.store, waiting, timeout, warehouse.clock) is None
+    assert workflow.alert_overdue(warehouse.s3, warehouse.store, waiting, timeout, warehouse.clock) is None
     warehouse.workflow.process(event)
-    assert workflow.tell_overdue(warehouse.s3, warehouse.store, waiting, timeout, warehouse.clock) is None
+    assert workflow.alert_overdue(warehouse.s3, warehouse.store, waiting, timeout, warehouse.clock) is None
     assert kinds(warehouse) == []
 
 

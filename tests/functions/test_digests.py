@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from inventory.errors import RetryLater
-from inventory.reports.digests import LISTED, body, most_suspicious, text
+from inventory.reports.digests import MAX_BINS, body, most_suspicious, text
 from inventory.reports.tallies import Tally
 from tests.builders import image_of, metadata
 from tests.functions.test_handlers import Context, handlers, metrics_in  # noqa: F401  (a fixture)
@@ -23,10 +23,10 @@ def mismatch(warehouse):
 
 
 def test_each_site_has_its_most_suspicious_first(mismatch):
-    checks = [replace(mismatch, bin=str(n), site="AB"[n % 2], suspicion=n / 100) for n in range(4 * LISTED)]
+    checks = [replace(mismatch, bin=str(n), site="AB"[n % 2], suspicion=n / 100) for n in range(4 * MAX_BINS)]
     worst = most_suspicious(checks)
-    assert [check.suspicion for check in worst["B"]] == [n / 100 for n in range(4 * LISTED - 1, 2 * LISTED, -2)]
-    assert len(worst["A"]) == LISTED
+    assert [check.suspicion for check in worst["B"]] == [n / 100 for n in range(4 * MAX_BINS - 1, 2 * MAX_BINS, -2)]
+    assert len(worst["A"]) == MAX_BINS
     assert most_suspicious(reversed(checks)) == worst
 
 

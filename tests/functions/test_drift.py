@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from inventory.reports.drift import LEAST_ANSWERS, compare, stability_index
+from inventory.reports.drift import MIN_ANSWERS, compare, stability_index
 from inventory.reports.tallies import Tally
 from tests.builders import LABELS, PRIOR
 
@@ -47,16 +47,16 @@ def test_a_site_whose_counts_shift_has_drifted_and_one_that_stays_has_not():
 
 def test_chance_alone_hardly_ever_counts_as_drift_at_the_least_number_of_answers():
     chance = random.Random(0)
-    pairs = [(drawn(LEAST_ANSWERS, chance), drawn(LEAST_ANSWERS, chance)) for _ in range(4_000)]
+    pairs = [(drawn(MIN_ANSWERS, chance), drawn(MIN_ANSWERS, chance)) for _ in range(4_000)]
     comparisons = [compared(tallied("2026-03-01", day), [tallied("2026-02-28", before)]) for day, before in pairs]
     assert sum(one.drifted for one in comparisons) <= 4
 
 
 def test_with_few_answers_nothing_is_said():
-    few = tallied("2026-03-01", {"6+": LEAST_ANSWERS - 1}, mismatch_rate=1)
+    few = tallied("2026-03-01", {"6+": MIN_ANSWERS - 1}, mismatch_rate=1)
     comparison = compared(few, WEEKS)
     assert (comparison.drift, comparison.excess, comparison.findings) == (None, None, [])
-    many = tallied("2026-03-01", {"6+": LEAST_ANSWERS}, mismatch_rate=1)
+    many = tallied("2026-03-01", {"6+": MIN_ANSWERS}, mismatch_rate=1)
     assert compared(many, WEEKS[:1]).findings == []
 
 

@@ -58,7 +58,7 @@ def test_a_reason_that_cannot_be_kept_hides_no_fault(checker, warehouse, monkeyp
 
 def test_a_long_reason_is_cut(warehouse):
     failures = Failures(warehouse.table)
-    failures.note("body", "x" * 5000, 1, warehouse.clock)
+    failures.put("body", "x" * 5000, 1, warehouse.clock)
     item = warehouse.table.scan()["Items"][0]
     assert len(json.dumps(item, default=str)) < 1024
     assert item["expires_at"] > warehouse.clock.timestamp() + 14 * 86_400

@@ -10,7 +10,7 @@ from inventory.alerts import Alerts
 from inventory.check import BinState, Check, StoredObject, timestamp
 from inventory.check_items import read_alert
 from inventory.check_store import CheckStore
-from inventory.decision import Look, decide
+from inventory.decision import Observation, decide
 from inventory.uploads import SEQUENCER_DIGITS, Upload
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -58,6 +58,6 @@ def leave(check: Check, image=PAIR[0], metadata=PAIR[1], upload=None) -> None:
     """Store and send what a new check of these parts leads to, as far as that goes without a table and a topic."""
     upload = upload or Upload(image.bucket, image.key, image.version, "0" * SEQUENCER_DIGITS)
     state = BinState(check.subject)
-    decision = decide(state, Look(upload, MOMENT, image, metadata, check))
+    decision = decide(state, Observation(upload, MOMENT, image, metadata, check))
     assert decision.append
     CheckStore(_Table()).commit(state, decision, MOMENT)

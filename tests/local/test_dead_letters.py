@@ -9,7 +9,7 @@ from inventory.check import Alert, Check
 from inventory.check_items import alert_item
 from local.stack import queues
 from local.stack.dead_letters import UNKNOWN, drop, list_dead_letters
-from local.stack.queues import QueueFailed, depth, redrive, take
+from local.stack.queues import QueueFailed, depth, receive, redrive
 from tests.builders import notification, upload
 
 ARN = "arn:aws:sqs:us-east-1:123456789012:bincheck-InboxDeadLetters"
@@ -39,7 +39,7 @@ def alert_of(bin):
 def test_bins_and_the_last_reason_are_told(deployed, bury):
     body = body_of("BOS1/bin-images/1.jpg", "notes.txt")
     bury(body)
-    deployed.failures.note(body, "endpoint counter failed", 5, datetime(2026, 3, 1, tzinfo=UTC))
+    deployed.failures.put(body, "endpoint counter failed", 5, datetime(2026, 3, 1, tzinfo=UTC))
     (letter,) = list_dead_letters(deployed)
     assert letter.bins == ("BOS1/1", "notes.txt")
     assert (letter.reason, letter.attempts) == ("endpoint counter failed", 5)
@@ -49,7 +49,7 @@ def test_bins_and_the_last_reason_are_told(deployed, bury):
 
 def test_of_an_alert_that_was_never_sent_the_bin_is_told(deployed, bury):
     bury(alert_of("BOS1/1"))
-    deployed.failures.note(alert_of("BOS1/1"), "ClientError: no topic", 5, datetime(2026, 3, 1, tzinfo=UTC))
+    deployed.failures.put(alert_of("BOS1/1"), "ClientError: no topic", 5, datetime(2026, 3, 1, tzinfo=UTC))
     (letter,) = list_dead_letters(deployed)
     assert (letter.bins, letter.keys, letter.reason) == (("BOS1/1",), (), "ClientError: no topic")
 
@@ -147,17 +147,17 @@ def test_where_sqs_moves_nothing_each_goes_back_to_its_own_queue(deployed, bury,
     def unknown(client, **_):
         raise ClientError({"Error": {"Code": "InvalidAction"}}, "StartMessageMoveTask")
 
-    def taken(stack, queue_url):
+    def received(stack, queue_url):
         """moto does not tell where a dead letter came from."""
         return [
             {**message, "Attributes": {"DeadLetterQueueSourceArn": f"arn:aws:sqs:us-east-1:1:{message['Body']}"}}
-            for message in take(stack, queue_url)
+            for message in receive(stack, queue_url)
         ]
 
     client = deployed.cloud.sqs()
     monkeypatch.setattr(type(client), "start_message_move_task", unknown)
     monkeypatch.setattr(type(deployed.cloud), "sqs", lambda _: client)
-    monkeypatch.setattr(queues, "take", taken)
+    monkeypatch.setattr(queues, "receive", received)
     sources = deployed.inbox_queue_url, deployed.backfill_queue_url, deployed.alerts_queue_url
     bury(*(url.rsplit("/", 1)[-1] for url in sources))
     assert sum(redrive(deployed)) == 3

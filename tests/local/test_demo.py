@@ -12,11 +12,11 @@ def check(id, status, suspicion=None):
     return Check(bin=id, site="", check=f"{id}/{id}", status=status, checked_at=MOMENT, suspicion=suspicion)
 
 
-def findings(*checks, alerts=None, uploads_left=0, dead_letters=0):
+def findings(*checks, alerts=None, uploads_remaining=0, dead_letters=0):
     if alerts is None:
         alerts = [made.check_id for made in checks if made and made.status in ALERTING]
     bins = {Bin("", str(number)): made for number, made in enumerate(checks)}
-    return Findings(bins, [{"check_id": id} for id in alerts], uploads_left, dead_letters)
+    return Findings(bins, [{"check_id": id} for id in alerts], uploads_remaining, dead_letters)
 
 
 def test_counts_add_up_and_only_compared_bins_enter_the_agreement():
@@ -32,7 +32,7 @@ def test_a_sound_run_has_no_problems():
 
 def test_every_kind_of_problem_is_named():
     wrong = check("1", "mismatch", 0.5)
-    said = "; ".join(findings(wrong, None, alerts=[], uploads_left=1, dead_letters=2).problems())
+    said = "; ".join(findings(wrong, None, alerts=[], uploads_remaining=1, dead_letters=2).problems())
     assert said == (
         "1 bins were never checked; 1 uploads are still in the queue; 2 messages are in the dead letters; "
         "1 alerts did not reach the subscriber"

@@ -15,7 +15,7 @@ from inventory.reports.tallies import Tally
 from local.cli import report
 from local.cli.main import app
 from local.stack.aws import Cloud, Stack
-from local.stack.captured import NoCapture, captured_answers
+from local.stack.captured import InvalidCapture, captured_answers
 from tests.builders import LABELS, PRIOR, prediction
 from tests.template import table_properties
 
@@ -151,7 +151,7 @@ def test_captured_data_are_reported_like_checks(capture_file):
 def test_what_is_no_captured_prediction_is_named(capture_file):
     capture_file([capture({"hello": "world"})])
     s3, today = boto3.client("s3"), datetime.now(UTC).date()
-    with pytest.raises(NoCapture, match=r"file.jsonl holds a line that is no captured prediction"):
+    with pytest.raises(InvalidCapture, match=r"file.jsonl holds a line that is no captured prediction"):
         list(captured_answers(s3, "s3://captured/data/counter/AllTraffic", today))
-    with pytest.raises(NoCapture, match="name s3://<bucket>"):
+    with pytest.raises(InvalidCapture, match="name s3://<bucket>"):
         list(captured_answers(s3, "s3://captured", today))

@@ -12,12 +12,12 @@ from local.embedded.service import Service, ServiceFailed
 
 SERVER = """
 import http.server, pathlib, socket, sys
-from local.embedded.service import holding
+from local.embedded.service import hold_record
 folder, listener = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers(); self.wfile.write(b"here")
-with holding(folder, "thing", listener):
+with hold_record(folder, "thing", listener):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ready, bind_and_activate=False)
     server.socket = socket.socket(fileno=listener)
     server.serve_forever()

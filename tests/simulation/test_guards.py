@@ -8,7 +8,7 @@ from inventory import check_store, decision, inbox, workflow
 from inventory.bins import StrayKey
 from inventory.check_items import alert_item, check_item, state_item
 from inventory.check_store import CheckStore
-from inventory.decision import News, Seen, Told, Waits, Written
+from inventory.decision import Notification, Outcome, Situation, Waits, Written
 from tests.simulation.exploration import explored
 from tests.simulation.histories import WATCHDOG, again, remove, review, upload
 
@@ -70,7 +70,7 @@ def the_watchdog_trusts_its_list(patch):
         image, metadata = (state.lone.stored if state.lone.part == part else None for part in ("image", "metadata"))
         store.commit(state, decision.decide(state, decision.TimePassed(moment, timeout, image, metadata)), moment)
 
-    patch.setattr(workflow, "tell_overdue", trusting)
+    patch.setattr(workflow, "alert_overdue", trusting)
 
 
 def what_was_told_as_overdue_is_forgotten(patch):
@@ -104,7 +104,7 @@ def a_reviewed_check_is_taken_off_its_list(patch):
 
 
 def a_removed_upload_is_never_settled(patch):
-    patch.setattr(decision, "_is_settled", lambda state, upload: False)
+    patch.setattr(decision, "_is_obsolete", lambda state, upload: False)
 
 
 def a_waiting_part_is_remembered_as_it_came_first(patch):
@@ -117,7 +117,11 @@ def every_answer_is_news(patch):
 
 
 def nothing_is_ever_resolved(patch):
-    patch.setitem(decision.TELLING, (decision.Knows.OPEN, News.AGREES), (Told.NOTHING, decision.Knows.OPEN))
+    patch.setitem(
+        decision.NOTIFICATIONS,
+        (decision.AlertState.OPEN, Outcome.AGREES),
+        (Notification.NOTHING, decision.AlertState.OPEN),
+    )
 
 
 def the_first_key_is_the_part(patch):
@@ -135,17 +139,17 @@ def a_stray_key_shares_the_bin_that_is_called_so(patch):
 
 
 def a_removed_upload_leaves_nothing_waiting(patch):
-    patch.setitem(decision.WRITING, Seen.REMOVED, (Written.REJECTED, Waits.NOTHING))
+    patch.setitem(decision.WRITES, Situation.REMOVED, (Written.REJECTED, Waits.NOTHING))
 
 
 def a_late_event_is_the_newest(patch):
-    settled = decision._is_settled
+    settled = decision._is_obsolete
 
     def latest(state, upload):
         known = state.uploads.get(upload.key)
         return settled(state, upload) and known.version == upload.version
 
-    patch.setattr(decision, "_is_settled", latest)
+    patch.setattr(decision, "_is_obsolete", latest)
 
 
 GUARDS = {

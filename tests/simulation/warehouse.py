@@ -163,7 +163,7 @@ class Warehouse:
     def _watchdog(self) -> None:
         now = self.workflow.now()
         for waiting in list(self.store.list_open("waiting", EPOCH - timedelta(days=1), now)):
-            workflow.tell_overdue(self.bucket, self.store, waiting, timedelta(0), now)  # type: ignore[arg-type]
+            workflow.alert_overdue(self.bucket, self.store, waiting, timedelta(0), now)  # type: ignore[arg-type]
 
     def _count(self, content: bytes, inference_id: str) -> Any:
         call()

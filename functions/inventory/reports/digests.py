@@ -12,18 +12,18 @@ from inventory.reports.tallies import Tally
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-LISTED = 10
+MAX_BINS = 10
 """How many bins a digest names."""
-NAMED = ("bin", "check_id", "expected", "predicted", "difference", "suspicion", "severity", "image")
+CHECK_FIELDS = ("bin", "check_id", "expected", "predicted", "difference", "suspicion", "severity", "image")
 
 
 def most_suspicious(checks: Iterable[Check]) -> dict[str, list[Check]]:
-    """The LISTED most suspicious checks of each site, the most suspicious first. Memory grows with the sites only."""
+    """The MAX_BINS most suspicious checks of each site, the most suspicious first. Memory grows with the sites only."""
     heaps: dict[str, list[tuple[float, str, Check]]] = {}
     for check in checks:
         heap = heaps.setdefault(check.site, [])
         entry = (check.suspicion or 0.0, check.check_id, check)
-        if len(heap) < LISTED:
+        if len(heap) < MAX_BINS:
             heapq.heappush(heap, entry)
         else:
             heapq.heappushpop(heap, entry)
@@ -62,18 +62,18 @@ def body(tally: Tally, worst: list[Check]) -> dict[str, Any]:
         "rejected": tally.rejected,
         "compared": tally.compared,
         "mismatches": tally.mismatches,
-        "most_suspicious": [{name: getattr(check, name) for name in NAMED} for check in worst],
+        "most_suspicious": [{name: getattr(check, name) for name in CHECK_FIELDS} for check in worst],
     }
 
 
 def text(tally: Tally, worst: list[Check]) -> str:
     """What a person reads in an email."""
     rate = f" ({tally.mismatch_rate:.0%})" if tally.mismatch_rate is not None else ""
-    said = (
+    summary = (
         f"{tally.site or 'Bins without a site'} on {tally.day}: {tally.answers:,} checks, {tally.mismatches:,} "
         f"of {tally.compared:,} disagree with their records{rate}, {tally.rejected:,} could not be checked."
     )
-    lines = [said]
+    lines = [summary]
     if worst:
         lines += ["", "Look at these first:"]
     for check in worst:

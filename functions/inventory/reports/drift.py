@@ -19,16 +19,16 @@ from inventory.reports.tallies import Tally, merge
 
 REFERENCE = timedelta(days=28)
 """Four weeks: whole weeks, so that every weekday weighs the same."""
-DRIFTED = 0.25
+DRIFT_THRESHOLD = 0.25
 """The customary limit of the index for a major shift, 0.1 being that for a moderate one: Siddiqi (2006), "Credit Risk
 Scorecards"; Yurdakul and Naranjo (2020), "Statistical properties of the population stability index"."""
-LEAST_ANSWERS = 200
+MIN_ANSWERS = 200
 """Of a day and of its reference; with fewer nothing is said. Where nothing has changed the index is distributed as
 (1/n + 1/m)·χ² with one degree of freedom less than there are labels (Yurdakul and Naranjo). For seven labels and
 n = m = 200 it then exceeds 0.25 less than once in 2,000 days."""
 SIGMAS = 3.0
 """Control limit of the chart of proportions: NIST/SEMATECH e-Handbook of Statistical Methods, 6.3.3.2."""
-LEAST_EXCESS = 0.05
+MIN_EXCESS = 0.05
 """By how much the mismatch rate has to rise beyond that: of many thousand checks any change is significant."""
 SMOOTHING = 0.5
 """Answers that each label gets besides its own, so that one that never came up leaves the index finite."""
@@ -39,7 +39,7 @@ class Comparison:
     """A `tally` beside the `reference` of the days before.
 
     `drift` is the population stability index and `excess` the mismatch rate minus the reference's; each is None where
-    either side has fewer than LEAST_ANSWERS. `drifted` and `disagrees` say whether somebody has to look.
+    either side has fewer than MIN_ANSWERS. `drifted` and `disagrees` say whether somebody has to look.
     """
 
     tally: Tally
@@ -97,12 +97,12 @@ def _comparison(tally: Tally, before: Iterable[Tally]) -> Comparison:
     reference = merge(tally.site, tally.day, (each for each in before if earliest <= each.day < tally.day))
     drift = excess = None
     disagrees = False
-    if min(tally.counted, reference.counted) >= LEAST_ANSWERS:
+    if min(tally.counted, reference.counted) >= MIN_ANSWERS:
         drift = stability_index(tally.labels, reference.labels)
-    if min(tally.compared, reference.compared) >= LEAST_ANSWERS:
+    if min(tally.compared, reference.compared) >= MIN_ANSWERS:
         rate, usual = tally.mismatches / tally.compared, reference.mismatches / reference.compared
         pooled = (tally.mismatches + reference.mismatches) / (tally.compared + reference.compared)
         sigma = math.sqrt(pooled * (1 - pooled) * (1 / tally.compared + 1 / reference.compared))
         excess = rate - usual
-        disagrees = excess > max(SIGMAS * sigma, LEAST_EXCESS)
-    return Comparison(tally, reference, drift, excess, drift is not None and drift > DRIFTED, disagrees)
+        disagrees = excess > max(SIGMAS * sigma, MIN_EXCESS)
+    return Comparison(tally, reference, drift, excess, drift is not None and drift > DRIFT_THRESHOLD, disagrees)

@@ -14,7 +14,7 @@ from inventory.reports.tallies import Tally
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-TALLIES_KEPT = timedelta(days=400)
+TALLY_RETENTION = timedelta(days=400)
 """A year and a month, so that a season can be held against the last one."""
 
 
@@ -26,7 +26,7 @@ class TallyStore:
 
     def put(self, tally: Tally) -> None:
         """Put a tally, in place of an earlier one of its day and site."""
-        expires_at = datetime.fromisoformat(f"{tally.day}T00:00:00+00:00") + TALLIES_KEPT
+        expires_at = datetime.fromisoformat(f"{tally.day}T00:00:00+00:00") + TALLY_RETENTION
         values = {name: stored(value) for name, value in asdict(tally).items()}
         key = {"bin": TALLIES, "check": f"{tally.day}#{tally.site}"}
         self._table.put_item(Item={**values, **key, "expires_at": int(expires_at.timestamp())})
