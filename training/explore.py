@@ -1,13 +1,13 @@
-"""An alternative search: AutoGluon's multimodal predictor, over what it has of training.loop.search_space.
+"""An alternative search: AutoGluon's multimodal predictor, over its options that are in training.loop.search_space.
 
     python -m training.explore --data SET --out runs/explored --trials 8 --minutes 120
 
-leaves val.json and val.html, of the form that training.evaluate writes, and autogluon/ with the predictor and the
-config.yaml of its best trial. Its answers are not calibrated, and nothing serves them: it tells what another search
-makes of the same bins. Tried with AutoGluon 1.5.0: one trial (--trials 1) on rendered bins. A search, which starts Ray,
-has yet to be run to its end.
+leaves val.json and val.html as training.evaluate writes them, and autogluon/ with the predictor and the config.yaml of
+its best trial. Its answers are not calibrated, and nothing serves them: they show what another search achieves on the
+same bins. Tried with AutoGluon 1.5.0: one trial (--trials 1) on rendered bins. A search, which starts Ray, has not been
+run to its end yet.
 
-AutoGluon wants other versions of torch and timm than we do, and so an environment of its own: see INSTALL.
+AutoGluon needs other versions of torch and timm than training does, and so an environment of its own: see INSTALL.
 """
 
 import argparse
@@ -15,8 +15,9 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,37 +42,56 @@ NAMES = {
     "lr": "optim.lr",
     "weight_decay": "optim.weight_decay",
 }
-"""What AutoGluon calls the options of training that it has too."""
+"""AutoGluon's names of the options of training that it has too."""
 WHOLE_IMAGE = ["resize_to_square"]
 VARIED = [*WHOLE_IMAGE, "random_horizontal_flip", "color_jitter"]
 """Nothing is cropped or shifted: every object stays in view."""
 
 
-def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line; in a job the folders come from SM_... variables."""
-    job = os.environ.get
+@dataclass(frozen=True)
+class ExploreOptions:
+    """What is searched, and where the results go. `trials` 1 tries the first choice of everything, without a search."""
+
+    data: Path
+    out: Path
+    model: Path
+    trials: int = 8
+    minutes: float | None = None
+    epochs: int = 10
+    weights: Literal["imagenet", "none"] = "imagenet"
+    limit: int | None = None
+    seed: int = 0
+
+
+def parse_options(arguments: Sequence[str] | None = None) -> ExploreOptions:
+    """The options of a command line. In a job the folders come from SM_... variables."""
+    variables = os.environ.get
     parser = argparse.ArgumentParser(
         description="Search with AutoGluon.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=job("SM_CHANNEL_DATA"), help="set that training.prepare made")
-    parser.add_argument("--out", type=Path, default=job("SM_OUTPUT_DATA_DIR"), help="folder for what is found")
-    parser.add_argument("--model", type=Path, default=job("SM_MODEL_DIR"), help="folder for the predictor, if another")
+    parser.add_argument(
+        "--data", type=Path, default=variables("SM_CHANNEL_DATA"), help="set that training.prepare made"
+    )
+    parser.add_argument("--out", type=Path, default=variables("SM_OUTPUT_DATA_DIR"), help="folder for the results")
+    parser.add_argument(
+        "--model", type=Path, default=variables("SM_MODEL_DIR"), help="folder for the predictor, if another"
+    )
     parser.add_argument("--trials", type=int, default=8, help="1: no search, the first choice of everything")
     parser.add_argument("--minutes", type=float, help="end the search after so long")
     parser.add_argument("--epochs", type=int, default=10, help="of a trial, at most")
     parser.add_argument("--weights", choices=("imagenet", "none"), default="imagenet", help="to start from")
     parser.add_argument("--limit", type=int, help="only the first so many bins of each split: a quick try")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
+    values = vars(parser.parse_args(arguments))
     for name in ("data", "out"):
-        if getattr(options, name) is None:
+        if values[name] is None:
             parser.error(f"--{name} is missing")
-    options.model = options.model or options.out / "autogluon"
-    return options
+    values["model"] = values["model"] or values["out"] / "autogluon"
+    return ExploreOptions(**values)
 
 
-def explore(options: argparse.Namespace) -> dict[str, Any]:
-    """Search, then judge the best on val; returns its report.
+def explore(options: ExploreOptions) -> dict[str, Any]:
+    """Search, then evaluate the best network on val; returns the report.
 
     Raises ValueError when AutoGluon is not installed, and ValueError or FileNotFoundError when the set is wrong.
     """
@@ -87,30 +107,41 @@ def explore(options: argparse.Namespace) -> dict[str, Any]:
         path=str(options.model),
         warn_if_exist=False,
     )
-    search = {"searcher": "bayes", "scheduler": "ASHA", "num_trials": options.trials} if options.trials > 1 else None
     predictor.fit(
         _table(bins),
         tuning_data=_table(validation),
         column_types={"image": "image_path"},
         time_limit=round(options.minutes * 60) if options.minutes else None,
-        hyperparameters={
-            "model.names": ["timm_image"],
-            "model.timm_image.train_transforms": VARIED,
-            "model.timm_image.val_transforms": WHOLE_IMAGE,
-            "optim.max_epochs": options.epochs,
-            **_space(options),
-        },
-        hyperparameter_tune_kwargs=search,
+        hyperparameters=_hyperparameters(options),
+        hyperparameter_tune_kwargs=_search(options.trials),
         seed=options.seed,
     )
     shares = predictor.predict_proba(_table(validation)).reindex(columns=LABELS, fill_value=0.0).to_numpy(float)
-    predictions = _predictions(shares, bins, f"autogluon@{__version__}")
-    volumes = [object_volumes(one.metadata.read_bytes()) if one.metadata else None for one in validation]
-    checks = check_all(predictions, counts_of(validation), volumes)
-    report = evaluate(validation, predictions, checks, "val")
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "val.json").write_text(json.dumps(report, indent=2) + "\n")
-    write_evaluation_page(options.out / "val.html", report, validation, predictions, checks)
+    return _report(options.out, validation, _predictions(shares, bins, f"autogluon@{__version__}"))
+
+
+def _search(trials: int) -> dict[str, Any] | None:
+    return {"searcher": "bayes", "scheduler": "ASHA", "num_trials": trials} if trials > 1 else None
+
+
+def _hyperparameters(options: ExploreOptions) -> dict[str, Any]:
+    return {
+        "model.names": ["timm_image"],
+        "model.timm_image.train_transforms": VARIED,
+        "model.timm_image.val_transforms": WHOLE_IMAGE,
+        "optim.max_epochs": options.epochs,
+        **_space(options),
+    }
+
+
+def _report(out: Path, bins: Sequence[LabelledBin], predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Evaluate the predictions for val's bins, and write val.json and val.html."""
+    volumes = [object_volumes(one.metadata.read_bytes()) if one.metadata else None for one in bins]
+    checks = check_all(predictions, counts_of(bins), volumes)
+    report = evaluate(bins, predictions, checks, "val")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "val.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_evaluation_page(out / "val.html", report, bins, predictions, checks)
     return report
 
 
@@ -126,12 +157,13 @@ def _table(bins: Sequence[LabelledBin]) -> Any:
     )
 
 
-def _space(options: argparse.Namespace) -> dict[str, Any]:
-    """The space in AutoGluon's terms, or without a search the first choices of it."""
+def _space(options: ExploreOptions) -> dict[str, Any]:
+    """The search space under AutoGluon's names, or without a search its first choices."""
     space = {name: SPACE[option] for option, name in NAMES.items()}
-    if options.weights == "none":
-        backbones = space[NAMES["backbone"]].values[: None if options.trials > 1 else 1]
-        space[NAMES["backbone"]] = Choice(tuple(_random(name, options.out / "random" / name) for name in backbones))
+    backbone = SPACE["backbone"]
+    if options.weights == "none" and isinstance(backbone, Choice):
+        names = [str(name) for name in backbone.values[: None if options.trials > 1 else 1]]
+        space[NAMES["backbone"]] = Choice(tuple(_random(name, options.out / "random" / name) for name in names))
     if options.trials == 1:
         return {name: dimension.values[0] for name, dimension in space.items() if isinstance(dimension, Choice)}
     from ray import tune
@@ -159,7 +191,7 @@ def _random(backbone: str, folder: Path) -> str:
 
 
 def _predictions(shares: Any, bins: Sequence[LabelledBin], model: str) -> list[Prediction]:
-    """What an endpoint would answer: `shares` (n, labels), which assume the mix of the `bins` trained on."""
+    """The answers of an endpoint with `shares` (n, labels), which assume the mix of the `bins` trained on."""
     prior = np.bincount(_labels(bins), minlength=len(LABELS)) / len(bins)
     return [
         Prediction(int(row.argmax()), LABELS, tuple(row.tolist()), tuple(prior.tolist()), model)
