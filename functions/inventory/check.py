@@ -27,9 +27,10 @@ class StoredObject:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def bucket_of(address: str) -> str:
-    """The bucket of an `s3://` address. A key may hold any character, so an address is no URL to parse."""
-    return address.removeprefix("s3://").split("/", 1)[0]
+def bucket_and_key(address: str) -> tuple[str, str]:
+    """What an `s3://` address names. A key may hold any character, so an address is no URL to parse."""
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    return bucket, key
 
 
 @dataclass(frozen=True)

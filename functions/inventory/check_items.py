@@ -161,7 +161,7 @@ def audit_item(check: Check, moment: datetime) -> Item:
 
 
 def audit_list(check: Check) -> str:
-    """Where the audit's copy of a check is listed: `audit` until people agree on what the image shows, then `audited`."""
+    """The list of the audit's copy of a check: `audit` until people agree on what the image shows, then `audited`."""
     name = "audited" if check.reviewed_at else "audit"
     return f"{name}#{datetime.fromisoformat(check.checked_at).astimezone(UTC).date()}"
 

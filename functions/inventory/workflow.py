@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from inventory import verdict
 from inventory.bins import Bin, StrayKey, Subject, locate
-from inventory.check import BinState, Check, KnownUpload, StoredObject, bucket_of, timestamp
+from inventory.check import BinState, Check, KnownUpload, StoredObject, timestamp
 from inventory.check_items import DIGITS
 from inventory.check_store import CheckStore, ConcurrentUpdate
 from inventory.decision import (
@@ -178,7 +178,7 @@ def alert_overdue(
         if state.lone is None:
             return None
         with ExitStack() as opened:
-            bucket = bucket_of(state.lone.stored.address)
+            bucket = state.lone.stored.bucket
             # Of a partner whose event has not led to a check yet nothing is known, so the bucket is asked.
             uploads = {key: KnownUpload("") for key in keys_of(s3, bucket, bin)} | dict(state.uploads)
             image, metadata = open_parts(s3, bucket, bin, uploads, opened)

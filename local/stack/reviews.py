@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from inventory.check import Check
+from inventory.check import Check, bucket_and_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,7 +40,7 @@ def precision(checks: Iterable[Check]) -> dict[str, Reviewed]:
     """How often mismatches were right, by severity, the highest first; severities that nobody reviewed are absent."""
     found: dict[str, list[bool]] = defaultdict(list)
     for check in checks:
-        if check.status == "mismatch" and check.reviewed_at:
+        if check.status == "mismatch" and check.actual is not None:
             found[check.severity or ""].append(check.actual != check.expected)
     ranked = (severity for severity in ("high", "medium", "low") if severity in found)
     return {severity: Reviewed(len(found[severity]), sum(found[severity])) for severity in ranked}
@@ -98,8 +97,8 @@ def _read(s3: "S3Client", address: str | None, version: str) -> bytes:
     """The content that a check read, if it still exists: the current object, or that version of it."""
     if not address:
         raise _Missing("the check had no image")
-    parts = urlsplit(address)
-    place: Any = {"Bucket": parts.netloc, "Key": parts.path.removeprefix("/")}
+    bucket, key = bucket_and_key(address)
+    place: Any = {"Bucket": bucket, "Key": key}
     try:
         stored = s3.get_object(**place)
         if (stored.get("VersionId") or stored["ETag"].strip('"')) == version:

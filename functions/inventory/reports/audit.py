@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 
+from inventory.check import Check
 from inventory.verdict import SLIPS
 
 Z = NormalDist().inv_cdf(0.975)
@@ -82,6 +83,14 @@ class Audit:
     bias: Interval | None
     reliability: tuple[ReliabilityBand, ...]
     naive_wrong: float | None
+
+
+def reviewed_check(check: Check, *, audited: bool) -> ReviewedCheck | None:
+    """A check with the count that people found; None where they found none, or nothing was counted or recorded."""
+    if check.actual is None or check.expected is None or check.predicted is None or check.suspicion is None:
+        return None
+    opens = f"{check.predicted}+" in (check.probabilities or {})
+    return ReviewedCheck(check.expected, check.predicted, check.actual, check.suspicion, audited, opens)
 
 
 def wilson(successes: float, trials: float) -> Interval:
