@@ -25,9 +25,14 @@ class JobContext:
     console: Console
     dry: bool
 
-    def print_costs(self, estimate: Estimate) -> None:
-        """Print the cost before it arises."""
-        self.console.print(f"Costs {estimate}.", highlight=False)
+    def print_costs(self, estimate: Estimate, step: str = "") -> None:
+        """Print the cost of a command, or of one of its steps, before it starts."""
+        self.console.print(f"{step or 'It'} costs {estimate}.", highlight=False, soft_wrap=True)
+
+    def print_started(self, name: str) -> None:
+        """Print that something has started; a dry run starts nothing, and its end lists what it would send."""
+        if not self.dry:
+            self.console.print(f"{name} has started.", highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -44,4 +49,6 @@ def job_context(path: Path | None, *, dry: bool) -> Iterator[JobContext]:
     if uploads:
         console.print(f"Files that would go to s3://{uploads[0]['Bucket']}: {len(uploads)}.", highlight=False)
     requests = [asdict(request) for request in run.requests if request.operation != "PutObject"]
+    operations = ", ".join(request["operation"] for request in requests)
+    console.print(f"It would send {operations}. Nothing was sent.", highlight=False, soft_wrap=True)
     print(json.dumps(requests, indent=2, default=str))

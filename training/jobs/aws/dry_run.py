@@ -16,7 +16,7 @@ from botocore.model import OperationModel, Shape, StructureShape
 
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
-READ_PREFIXES = ("Describe", "Get", "List", "Head", "Search")
+READ_PREFIXES = ("Describe", "Get", "List", "Head", "Search", "Simulate")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def prepare(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait
             wait=False,
             logs=False,
         )
-        context.console.print(f"Processing job {name} has started.", highlight=False)
+        context.print_started(f"Processing job {name}")
         if not no_wait:
             waiting.wait(context.account, waiting.PROCESSING, name, context.console)
         if not context.dry:

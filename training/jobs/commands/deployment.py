@@ -50,7 +50,7 @@ def deploy(
         raise JobError("--model and --package exclude each other: name one")
     with job_context(settings, dry=dry_run) as context:
         chosen, account = context.settings.deploy, context.account
-        context.print_costs(estimate(chosen.instance_type, chosen.max_instances, MONTH_H))
+        context.print_costs(estimate(chosen.instance_type, chosen.max_instances, MONTH_H), "A month of the endpoint")
         if model:
             served = deployment.archive_container(
                 account, chosen.instance_type, deployment.archive_uri(account, model, chosen.instance_type)

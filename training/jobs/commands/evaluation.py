@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from costs.job_costs import estimate
 from training.jobs.commands.options import Dry, ModelLocation, SettingsFile
 from training.jobs.context import job_context
 from training.jobs.steps.source import staged_source
@@ -32,8 +31,8 @@ def evaluate(
         chosen, account, name = context.settings.evaluate, context.account, name_from_base(evaluation_job.BASE_NAME)
         place, report = evaluation_job.set_uri(context.settings), account.uri("evaluated", name)
         uri = deployment.archive_uri(account, model, chosen.transform_instance_type)
-        instances = chosen.transform_instances
-        context.print_costs(estimate(chosen.transform_instance_type, instances, chosen.max_hours))
+        for step, cost in evaluation_job.costs(chosen).items():
+            context.print_costs(cost, step)
         container = deployment.archive_container(account, chosen.transform_instance_type, uri)
         account.client("sagemaker").create_model(ModelName=name, **deployment.model_request(account, container))
         hints.append(f"aws sagemaker delete-model --model-name {name}")
@@ -45,7 +44,7 @@ def evaluate(
             wait=False,
             logs=False,
         )
-        context.console.print(f"Transform job {name} has started.", highlight=False)
+        context.print_started(f"Transform job {name}")
         if not dry_run:
             waiting.wait(account, waiting.TRANSFORM, name, context.console)
         evaluation_job.judge(account, chosen).run(
@@ -58,6 +57,7 @@ def evaluate(
             wait=False,
             logs=False,
         )
+        context.print_started(f"Processing job {name}")
         if not dry_run:
             waiting.wait(account, waiting.PROCESSING, name, context.console)
         account.client("sagemaker").delete_model(ModelName=name)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from costs.job_costs import estimate
+from costs.job_costs import estimate, total
 from training.jobs.commands.options import Dry, NoWait, SettingsFile
 from training.jobs.context import JobContext, job_context
 from training.jobs.steps.source import staged_source
@@ -46,10 +46,9 @@ def start(
         parameters = {name: str(value) for name, value in overrides.items() if value is not None}
         _print_costs(context)
         execution = executions.start(context.account, context.settings.pipeline.name, parameters)
-        if not dry_run:
-            context.console.print(f"{execution} has started.", highlight=False, soft_wrap=True)
-            if not no_wait:
-                _follow_to_the_end(context, execution)
+        context.print_started(execution)
+        if not (dry_run or no_wait):
+            _follow_to_the_end(context, execution)
 
 
 @app.command()
@@ -75,8 +74,19 @@ def _follow_to_the_end(context: JobContext, execution: str) -> None:
 
 
 def _print_costs(context: JobContext) -> None:
-    prepare, train, judge = context.settings.prepare, context.settings.train, context.settings.evaluate
-    trials = context.settings.tune.jobs if context.settings.pipeline.tune else 1
-    context.print_costs(estimate(prepare.instance_type, prepare.instances, prepare.max_hours))
-    context.print_costs(estimate(train.instance_type, train.instances * trials, train.max_hours, spot=train.spot))
-    context.print_costs(estimate(judge.transform_instance_type, judge.transform_instances, judge.max_hours))
+    from training.jobs.steps import evaluation_job, training_job
+
+    settings = context.settings
+    prepare, release = settings.prepare, settings.pipeline
+    steps = {
+        "Prepare": estimate(prepare.instance_type, prepare.instances, prepare.max_hours),
+        "Tune" if release.tune else "Train": training_job.cost(
+            settings.train, settings.tune.jobs if release.tune else 1
+        ),
+        **evaluation_job.costs(settings.evaluate),
+        "Register": estimate(release.instance_type, 1, release.max_hours),
+        "Deploy": estimate(release.instance_type, 1, release.max_hours),
+    }
+    for step, cost in steps.items():
+        context.print_costs(cost, step)
+    context.print_costs(total(list(steps.values())))

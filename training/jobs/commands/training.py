@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from costs.job_costs import estimate
 from training.jobs.commands.options import Dry, NoWait, SettingsFile
 from training.jobs.context import job_context
 from training.jobs.steps.source import staged_source
@@ -22,8 +21,9 @@ def train(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait =
         chosen = context.settings.train
         inputs = training_job.channels(chosen)
         trainer = training_job.trainer(context.account, chosen, str(source))
-        context.print_costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours, spot=chosen.spot))
-        name = training_job.start(trainer, inputs, context.console)
+        context.print_costs(training_job.cost(chosen))
+        name = training_job.start(trainer, inputs)
+        context.print_started(f"Training job {name}")
         if not no_wait:
             description = waiting.wait(context.account, waiting.TRAINING, name, context.console)
             print(description["ModelArtifacts"]["S3ModelArtifacts"])
@@ -43,7 +43,8 @@ def profile(
     with job_context(settings, dry=dry_run) as context, staged_source() as source:
         chosen = training_job.with_profile(context.settings.train)
         trainer = training_job.trainer(context.account, chosen, str(source))
-        context.print_costs(estimate(chosen.instance_type, chosen.instances, chosen.max_hours, spot=chosen.spot))
-        name = training_job.start(trainer, training_job.channels(chosen), context.console)
+        context.print_costs(training_job.cost(chosen))
+        name = training_job.start(trainer, training_job.channels(chosen))
+        context.print_started(f"Training job {name}")
         description = waiting.wait(context.account, waiting.TRAINING, name, context.console)
         print(training_job.fetch_profile(context.account, description, out))

@@ -36,11 +36,9 @@ def tune(
         name = name_from_base(tuning_job.BASE_NAME, tuning_job.NAME_LENGTH, short=True)
         inputs = training_job.channels(trial)
         tuner = tuning_job.tuner(context.account, context.settings, str(source), name, warm_start=warm_start)
-        context.print_costs(
-            estimate(trial.instance_type, trial.instances * chosen.jobs, trial.max_hours, spot=trial.spot)
-        )
+        context.print_costs(training_job.cost(trial, chosen.jobs))
         tuner.tune(inputs, job_name=name, wait=False)
-        context.console.print(f"Tuning job {name} has started.", highlight=False)
+        context.print_started(f"Tuning job {name}")
         if no_wait:
             return
         description = waiting.wait(context.account, waiting.TUNING, name, context.console)
@@ -84,7 +82,8 @@ def explore(
         inputs = [one for one in training_job.channels(context.settings.train) if one.channel_name == "data"]
         trainer = explore_job.trainer(context.account, chosen, str(source))
         context.print_costs(estimate(chosen.instance_type, 1, chosen.max_hours))
-        name = training_job.start(trainer, inputs, context.console)
+        name = training_job.start(trainer, inputs)
+        context.print_started(f"Training job {name}")
         description = waiting.wait(context.account, waiting.TRAINING, name, context.console)
         training_job.fetch_output(context.account, description, out)
         print(out / "val.html")

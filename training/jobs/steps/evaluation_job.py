@@ -4,6 +4,7 @@ from sagemaker.core.processing import FrameworkProcessor
 from sagemaker.core.shapes import ProcessingInput, ProcessingOutput
 from sagemaker.core.transformer import Transformer
 
+from costs.job_costs import Estimate, estimate
 from training.jobs.aws.account import TAGS, Account
 from training.jobs.errors import JobError
 from training.jobs.settings import Evaluate, Settings
@@ -52,6 +53,14 @@ def transformer(
 def judge(account: Account, settings: Evaluate, *, in_pipeline: bool = False) -> FrameworkProcessor:
     """The job that judges, not started yet."""
     return processor(account, settings, BASE_NAME, 1, in_pipeline=in_pipeline)
+
+
+def costs(settings: Evaluate) -> dict[str, Estimate]:
+    """What each step costs."""
+    transform = estimate(
+        settings.transform_instance_type, settings.transform_instances, settings.max_hours, unlimited=True
+    )
+    return {"Transform": transform, "Judge": estimate(settings.instance_type, 1, settings.max_hours)}
 
 
 def inputs(place: str, split: str, answers: str) -> list[ProcessingInput]:

@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from typing import Any
 
-from rich.console import Console
 from sagemaker.core.training.configs import (
     CheckpointConfig,
     Compute,
@@ -23,6 +22,7 @@ from sagemaker.core.training.configs import (
 from sagemaker.train import ModelTrainer
 from sagemaker.train.distributed import Torchrun
 
+from costs.job_costs import Estimate, estimate
 from training.jobs.aws.account import PROJECT_TAG, Account
 from training.jobs.aws.images import training_image
 from training.jobs.errors import JobError
@@ -99,12 +99,22 @@ def optional_channels(settings: Train) -> list[InputData]:
     return [InputData(channel_name=name, data_source=uri) for name, uri in named.items() if uri]
 
 
-def start(trainer: ModelTrainer, inputs: list[InputData], console: Console) -> str:
-    """Start a training job and print its name; returns it."""
+def start(trainer: ModelTrainer, inputs: list[InputData]) -> str:
+    """Start a training job; returns its name."""
     trainer.train(inputs, wait=False, logs=False)
-    name = str(trainer.output_data).rsplit("/", 3)[1]  # s3://.../<name>/output/output.tar.gz
-    console.print(f"Training job {name} has started.", highlight=False)
-    return name
+    return str(trainer.output_data).rsplit("/", 3)[1]  # s3://.../<name>/output/output.tar.gz
+
+
+def cost(settings: Train, jobs: int = 1) -> Estimate:
+    """What that many jobs cost."""
+    return estimate(
+        settings.instance_type,
+        settings.instances * jobs,
+        settings.max_hours,
+        spot=settings.spot,
+        retries=settings.retries,
+        keep_alive_hours=settings.keep_alive_minutes / 60,
+    )
 
 
 def with_profile(settings: Train) -> Train:
