@@ -102,7 +102,7 @@ def wilson(successes: float, trials: float) -> Interval:
     scale = 1 + Z**2 / trials
     centre = (share + Z**2 / (2 * trials)) / scale
     half = Z / scale * math.sqrt(share * (1 - share) / trials + (Z / (2 * trials)) ** 2)
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
 def audit(findings: Sequence[ReviewedCheck]) -> Audit | None:
