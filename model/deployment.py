@@ -22,4 +22,4 @@ class CounterDeployment:
         return await self._counter.invoke(request)
 
 
-app = CounterDeployment.bind()
+app = CounterDeployment.bind()  # type: ignore[attr-defined]  # the decorator, which has no types, adds it

@@ -1,16 +1,13 @@
 """Renders bins: what a camera sees in front of a fabric pod, and the metadata that belongs to it.
 
-    python -m samples.render                                    rewrite the committed samples
-    python -m samples.render --train OUT --count 1600 --seed 1  write a training set in the inbox layout
-
 Nothing here is a photograph. The same seed and count give the same image, byte for byte under the locked Pillow
-and numpy. Every object that counts stays in view: an arrangement that hides one is drawn again.
+and numpy. Every counted object stays in view: an arrangement that hides one is drawn again.
 """
 
-import argparse
 import csv
 import io
 import json
+import runpy
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -400,22 +397,6 @@ def write_training_set(out: Path, size: int, seed: int) -> None:
             rows.writerow((f"r{bin_seed}", count, "val" if index >= size * (1 - HELD_OUT_SHARE) else "train"))
 
 
-def main() -> None:
-    """Command line: see the module's docstring."""
-    parser = argparse.ArgumentParser(description="Render bins: the committed samples, or a training set.")
-    parser.add_argument("--train", type=Path, metavar="OUT", help="write a training set into this folder instead")
-    parser.add_argument("--count", type=int, default=1600, help="bins in the training set")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other training bins")
-    arguments = parser.parse_args()
-    if arguments.train:
-        write_training_set(arguments.train, arguments.count, arguments.seed)
-        print(f"{arguments.count} rendered bins in {arguments.train}")  # noqa: T201
-        return
-    from .catalogue import write_samples
-
-    folder = Path(__file__).parent
-    print(f"{len(write_samples(folder))} sample bins in {folder}")  # noqa: T201
-
-
 if __name__ == "__main__":
-    main()
+    # The catalogue imports this module, so an import of `samples.__main__` here would be a circle.
+    runpy.run_module("samples", run_name="__main__")

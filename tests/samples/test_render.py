@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -71,3 +73,13 @@ def test_training_set_has_the_inbox_layout_and_seeds_of_its_own(tmp_path: Path) 
         assert record["EXPECTED_QUANTITY"] == int(row["expected_quantity"])
         assert (tmp_path / "bin-images" / f"{row['id']}.jpg").is_file()
         assert int(row["id"][1:]) >= TRAINING_SEEDS > len(SAMPLES)
+
+
+@pytest.mark.parametrize("module", ["samples", "samples.render"])
+def test_either_command_writes_the_training_set(module: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", module, "--train", str(tmp_path), "--count", "2", "--seed", "3"]
+    subprocess.run(command, check=True, cwd=FOLDER.parent)
+    write_training_set(tmp_path / "called", 2, seed=3)
+    files = [path.relative_to(tmp_path / "called") for path in (tmp_path / "called").rglob("*.*")]
+    assert len(files) == 5
+    assert all((tmp_path / file).read_bytes() == (tmp_path / "called" / file).read_bytes() for file in files)
