@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from inventory.bins import Bin, Part, locate
 from inventory.check import Check
-from local.stack.aws import Stack
+from local.stack.deployed_stack import Stack
 from local.stack.dropping import Dropped
 from local.stack.queues import depth
 from local.stack.subscription import Alert, Subscription

@@ -11,8 +11,8 @@ from costs.prices import prices
 from local.cli.exits import INCOMPLETE
 from local.cli.progress import bar
 from local.cli.stack_option import StackName, resolve_stack
-from local.stack.aws import Stack
 from local.stack.backfill import Location, enqueue, follow, list_uploads
+from local.stack.deployed_stack import Stack
 from local.stack.queues import depth
 
 MISMATCHES = 0.5

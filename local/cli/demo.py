@@ -19,7 +19,8 @@ from local.cli.tables import alert_line, checks_table
 from local.embedded.cloud import EmbeddedCloud
 from local.embedded.sam import ROOT
 from local.stack import dropping
-from local.stack.aws import Cloud, Stack
+from local.stack.aws import Cloud
+from local.stack.deployed_stack import Stack
 from local.stack.subscription import subscribed
 
 ROWS_SHOWN = 30

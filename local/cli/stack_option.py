@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from local.embedded.cloud import FOLDER, EmbeddedCloud
-from local.stack.aws import Cloud, Stack, find_stack
+from local.stack.aws import Cloud
+from local.stack.deployed_stack import Stack, find_stack
 
 StackName = Annotated[
     str | None,

@@ -12,7 +12,7 @@ from rich.table import Table
 from local.cli.exits import NOT_AVAILABLE
 from local.cli.stack_option import StackName, embedded, resolve_stack
 from local.embedded.cloud import Status
-from local.stack.aws import Stack
+from local.stack.deployed_stack import Stack
 from local.stack.queues import depth
 from local.stack.reviews import precision
 

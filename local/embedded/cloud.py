@@ -22,7 +22,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.embedded import sam
 from local.embedded.service import Running, Service
 from local.errors import NotAvailable
-from local.stack.aws import EMBEDDED_KEY, EMBEDDED_REGION, Cloud, NotDeployed, Stack, find_stack, was_created
+from local.stack.aws import EMBEDDED_KEY, EMBEDDED_REGION, Cloud
+from local.stack.deployed_stack import NotDeployed, Stack, find_stack, was_created
 from local.stack.dropping import upload_again
 
 FOLDER = sam.ROOT / ".bincheck"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from local.embedded.service import LOOPBACK
 from local.errors import CommandFailed
-from local.stack.aws import Stack
+from local.stack.deployed_stack import Stack
 
 DESKTOP_HOST = "host.docker.internal"
 CHUNK_BYTES = 65_536

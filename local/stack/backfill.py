@@ -18,7 +18,7 @@ from inventory.check_items import BACKFILLS
 from inventory.errors import RejectedUpload
 from inventory.uploads import SEQUENCER_DIGITS, Upload
 from local.errors import CommandFailed
-from local.stack.aws import Stack
+from local.stack.deployed_stack import Stack
 from local.stack.queues import BATCH, depth, send
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from inventory.bins import locate
 from inventory.check_items import read_alert
 from inventory.errors import RejectedUpload
 from inventory.uploads import UnreadableEvent, read_message
-from local.stack.aws import Stack
+from local.stack.deployed_stack import Stack
 from local.stack.queues import delete, receive, release
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from inventory.bins import IMAGE_EXTENSIONS, Bin, Part, locate
 from inventory.errors import RejectedUpload
 from local.errors import CommandFailed
-from local.stack.aws import Cloud, Stack
+from local.stack.aws import Cloud
+from local.stack.deployed_stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from local.stack.aws import Stack
+from local.stack.deployed_stack import Stack
 from local.stack.queues import delete
 
 RETENTION_S = 3600

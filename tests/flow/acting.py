@@ -10,7 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
-from local.stack.aws import EMBEDDED_REGION, Stack
+from local.stack.aws import EMBEDDED_REGION
+from local.stack.deployed_stack import Stack
 
 
 class Actor:

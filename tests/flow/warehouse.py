@@ -9,7 +9,7 @@ from PIL import Image
 
 from inventory.check import Check
 from local.demo import receive_alerts
-from local.stack.aws import Stack
+from local.stack.deployed_stack import Stack
 from local.stack.queues import depth
 from local.stack.subscription import Subscription
 from tests.builders import metadata

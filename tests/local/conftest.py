@@ -6,7 +6,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local.stack.aws import Cloud, Stack
+from local.stack.aws import Cloud
+from local.stack.deployed_stack import Stack
 from tests.template import table_properties
 
 REGION = "us-east-1"

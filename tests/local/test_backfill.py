@@ -8,8 +8,8 @@ from local.cli import backfill as commands
 from local.cli.exits import INCOMPLETE
 from local.cli.main import app
 from local.stack import backfill
-from local.stack.aws import NotDeployed
 from local.stack.backfill import CannotBackfill, Location, enqueue, list_uploads, message
+from local.stack.deployed_stack import NotDeployed
 from local.stack.queues import QueueFailed, depth
 from tests.builders import image_of, metadata, upload
 

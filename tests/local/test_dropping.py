@@ -7,7 +7,8 @@ import pytest
 from moto import mock_aws
 
 from local.stack import dropping
-from local.stack.aws import Cloud, Stack
+from local.stack.aws import Cloud
+from local.stack.deployed_stack import Stack
 
 
 @pytest.fixture(autouse=True)

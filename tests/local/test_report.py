@@ -14,8 +14,9 @@ from inventory.check_items import check_item
 from inventory.reports.tallies import Tally
 from local.cli import report
 from local.cli.main import app
-from local.stack.aws import Cloud, Stack
+from local.stack.aws import Cloud
 from local.stack.captured import InvalidCapture, captured_answers
+from local.stack.deployed_stack import Stack
 from tests.builders import LABELS, PRIOR, prediction
 from tests.template import table_properties
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from inventory.check_items import ALERT
 from local.embedded.cloud import ENDPOINT
-from local.stack.aws import Stack
+from local.stack.deployed_stack import Stack
 from local.stack.queues import depth
 from local.stack.subscription import Subscription, subscribed
 from tests.resilience import judge
