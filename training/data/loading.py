@@ -1,16 +1,29 @@
-"""Images on their way into a network: decoded as serving does, varied, in batches."""
+"""Images on their way into a network: decoded once where they fit in memory, in batches, each with its variation."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from .augment import Variation, degrade, draw, draw_mirror, joined
-from .bins import FACTS, LabelledBin, pixels_of
+from .augment import Variation, draw
+from .bins import LabelledBin
+from .cache import Cache, choose_cache, cores
+from .decoding import exact_pixels, fast_pixels
+from .metadata import FACTS
+
+Decode = Callable[[LabelledBin, int], Tensor]
+Plan = Iterable[list[tuple[int, int]]]
+"""Batches of (position in the epoch, index of the bin)."""
+BATCHES_AHEAD = 3
+IMAGES_PER_WORKER = 512
+"""What a worker decodes in about the time that it takes to start."""
+_CHUNK = 16  # images that a worker sends at once; small, since a container may have 64 MB of shared memory
 
 
 @dataclass(frozen=True)
@@ -22,55 +35,143 @@ class Batch:
     variation: Variation | None
 
 
-class Images(Dataset[tuple[Tensor, int, Variation | None]]):
-    """The images of bins, asked for by (position in the epoch, index); resized to `size` x `size`.
+class ImageLoader:
+    """Batches of the images of `bins`, resized to `size` pixels a side, for a network on `device`.
 
-    With a `seed` they come with a variation, drawn from the seed and the position: all that a "camera" may change,
-    or the "mirror" image only.
+    `workers` processes decode: by default one for each core while the set is read into a cache, and afterwards, if
+    there is no cache, one for each core beside a GPU and at most one beside a network on the CPU. They stay between
+    epochs. Neither `workers` nor `cache` change any pixel.
     """
 
     def __init__(
         self,
         bins: Sequence[LabelledBin],
         size: int,
-        seed: tuple[int, ...] | None = None,
-        kind: Literal["camera", "mirror"] = "camera",
+        *,
+        decode: Decode = exact_pixels,
+        device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
+        cache: Cache = "none",
+        workers: int | None = None,
     ) -> None:
-        self.bins, self.size, self.seed, self.kind = bins, size, seed, kind
+        """Decode all images, if they are cached. Raises ValueError when one is unreadable."""
+        self._images, self._device = _Images(bins, size, decode), device
+        self.cache = choose_cache(cache, len(bins) * size * size * 3, device)
+        self.workers = _workers(workers, len(bins), device, self.cache)
+        self._plan = _Plan()
+        self._streamed = DataLoader(
+            self._images,
+            batch_sampler=self._plan,
+            num_workers=self.workers,
+            pin_memory=device.type == "cuda",
+            persistent_workers=self.workers > 0,
+            prefetch_factor=4 if self.workers else None,
+            generator=torch.Generator(),  # the loop's own random numbers stay as they are
+        )
+        started = time.monotonic()
+        self._held = None if self.cache == "none" else self._decode_all()
+        self._seconds = time.monotonic() - started
+
+    def __str__(self) -> str:
+        images, size = f"{len(self._images):,} images", self._images.size
+        by = f"{self.workers} workers" if self.workers else "the training process"
+        if self._held is None:
+            return f"{images} decoded by {by} in each epoch"
+        where = "on the device" if self.cache == "device" else "in memory"
+        held = f"{images} held {where} ({self._held.nbytes / 1e9:.2f} GB at {size} pixels)"
+        return f"{held}, decoded by {by} in {self._seconds:.1f} s"
+
+    def batches(self, plan: Plan, seed: tuple[int, ...] | None = None, kind: str = "camera") -> Iterator[Batch]:
+        """The batches of a plan in its order, made ahead by a thread.
+
+        With a `seed` each image has a variation of `kind` (augment.KINDS), drawn from the seed and its position.
+        """
+        batches = list(plan)
+        chunks = [[index for _, index in batch] for batch in batches]
+        pixels = self._from_cache(self._held, chunks) if self._held is not None else self._from_workers(chunks)
+        return _ahead(self._varied(batches, pixels, seed, kind), BATCHES_AHEAD)
+
+    def _varied(
+        self, batches: list[list[tuple[int, int]]], pixels: Iterator[Tensor], seed: tuple[int, ...] | None, kind: str
+    ) -> Iterator[Batch]:
+        for batch, images in zip(batches, pixels, strict=True):
+            variation = None if seed is None else draw(kind, [(*seed, position) for position, _ in batch])
+            yield Batch(images, torch.tensor([index for _, index in batch]), variation)
+
+    def _from_cache(self, held: Tensor, chunks: list[list[int]]) -> Iterator[Tensor]:
+        for chunk in chunks:
+            images = held[torch.tensor(chunk, device=held.device)]
+            yield images.pin_memory() if self._device.type == "cuda" and not images.is_cuda else images
+
+    def _from_workers(self, chunks: list[list[int]]) -> Iterator[Tensor]:
+        self._plan.chunks = chunks
+        return iter(self._streamed)  # starts the workers here: one that a thread forks cannot end cleanly
+
+    def _decode_all(self) -> Tensor:
+        size = self._images.size
+        device = self._device if self.cache == "device" else torch.device("cpu")
+        held = torch.empty((len(self._images), size, size, 3), dtype=torch.uint8, device=device)
+        decoded = DataLoader(self._images, _CHUNK, num_workers=self.workers, generator=torch.Generator())
+        for part, images in zip(torch.split(held, _CHUNK), decoded, strict=True):
+            part.copy_(images)
+        return held
+
+
+def _workers(wanted: int | None, images: int, device: torch.device, cache: Cache) -> int:
+    if wanted is not None:
+        return wanted
+    if cache != "none":
+        useful = min(cores(), images // IMAGES_PER_WORKER)
+        return useful if useful > 1 else 0
+    return cores() if device.type == "cuda" else min(1, cores() - 1)
+
+
+class _Images(Dataset[Tensor]):
+    """What a worker does: pixels (size, size, 3), 0..255, by the bin's index."""
+
+    def __init__(self, bins: Sequence[LabelledBin], size: int, decode: Decode) -> None:
+        self.bins, self.size, self.decode = bins, size, decode
 
     def __len__(self) -> int:
         return len(self.bins)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int, Variation | None]:
-        position, index = key
-        pixels = pixels_of(self.bins[index], self.size)
-        if self.seed is None:
-            return torch.from_numpy(pixels), index, None
-        rng = np.random.default_rng((*self.seed, position))
-        if self.kind == "mirror":
-            return torch.from_numpy(pixels), index, draw_mirror(rng)
-        variation = draw(rng)
-        return torch.from_numpy(degrade(pixels, rng).copy()), index, variation
+    def __getitem__(self, index: int) -> Tensor:
+        return self.decode(self.bins[index], self.size)
 
 
-def load(images: Images, batches: Iterable[list[tuple[int, int]]], workers: int) -> Iterator[Batch]:
-    """The batches in their order, made by `workers` further processes (0: by this one)."""
-    loader = DataLoader(
-        images,
-        batch_sampler=list(batches),
-        num_workers=workers,
-        collate_fn=_collate,
-        pin_memory=torch.cuda.is_available(),
-        prefetch_factor=4 if workers else None,
+class _Plan:
+    """The indices of each batch of an epoch. The workers of an epoch stay for the next one's plan."""
+
+    def __init__(self) -> None:
+        self.chunks: list[list[int]] = []
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.chunks)
+
+
+def _ahead(items: Iterator[Batch], number: int) -> Iterator[Batch]:
+    """The items, `number` of them made ahead by a thread."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(next, items, None) for _ in range(number))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(thread.submit(next, items, None))
+            yield item
+
+
+@dataclass(frozen=True)
+class Images:
+    """As `load` takes them."""
+
+    bins: Sequence[LabelledBin]
+    size: int
+    seed: tuple[int, ...] | None = None
+    kind: str = "camera"
+
+
+def load(images: Images, batches: Plan, workers: int) -> Iterator[Batch]:
+    decode = exact_pixels if images.seed is None else fast_pixels
+    return ImageLoader(images.bins, images.size, decode=decode, workers=workers).batches(
+        batches, images.seed, images.kind
     )
-    yield from loader
-
-
-def _collate(items: list[tuple[Tensor, int, Variation | None]]) -> Batch:
-    variations = [variation for _, _, variation in items if variation is not None]
-    images = torch.stack([image for image, _, _ in items])
-    indices = torch.tensor([index for _, index, _ in items])
-    return Batch(images, indices, joined(variations) if variations else None)
 
 
 @dataclass(frozen=True)
