@@ -69,9 +69,9 @@ train: $(UV) ## Train a model and put it in place of the shipped one, from DATA=
 	$(UV) sync --quiet --group train --group dev
 	$(TRAIN).prepare --source "$(DATA)" $(if $(LABELS),--labels "$(LABELS)" --split given) --out "$(RUN_FOLDER)/bins"
 	.venv-train/bin/python -m samples.render --train "$(RUN_FOLDER)/rendered" --count 1030 --seed 0
-	$(TRAIN).train --data "$(RUN_FOLDER)/bins" --extra "$(RUN_FOLDER)/rendered" --out "$(RUN_FOLDER)/teacher" --backbone tf_efficientnet_lite0 --resume
-	$(TRAIN).train --data "$(RUN_FOLDER)/bins" --extra "$(RUN_FOLDER)/rendered" --out "$(RUN_FOLDER)/student" --teacher "$(RUN_FOLDER)/teacher/best.pt" --resume
-	$(TRAIN).train --data "$(RUN_FOLDER)/bins" --extra "$(RUN_FOLDER)/rendered" --out "$(RUN_FOLDER)" --weights "$(RUN_FOLDER)/student/best.pt" --size 240 --teacher "$(RUN_FOLDER)/teacher/best.pt" "$(RUN_FOLDER)/student/best.pt" --teacher-share 0.8 --mixup 0.25 --lr 4e-4 --epochs 5 --resume
+	$(TRAIN).train --data "$(RUN_FOLDER)/bins" --extra "$(RUN_FOLDER)/rendered" --out "$(RUN_FOLDER)/teacher" --config training/recipes/lite0-teacher-1.207.toml --resume
+	$(TRAIN).train --data "$(RUN_FOLDER)/bins" --extra "$(RUN_FOLDER)/rendered" --out "$(RUN_FOLDER)/student" --config training/recipes/lite2-student-1.192.toml --teacher "$(RUN_FOLDER)/teacher/best.pt" --resume
+	$(TRAIN).train --data "$(RUN_FOLDER)/bins" --extra "$(RUN_FOLDER)/rendered" --out "$(RUN_FOLDER)" --config training/recipes/lite2-240-shipped-1.169.toml --weights "$(RUN_FOLDER)/student/best.pt" --teacher "$(RUN_FOLDER)/teacher/best.pt" "$(RUN_FOLDER)/student/best.pt" --resume
 	$(TRAIN).export --run "$(RUN_FOLDER)" --data "$(RUN_FOLDER)/bins"
 	$(TRAIN).evaluate --data "$(RUN_FOLDER)/bins" --split val --out "$(RUN_FOLDER)/val.json" --page "$(RUN_FOLDER)/val.html"
 

@@ -80,7 +80,7 @@ def features_of(bins: Sequence[LabelledBin], backbone: str, weights: str, size: 
         return before["features"]
     network = Counter(backbone, len(LABELS))
     network.load(weights)
-    network.eval().to(memory_format=torch.channels_last)
+    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     chunks = [[(i, i) for i in range(start, min(start + 64, len(bins)))] for start in range(0, len(bins), 64)]
     rows = []
     for batch in tqdm(load(Images(bins, size), chunks, 0), kept.stem, len(chunks)):
@@ -157,8 +157,8 @@ def ablate(
                 inside = named != name
                 part = (train[0][:, inside], train[1][inside])
                 away = (train[0][:, ~inside], train[1][~inside])
-                told, _ = judge_head(train_head(*part, variant, seed), *away, variant, part[1], temperature)
-                figures.setdefault(f"without {name}", []).append(told)
+                on_group, _ = judge_head(train_head(*part, variant, seed), *away, variant, part[1], temperature)
+                figures.setdefault(f"without {name}", []).append(on_group)
         results[title] = {
             where: {n: float(np.mean([f[n] for f in found])) for n in SHOWN} for where, found in figures.items()
         }

@@ -21,11 +21,15 @@ import torch
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from . import train
 from .data.bins import LABELS, counts_of, read_bins, training_label
 from .loop.distributed import processes
+from .loop.evaluation import evaluate
+from .loop.reporting import write_json
+from .loop.run import fit
+from .loop.setup import set_up
 from .measure.metrics import all_figures, class_figures
 from .report.pages import Page, Section, Table, write_page
+from .train import parse_options
 
 PLAIN = "--labels 7 --mix data --vary mirror --soft-width 0 --mixup 0 --fact-weight 0 --dropout 0 --drop-path 0"
 SHOWN = (
@@ -91,15 +95,15 @@ def constant(data: Path, name: str) -> dict[str, Figures]:
 def trained(data: Path, out: Path, recipe: Recipe, more: Sequence[str]) -> dict[str, Figures]:
     """Train by a recipe, going on with what `out` holds; its figures on val and test."""
     arguments = [*recipe.options.split(), "--epochs", str(recipe.epochs), *more]
-    options = train.parse_options([*arguments, "--data", str(data), "--out", str(out), "--resume"])
-    with processes() as ours:
-        training = train.prepare(options, ours)
-        train.run(training)
+    options = parse_options([*arguments, "--data", str(data), "--out", str(out), "--resume"])
+    with processes() as group:
+        training = set_up(options, group)
+        fit(training)
         best = torch.load(out / "best.pt", map_location="cpu", weights_only=True)
         training.network.load_state_dict(best["network"])
         results = {}
-        for split, bins in (("val", training.validation), ("test", read_bins(data, "test")[: options.limit])):
-            _, probabilities = train.figures_of(training, training.network, bins)
+        for split, bins in (("val", training.validation), ("test", read_bins(data, "test")[: options.data.limit])):
+            _, probabilities = evaluate(training, training.network, bins)
             results[split] = _figures(probabilities, counts_of(bins))
     return results
 
@@ -130,7 +134,7 @@ def compare(
                 "more": list(more),
                 "figures": figures,
             }
-        train.write_json(done, about | {"minutes": round((time.monotonic() - began) / 60, 1)})
+        write_json(done, about | {"minutes": round((time.monotonic() - began) / 60, 1)})
     found = sorted(out.glob("*/figures.json"))
     return {path.parent.name: json.loads(path.read_text()) for path in found}
 

@@ -18,11 +18,13 @@ import optuna
 from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from . import train
 from .loop.distributed import processes
+from .loop.run import fit
 from .loop.search_space import OBJECTIVE, SPACE, Continuous
+from .loop.setup import set_up
 from .report.pages import Page, Section, Table, write_page
 from .report.plots import new_plot
+from .train import parse_options
 
 WARM_UP_TRIALS = 5  # are never cut short
 
@@ -69,8 +71,8 @@ def search(data: Path, out: Path, trials: int, seed: int, names: Sequence[str], 
                 raise optuna.TrialPruned
 
         try:
-            with processes() as ours:
-                return train.run(train.prepare(train.parse_options(options), ours), on_epoch)[OBJECTIVE]
+            with processes() as group:
+                return fit(set_up(parse_options(options), group), on_epoch)[OBJECTIVE]
         finally:
             (folder / "last.pt").unlink(missing_ok=True)
 

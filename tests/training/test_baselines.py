@@ -25,5 +25,5 @@ def test_baselines_stand_side_by_side_and_are_not_repeated(
     assert results["majority"]["figures"]["test"]["exact_0"] == 1
     assert results["prior"]["figures"]["test"]["accuracy_0_5"] == pytest.approx(1 / 6, abs=0.05)
     assert (results["frozen-resnet50"]["epochs"], results["frozen-resnet50"]["of_epochs"]) == (1, 10)
-    monkeypatch.setattr(baselines.train, "run", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(baselines, "fit", lambda *_: pytest.fail("trained again"))
     baselines.main(arguments)

@@ -16,8 +16,10 @@ torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --g
 
 from training import train as training  # noqa: E402
 from training.jobs.steps.training_job import METRICS  # noqa: E402
+from training.loop import run  # noqa: E402
 from training.loop.epoch_line import figure_regex  # noqa: E402
 from training.loop.search_space import OBJECTIVE, SPACE  # noqa: E402
+from training.network import checkpoints  # noqa: E402
 from training.network.teacher import Teacher  # noqa: E402
 
 from .builders import write_set  # noqa: E402
@@ -62,18 +64,18 @@ def test_a_tuner_can_read_its_objective_in_the_lines(
     bins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(bins, tmp_path)
-    said = capsys.readouterr().out
+    lines = capsys.readouterr().out
     for name in (f"val_{OBJECTIVE}", *METRICS):
-        assert len(re.findall(figure_regex(name), said)) == 2
-    assert set(SPACE) <= set(vars(training.parse_options(["--data", "x", "--out", "y"])))
+        assert len(re.findall(figure_regex(name), lines)) == 2
+    assert set(SPACE) <= set(training.parse_options(["--data", "x", "--out", "y"]).values())
 
 
 def test_killed_run_resumes_to_the_metrics_of_an_unbroken_one(
     bins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(bins, tmp_path / "unbroken")
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY_S", 0.0)
-    save, saves = training.checkpoints.save, []
+    monkeypatch.setattr(run, "CHECKPOINT_EVERY_S", 0.0)
+    save, saves = checkpoints.save, []
 
     def save_and_die(path: Path, state: dict[str, object]) -> None:
         save(path, state)
@@ -81,7 +83,7 @@ def test_killed_run_resumes_to_the_metrics_of_an_unbroken_one(
         if saves.count(tmp_path / "killed" / "last.pt") == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.checkpoints, "save", save_and_die)
+    monkeypatch.setattr(checkpoints, "save", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         train(bins, tmp_path / "killed")
     monkeypatch.undo()

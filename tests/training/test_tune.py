@@ -42,7 +42,7 @@ def test_trial_that_a_kill_broke_off_is_tried_again(
     bins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(tune.train, "run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(tune, "fit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(bins, tmp_path, 1)
     broken_off = optuna.load_study(study_name="bincheck", storage=f"sqlite:///{tmp_path / 'study.db'}").trials[0]

@@ -26,8 +26,9 @@ def slow_convolutions_in_float32(network: nn.Module) -> None:
     oneDNN's gradients of these take 2 to 5 times as long in bfloat16. Parameters and their names stay.
     """
     for module in network.modules():
-        depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
-        if depthwise and (max(module.kernel_size) > 3 or module.stride != (1, 1)):
+        if not isinstance(module, nn.Conv2d) or not module.groups == module.in_channels > 1:
+            continue
+        if max(module.kernel_size) > 3 or module.stride != (1, 1):
             module.__class__ = type(f"{type(module).__name__}InFloat32", (_InFloat32, type(module)), {})
 
 

@@ -252,7 +252,9 @@ class Health:
         self._network = bare
         self._thresholds = thresholds
         judged = WEIGHT_LAYERS + RECTIFIERS
-        self._names = {m: name or "network" for name, m in bare.named_modules() if isinstance(m, judged)}
+        self._names: dict[nn.Module, str] = {
+            m: name or "network" for name, m in bare.named_modules() if isinstance(m, judged)
+        }
         self._seen = _Seen(labels)
         self._severity: dict[str, float] = {}  # of the rules that hold now, when last reported
         self._hook: RemovableHandle | None = None
@@ -369,12 +371,12 @@ class Health:
         if given:
             norm = torch.nn.utils.get_total_norm(given).item()
             seen.gradient_norm = max(seen.gradient_norm, norm) if math.isfinite(norm) else math.inf
-        layers = {name: layer for layer, name in self._names.items() if isinstance(layer, WEIGHT_LAYERS)}
-        weights = {n: x.weight for n, x in layers.items() if x.weight.requires_grad and x.weight.grad is not None}
+        layers = ((name, layer) for layer, name in self._names.items() if isinstance(layer, WEIGHT_LAYERS))
+        weights = {name: layer.weight for name, layer in layers if layer.weight.grad is not None}
         if first:
             self._look_at_start(weights)
         else:  # residual branches that start at zero pass no gradient in the first step
-            ratios = [w.grad.norm() / (w.norm() + TINY) for w in weights.values()]
+            ratios = [_gradient(w).norm() / (w.norm() + TINY) for w in weights.values()]
             for name, ratio in zip(weights, _numbers(ratios), strict=True):
                 seen.gradients[name] = max(seen.gradients.get(name, 0.0), ratio)
         for name, share in zip(self._dead, _numbers(self._dead.values()), strict=True):
@@ -396,12 +398,17 @@ def _all_rows_alike(weight: Tensor) -> bool:
     """Whether the units of a layer have equal weights and equal gradients, up to rounding."""
     if len(weight) < 2:
         return False
-    rows, gradients = weight.flatten(1).float(), weight.grad.flatten(1).float()
+    rows, gradients = weight.flatten(1).float(), _gradient(weight).flatten(1).float()
     size = rows.abs().amax()
     if (rows - rows[0]).abs().amax() > 1e-6 * size:
         return False
     allowed = torch.maximum(1e-3 * gradients.abs().amax(), 1e-7 * size)
     return bool((gradients - gradients[0]).abs().amax() <= allowed)
+
+
+def _gradient(weight: Tensor) -> Tensor:
+    """The gradient of a weight that has one."""
+    return torch.empty(0) if weight.grad is None else weight.grad
 
 
 def _numbers(scalars: Iterable[Tensor]) -> list[float]:

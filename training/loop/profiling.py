@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.autograd import DeviceType  # type: ignore[attr-defined]  # it is not in torch's __all__
 from torch.profiler import ProfilerActivity, profile, schedule
 
 from ..report.pages import Page, Section, Table, write_page
@@ -107,7 +108,7 @@ def operators(recorded: profile) -> list[dict[str, Any]]:
     rows = [
         {"name": one.key, "calls": one.count, "self_ms": getattr(one, clock) / 1000}
         for one in recorded.key_averages()
-        if one.device_type == torch.autograd.DeviceType.CPU and not one.is_user_annotation
+        if one.device_type == DeviceType.CPU and not one.is_user_annotation
     ]
     return sorted((row for row in rows if row["self_ms"] > 0), key=lambda row: -row["self_ms"])
 
@@ -169,7 +170,7 @@ def _timeline(events: Sequence[Event], start: float, end: float) -> tuple[dict[s
     asked = {
         e["args"]["correlation"]: e["ts"] for e in events if e.get("cat") in LAUNCHES and "correlation" in e["args"]
     }
-    work = sorted(
+    work: list[tuple[float, float, Any]] = sorted(
         (e["ts"], e["ts"] + e["dur"], e["args"].get("correlation")) for e in events if e.get("cat") in GPU_WORK
     )
     spent = dict.fromkeys((*PARTS, OTHER), 0.0)
