@@ -1,10 +1,11 @@
-"""Makes probabilities mean what they say: the temperature that fits held-out bins best.
+"""Calibrates probabilities: finds the temperature that fits held-out bins best.
 
     python -m training.calibrate --artifact model/artifact --data FOLDER --split val [--dry-run]
 
-The command calibrates an artifact again, say on a site's own reviewed bins: it writes temperature, prior and the
-figures before and after into counter.json, and a page with the reliability diagrams. The bins should be a random draw:
-those that raised alerts alone are harder than the rest, and a temperature fitted on them makes the counter too unsure.
+The command calibrates an artifact again, for example on a site's own reviewed bins. It writes temperature, prior and
+the figures before and after into counter.json, and a page with the reliability diagrams. The bins should be a random
+sample: bins that raised alerts are harder than the rest, and a temperature fitted on them alone makes the counter too
+unsure.
 """
 
 import argparse
@@ -67,8 +68,8 @@ def fit(
 ) -> Calibration:
     """The temperature under which the served labels of `counts` (n,) are likeliest, from logits (n, outputs).
 
-    `soft_width` is that of the targets in training; `weights` (n,) say how much each bin counts, `ratio` (labels,) how
-    much more frequent each label is meant to be than in training. "Before" is the softmax as it comes, shifted only.
+    `soft_width` is that of the targets in training, `weights` (n,) are those of the bins, and `ratio` (labels,) is how
+    many times as frequent as in training each label is assumed. "Before" is the softmax with the prior adjusted only.
     """
     search = minimize_scalar(
         lambda log_t: log_loss(calibrate(logits, soft_width, float(np.exp(log_t)), ratio), counts, weights),
@@ -89,15 +90,15 @@ def _judged(probabilities: Array, counts: Counts, weights: Array | None) -> Fit:
 
 
 def served_logits(predictor: Predictor, bins: Sequence[LabelledBin]) -> Array:
-    """What the served network says of each image, (n, outputs).
+    """The served network's logits (n, outputs) of each image.
 
     Raises ValueError when an image cannot be counted.
     """
 
-    def look(one: LabelledBin) -> Array:
+    def infer(one: LabelledBin) -> Array:
         return predictor.infer(pixels_of(one, predictor.size))[0]
 
-    return np.stack(thread_map(look, bins, max_workers=os.cpu_count(), desc="logits", unit="bin", leave=False))
+    return np.stack(thread_map(infer, bins, max_workers=os.cpu_count(), desc="logits", unit="bin", leave=False))
 
 
 def recalibrate(
@@ -105,7 +106,7 @@ def recalibrate(
 ) -> Calibration:
     """Fit the artifact's temperature to labelled bins and write it, with the bins' prior, into its counter.json.
 
-    `mix` says how frequent each count is meant to be: as among the bins ("data"), or training.data.sampling.NATURAL_MIX
+    `mix` is the assumed frequency of each count: as among the bins ("data"), or training.data.sampling.NATURAL_MIX
     ("natural"). "Before" is the artifact as it was. Raises model.predictor.BrokenArtifactError when it cannot be
     served, ValueError when the bins have a label that training did not have, or "data" lacks one that it had.
     """
@@ -163,7 +164,7 @@ def main() -> None:
     )
     parser.add_argument("--limit", type=int, help="only the first so many bins: a quick try")
     parser.add_argument("--page", type=Path, default=Path("runs/calibration.html"), help="where the diagrams go")
-    parser.add_argument("--dry-run", action="store_true", help="leave the artifact as it is")
+    parser.add_argument("--dry-run", action="store_true", help="do not change the artifact")
     options = parser.parse_args()
 
     try:
@@ -179,7 +180,7 @@ def main() -> None:
     table.add_row("calibration error", f"{before.calibration_error:.1%}", f"{after.calibration_error:.1%}")
     Console().print(table)
     write_calibration_page(options.page, f"Calibration of {options.artifact}", calibration)
-    print(f"diagrams: {options.page}" + ("; the artifact was left as it is" if options.dry_run else ""))
+    print(f"diagrams: {options.page}" + ("; the artifact is unchanged" if options.dry_run else ""))
 
 
 if __name__ == "__main__":

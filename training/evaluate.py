@@ -37,7 +37,7 @@ from .report.evaluation_page import write_evaluation_page
 from .report.evaluation_text import show
 
 SMALL_GROUP = 20
-"""Groups of fewer bins are judged together: their figures would say nothing."""
+"""Groups of fewer bins are evaluated together: their own figures would be noise."""
 OTHERS = "(smaller groups)"
 
 

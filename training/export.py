@@ -2,8 +2,8 @@
 
     python -m training.export --run runs/first --data SET
 
-The exported network is read back first and has to agree with torch on real val bins before the artifact counts as made.
-The temperature is fitted on val.
+The exported network is read back and must agree with torch on real val bins before the artifact counts as made. The
+temperature is fitted on val.
 """
 
 import argparse
@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from model.calibration import merge_tail, prior_ratio
 from model.predictor import ARTIFACT, Predictor
 
-from .calibrate import fit, served_logits, write_description
+from .calibrate import Array, fit, served_logits, write_description
 from .data.augment import to_float
-from .data.bins import FACTS, LABELS, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
+from .data.bins import LABELS, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
 from .data.loading import FactScale
+from .data.metadata import FACTS
 from .data.sampling import mix_of, weights_for
 from .measure.metrics import all_figures
 from .network.counter import Counter
@@ -50,8 +51,9 @@ NORMAL_MAD = 1.4826
 
 
 class Served(nn.Module):
-    """What of a trained network is served: pixels (n, 3, size, size) to label logits (n, labels) and, if `scale` says
-    that it was trained to tell facts, to log(1 + cubic inches) of all that lies in the bin (n, 1)."""
+    """The served part of a trained network: pixels (n, 3, size, size) to label logits (n, labels).
+
+    With a `scale`, as networks trained to estimate facts have, also to log(1 + cubic inches) of all objects (n, 1)."""
 
     def __init__(self, trained: Counter, loss: str, scale: FactScale | None) -> None:
         super().__init__()
@@ -67,7 +69,7 @@ class Served(nn.Module):
 
 
 def load_best(run: Path) -> tuple[dict[str, Any], Served]:
-    """What best.pt of a run says, and its network in eval mode. Raises ValueError when there is none."""
+    """The content of a run's best.pt, and its network in eval mode. Raises ValueError when the file is missing."""
     path = run / "best.pt"
     if not path.exists():
         raise ValueError(f"{path} does not exist: train first with `python -m training.train --out {run}`")
@@ -76,7 +78,7 @@ def load_best(run: Path) -> tuple[dict[str, Any], Served]:
 
 
 def served(best: Mapping[str, Any]) -> Served:
-    """The network, in eval mode, of what best.pt says."""
+    """The network, in eval mode, of the content of best.pt."""
     scale = FactScale(**best["facts"]) if best["facts"] else None
     return Served(Counter.trained(best), best["loss"], scale).eval()
 
@@ -95,7 +97,7 @@ def write_onnx(network: Served, size: int, path: Path) -> None:
 
 @torch.inference_mode()
 def check_parity(network: Served, predictor: Predictor, bins: Sequence[LabelledBin]) -> float:
-    """The greatest difference between torch and the served network. Raises RuntimeError when it matters."""
+    """The largest difference between torch's and the served logits. Raises RuntimeError when it exceeds PARITY."""
     pixels = torch.from_numpy(np.stack([pixels_of(one, predictor.size) for one in bins]))
     expected = network(network.trained.normalise(to_float(pixels)))[0].numpy()
     difference = float(np.abs(expected - served_logits(predictor, bins)).max())
@@ -107,17 +109,33 @@ def check_parity(network: Served, predictor: Predictor, bins: Sequence[LabelledB
 def export(run: Path, data: Path, out: Path, mix: str = "natural", *, limit: int | None = None) -> dict[str, object]:
     """Write counter.onnx and counter.json under `out` from the best weights of `run`; returns the JSON.
 
-    `mix` says which mix of counts the answers assume: NATURAL_MIX, or the one trained on ("data").
+    `mix` is the mix of counts that the answers assume: NATURAL_MIX, or the one trained on ("data"). Raises ValueError
+    or FileNotFoundError when the run or the set is wrong, RuntimeError when ONNX and torch differ.
     """
     best, network = load_best(run)
     validation = read_bins(data, "val")[:limit]
     out.mkdir(parents=True, exist_ok=True)
     write_onnx(network, best["size"], out / "counter.onnx")
     trained_prior = merge_tail(np.array([best["mix"]]), len(LABELS))[0]
-    counts = counts_of(validation)
-    labels = training_label(counts, len(LABELS))
+    labels = training_label(counts_of(validation), len(LABELS))
     prior = trained_prior if mix == "data" else mix_of(labels, len(LABELS), mix, trained_prior > 0)
-    about: dict[str, object] = {
+    about = _description(best, network, trained_prior, prior)
+    write_description(out, about)
+    predictor = Predictor(out, threads=2)
+    difference = check_parity(network, predictor, validation[:PARITY_BINS])
+    if network.scale and (error := volume_error(predictor, validation)):
+        about["volume_error"] = error
+    about |= _calibrated(predictor, validation, weights_for(labels, prior), prior_ratio(prior, trained_prior))
+    about["metrics"]["onnx_parity"] = float(f"{difference:.2g}")
+    about["data"] = {"train": best["data"]["train"], "val": digest(validation)}
+    about["code"] = code_digest()
+    write_description(out, about)
+    return about
+
+
+def _description(best: Mapping[str, Any], network: Served, trained_prior: Array, prior: Array) -> dict[str, Any]:
+    """The content of counter.json before calibration."""
+    return {
         "name": f"{best['backbone'].removeprefix('tf_').replace('_', '-')}-{best['size']}",
         "labels": LABELS,
         "size": best["size"],
@@ -134,37 +152,29 @@ def export(run: Path, data: Path, out: Path, mix: str = "natural", *, limit: int
         "loss": best["loss"],
         "facts": best["facts"],
     }
-    write_description(out, about)
-    predictor = Predictor(out, threads=2)
-    difference = check_parity(network, predictor, validation[:PARITY_BINS])
-    logits, weights = served_logits(predictor, validation), weights_for(labels, prior)
-    calibration = fit(logits, counts, best["soft_width"], weights, prior_ratio(prior, trained_prior))
-    about["temperature"] = calibration.temperature
-    if network.scale and (error := volume_error(predictor, validation)):
-        about["volume_error"] = error
+
+
+def _calibrated(predictor: Predictor, bins: Sequence[LabelledBin], weights: Array, ratio: Array) -> dict[str, Any]:
+    """The temperature and the figures on `bins`."""
+    counts = counts_of(bins)
+    calibration = fit(served_logits(predictor, bins), counts, predictor.soft_width, weights, ratio)
     figures = all_figures(calibration.after.probabilities, counts)
-    about["metrics"] = {
-        "val": {name: round(value, 4) for name, value in figures.items()},
-        "val_calibration": calibration.figures(),
-        "onnx_parity": float(f"{difference:.2g}"),
-    }
-    about["data"] = {"train": best["data"]["train"], "val": digest(validation)}
-    about["code"] = code_digest()
-    write_description(out, about)
-    return about
+    rounded = {name: round(value, 4) for name, value in figures.items()}
+    metrics = {"val": rounded, "val_calibration": calibration.figures()}
+    return {"temperature": calibration.temperature, "metrics": metrics}
 
 
 def volume_error(predictor: Predictor, bins: Sequence[LabelledBin]) -> float | None:
-    """The standard deviation of log(1 + volume seen) around what is recorded; None where hardly a volume is.
+    """The standard deviation of log(1 + predicted volume) around the recorded one; None with too few records.
 
-    That of a normal error with the same median absolute deviation, since a few records are far off.
+    It is that of a normal error with the same median absolute deviation, since a few records are far off.
     """
     recorded = np.array([one.facts[FACTS.index("volume_in3")] for one in bins])
     known = np.flatnonzero(recorded > 0)
     if len(known) < LEAST_VOLUMES:
         return None
-    seen = [predictor.infer(pixels_of(bins[index], predictor.size))[1] for index in known]
-    error = np.array(seen) - np.log1p(recorded[known])
+    predicted = [predictor.infer(pixels_of(bins[index], predictor.size))[1] for index in known.tolist()]
+    error = np.array(predicted) - np.log1p(recorded[known])
     return round(float(NORMAL_MAD * np.median(np.abs(error - np.median(error)))), 4)
 
 

@@ -12,7 +12,7 @@ leaves
     SET/report.html, report.json   what is in the set (training.data_report)
     SET/options.json               the options it was made with
 
-The label is the recorded EXPECTED_QUANTITY, unless --labels says otherwise. The same command continues a killed run:
+The label is the recorded EXPECTED_QUANTITY, unless --labels has another. The same command continues a killed run:
 files in SET are not fetched again, and another split only moves them.
 
 With --shard 2/4 this is the second of four machines. All read the metadata, make the same split and fetch a quarter of
@@ -127,7 +127,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def prepare(options: PrepareOptions) -> dict[str, Any]:
-    """Make the set; returns its report (of a shard: how many bins it placed) and how many bins were left out.
+    """Make the set; returns its report (of a shard: how many bins it placed) and how many bins are excluded.
 
     Raises FileNotFoundError, ValueError or ConnectionError, each with advice.
     """

@@ -1,12 +1,12 @@
-"""The way back from an artifact to best.pt, so that a training can go on from what is served, or be taught by it.
+"""Restores best.pt from an artifact, so that a training can continue from the served network, or be taught by it.
 
     python -m training.restore --artifact model/artifact --data SET --out runs/served
     python -m training.train --data SET --weights runs/served/best.pt --size 240 --lr 4e-4 --out runs/next
 
-Export folds each batch normalisation into the convolution before it. It is put back where it changes no answer:
-mean and variance are those of what now comes out of the convolution for images of SET. The convolution itself gets
-the scale it had before training, which is without effect on an answer too, but says how fast it learns: van Laarhoven
-(2017), "L2 Regularization versus Batch and Weight Normalization".
+Export folds each batch normalisation into the convolution before it. It is put back so that no answer changes: mean and
+variance are those of the convolution's output for images of SET. The convolution itself gets the scale it had before
+training. That changes no answer either, but decides how fast it learns: van Laarhoven (2017), "L2 Regularization versus
+Batch and Weight Normalization".
 """
 
 import argparse
@@ -38,7 +38,9 @@ KEPT = ("backbone", "loss", "soft_width", "size", "epoch", "facts", "data")
 """Of counter.json, under the same names in best.pt."""
 IMAGES, BATCH = 256, 32
 SEED = 0
-Layer = tuple[nn.Conv2d, _BatchNorm]
+Norm = Any
+"""A _BatchNorm; torch types its statistics and weights as optional."""
+Layer = tuple[nn.Conv2d, Norm]
 
 
 def restore(artifact: Path, data: Path, out: Path, weights: str = "imagenet") -> Path:
@@ -46,8 +48,8 @@ def restore(artifact: Path, data: Path, out: Path, weights: str = "imagenet") ->
 
     `data` is the set it was trained on, or one like it; `weights` are those that its training had begun with, as
     Counter.load takes them. Raises model.predictor.BrokenArtifactError when the artifact cannot be served, ValueError
-    when it holds no network of its backbone, or was made before artifacts told their facts, RuntimeError when what was
-    restored answers otherwise.
+    when it holds no network of its backbone, or was made before artifacts recorded their facts, RuntimeError when the
+    restored network answers differently.
     """
     predictor = Predictor(artifact)
     about: dict[str, Any] = json.loads((artifact / "counter.json").read_text())
@@ -56,8 +58,8 @@ def restore(artifact: Path, data: Path, out: Path, weights: str = "imagenet") ->
     graph = onnx.load(artifact / "counter.onnx").graph
     tensors = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
     try:
-        told = ("count_head", "fact_head") if about["facts"] else ("count_head",)
-        heads = {name: tensors[f"trained.{name}"] for head in told for name in (f"{head}.weight", f"{head}.bias")}
+        names = ("count_head", "fact_head") if about["facts"] else ("count_head",)
+        heads = {name: tensors[f"trained.{name}"] for head in names for name in (f"{head}.weight", f"{head}.bias")}
         folded = [[tensors[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
     except KeyError as error:
         raise ValueError(f"{artifact} was not made by training.export ({error} is missing)") from error
@@ -93,8 +95,8 @@ def _layers(network: Counter) -> list[Layer]:
 
 
 @torch.no_grad()
-def _unfold(conv: nn.Conv2d, norm: _BatchNorm, weight: Tensor, bias: Tensor) -> None:
-    """Put the folded weights in place, and have the normalisation do no more than add the bias."""
+def _unfold(conv: nn.Conv2d, norm: Norm, weight: Tensor, bias: Tensor) -> None:
+    """Put the folded weights in place, and make the normalisation only add the bias."""
     conv.weight.copy_(weight)
     norm.running_mean.zero_()
     norm.running_var.fill_(1 - norm.eps)
@@ -106,7 +108,7 @@ def _unfold(conv: nn.Conv2d, norm: _BatchNorm, weight: Tensor, bias: Tensor) -> 
 def _moments(
     network: Counter, layers: Sequence[Layer], bins: Sequence[LabelledBin], size: int
 ) -> list[tuple[Tensor, Tensor]]:
-    """Mean and variance (channels,) of what each convolution gives for varied images, as training sees them."""
+    """Mean and variance (channels,) of each convolution's output for augmented images, as in training."""
     seen: list[list[Tensor]] = [[] for _ in layers]
 
     def add(of_layer: list[Tensor], _: nn.Module, inputs: tuple[Tensor]) -> None:
@@ -125,9 +127,10 @@ def _moments(
 
 
 @torch.no_grad()
-def _rescale(conv: nn.Conv2d, norm: _BatchNorm, scale: Tensor, mean: Tensor, variance: Tensor) -> None:
-    """Bring each filter to the norm `scale`, and let the normalisation make up for that and for its own statistics;
-    a filter that is nothing, or was, stays as it is."""
+def _rescale(conv: nn.Conv2d, norm: Norm, scale: Tensor, mean: Tensor, variance: Tensor) -> None:
+    """Bring each filter to the norm `scale`, and let the normalisation compensate for that and for its own statistics.
+
+    A filter of norm 0, now or before training, stays as it is."""
     ratio = scale / conv.weight.flatten(1).norm(dim=1)
     ratio = torch.where(ratio.isfinite() & (ratio > 0), ratio, 1)
     conv.weight.mul_(ratio.view(-1, 1, 1, 1))
@@ -142,7 +145,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Turn an artifact back into weights that training.train takes.")
     parser.add_argument("--artifact", type=Path, default=ARTIFACT)
     parser.add_argument("--data", type=Path, required=True, help="set that training.prepare made")
-    parser.add_argument("--weights", default="imagenet", help="what its training had begun with, as training.train")
+    parser.add_argument(
+        "--weights", default="imagenet", help="the weights that its training began with, as for training.train"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for best.pt")
     options = parser.parse_args(arguments)
     try:

@@ -1,4 +1,4 @@
-"""Labelled bins on disk, as `training.prepare` writes them: images, and an index.csv that says what each one is.
+"""Labelled bins on disk, as `training.prepare` writes them: images, and an index.csv with the label of each one.
 
     index.csv    id, expected_quantity, split and, where there are any, path and the columns of FACTS
 
@@ -7,8 +7,8 @@ Without `path` an image is looked for as bin-images/<id>.jpg, without FACTS they
 A folder in the inbox layout without an index is one split, "all", labelled by its metadata.
 
 A network sees pixels and nothing else. The recorded quantity is the label; ids, file sizes and original resolutions
-are correlated with it and never become an input. FACTS are further targets: a network that also has to tell how much
-the bin holds looks at the objects themselves.
+are correlated with it and never become an input. FACTS are further targets: a network that must also estimate how much
+the bin holds attends to the objects themselves.
 """
 
 import csv
@@ -27,7 +27,7 @@ from model.images import RejectedImage, decode, resize
 from .metadata import FACTS, parse_record
 
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
-"""What the endpoint answers. Training may tell more apart: see `training_label`."""
+"""The labels of the endpoint. Training may have more: see `training_label`."""
 UNKNOWN = (math.nan,) * len(FACTS)
 SPLITS = ("train", "val", "test")
 WHOLE = "all"
@@ -83,7 +83,7 @@ def read_bins(root: Path, split: str) -> list[LabelledBin]:
 
 
 def index_name(share: int = 1, shares: int = 1) -> str:
-    """The file that lists a set, or what one of `shares` machines put into it."""
+    """The file that lists a set, or the part of one of `shares` machines."""
     return "index.csv" if shares == 1 else f"index-{share:03}-of-{shares:03}.csv"
 
 

@@ -1,4 +1,4 @@
-"""Images in SET/<split>/<class>/<id>.jpg, as torchvision's ImageFolder reads them; each is there in full or not."""
+"""Images in SET/<split>/<class>/<id>.jpg, as torchvision's ImageFolder reads them; each one whole or absent."""
 
 from collections.abc import Container
 from pathlib import Path
@@ -50,14 +50,14 @@ def original_size(path: Path, *, resized: bool) -> Size:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is there in full or not at all, even if this process is killed."""
+    """Write a file that is whole or absent, even if this process is killed."""
     started = path.with_name(f"{path.name}.part")
     started.write_bytes(data)
     started.replace(path)
 
 
 def remove_others(root: Path, kept: Container[Path]) -> None:
-    """Remove what other labels or splits, or a killed run, left in the class folders."""
+    """Remove the files of other labels, of other splits and of killed runs from the class folders."""
     for path in (path for split in SPLITS for path in (root / split).glob("*/*") if path not in kept):
         path.unlink()
     for folder in (folder for split in SPLITS for folder in (root / split).glob("*")):

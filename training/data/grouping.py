@@ -1,6 +1,6 @@
-"""Which bins must not be parted by a split, and the split.
+"""Which bins must stay in one split, and the split.
 
-Neighbouring ids are often one bin before and after a pick or a stow, so a random split tests on what it trained on.
+Neighbouring ids are often one bin before and after a pick or a stow, so a random split tests on bins of training.
 """
 
 import re
@@ -18,7 +18,7 @@ BLOCK_IDS = 50
 ALIKE = 0.5
 """Jaccard similarity of items from which on two bins share most of them."""
 COMMON_BINS = 200
-"""An item in more bins than this is no sign of kinship, and its pairs would be too many to look at."""
+"""An item in more bins than this is no sign of a relation, and its pairs would be too many to compare."""
 
 Items = Mapping[str, int]
 Integers = npt.NDArray[np.int64]
@@ -28,7 +28,7 @@ _NUMBERED = re.compile(r"(.*?)([0-9]+)", re.DOTALL)
 def number_line(bin_id: str) -> tuple[tuple[str, int], int] | None:
     """The line of numbers that an id is on, and where; None for an id that ends in no number.
 
-    A line is what stands before the number and the number's width if it is zero-padded (else 0): ids are strings,
+    A line is the text before the number and the number's width if it is zero-padded (else 0): ids are strings,
     and "00523" is no neighbour of "523" or "524".
     """
     parts = _NUMBERED.fullmatch(bin_id)
@@ -85,7 +85,7 @@ def groups_of(ids: Sequence[str], items: Sequence[Items]) -> Integers:
 
 
 def assign(groups: Integers, classes: Integers, fractions: Sequence[float], seed: int) -> list[str]:
-    """The split of each bin (n,), whole groups going to one, so that every class (n,) is shared out as `fractions` say.
+    """The split of each bin (n,), whole groups going to one, so that `fractions` hold for every class (n,).
 
     `fractions` are of train, val and test; a split of fraction 0 gets none. Groups are dealt out greatest first, in
     an order that `seed` decides among equals, each to the split that brings the counts nearest to their targets

@@ -1,4 +1,4 @@
-"""Lists that a person hands in: which bins to take, and how many objects they truly hold."""
+"""Lists that a user provides: which bins to take, and how many objects they truly hold."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from .bins import SPLITS
 
 @dataclass(frozen=True)
 class Label:
-    """The true count of a bin, and its split, empty where the list says nothing of it."""
+    """The true count of a bin, and its split, empty where the list has none."""
 
     count: int
     split: str
@@ -29,7 +29,7 @@ def read_ids(path: Path) -> list[str]:
 
 
 def read_labels(path: Path) -> dict[str, Label]:
-    """The label of each id in a CSV with id, expected_quantity and, if need be, split; further columns are ignored.
+    """The label of each id in a CSV with id, expected_quantity and optionally split; other columns are ignored.
 
     Raises FileNotFoundError, or ValueError when a row lacks one of the first two, has an unknown split or its id
     comes twice.
@@ -44,6 +44,6 @@ def read_labels(path: Path) -> dict[str, Label]:
             if label.count < 0 or label.split not in ("", *SPLITS):
                 raise ValueError(f"{path} line {number} needs a count from 0 up, and a split of {', '.join(SPLITS)}")
             if bin_id in labels:
-                raise ValueError(f"{path} line {number} has id {bin_id} again: leave one of its rows")
+                raise ValueError(f"{path} line {number} has id {bin_id} again: keep one of its rows")
             labels[bin_id] = label
     return labels

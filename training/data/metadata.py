@@ -1,4 +1,4 @@
-"""What a metadata file records of a bin: how many objects it should hold, which, and the FACTS that follow."""
+"""The record of a bin in its metadata file: how many objects it should hold, which ones, and FACTS about them."""
 
 import json
 import math

@@ -36,7 +36,7 @@ class PlacedBin:
 class ImagePlacer:
     """Puts images from `source` into the class folders of `root`, resized to `size` pixels a side if there is one.
 
-    `placed` has the path of each image that an earlier run left, by id.
+    `placed` has the path of each image that an earlier run placed, by id.
     """
 
     source: Source

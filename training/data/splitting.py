@@ -15,7 +15,7 @@ from .grouping import assign, groups_of
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How bins are split: by whole groups, at random bin by bin, or as each candidate's `split` says ("given").
+    """How bins are split: by whole groups, at random bin by bin, or by each candidate's own `split` ("given").
 
     `fractions` are those of train, val and test and add up to 1; a given split ignores them.
     """
@@ -59,9 +59,11 @@ def require_bins(bins: Sequence[object], skipped: Mapping[str, str], outside: in
 
 def require_splits(plan: Sequence[PlannedBin], options: SplitOptions) -> None:
     """Raise ValueError when a split is empty, or has a class that train does not have."""
-    given = options.kind == "given"
-    advice = "correct the split column of --labels" if given else "take more bins, other --fractions or another --seed"
-    required = [split for split, share in zip(SPLITS, options.fractions, strict=True) if given or share > 0]
+    assigned = options.kind == "given"
+    advice = (
+        "correct the split column of --labels" if assigned else "take more bins, other --fractions or another --seed"
+    )
+    required = [split for split, share in zip(SPLITS, options.fractions, strict=True) if assigned or share > 0]
     classes = {split: {class_name(one.bin.count) for one in plan if one.split == split} for split in required}
     for split in required:
         if not classes[split]:

@@ -1,8 +1,8 @@
-"""How well suspicion finds wrong records: every bin is judged with its true record and with every slip of it.
+"""How well suspicion finds wrong records: every bin is checked against its true record and against every slip of it.
 
-A wrong record weighs as often as the verdict's own assumption says it occurs: the figures are expectations over the
-slips, and only which objects a wrong record lacks or claims is drawn. The same is done for the naive rule (predicted
-differs from recorded), which everyone would try first.
+A wrong record is weighted by its frequency under the verdict's own assumption. So the figures are expectations over
+the slips, and only the objects that a wrong record lacks or adds are drawn at random. The naive rule (predicted differs
+from recorded) is measured in the same way.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from .slips import claimed_products
 
 Array = npt.NDArray[np.float64]
 MISMATCH_RATE = 0.02
-BUDGETS = (0.01, 0.05, 0.1)  # shares of all checks that somebody can look at
+BUDGETS = (0.01, 0.05, 0.1)  # shares of all checks that a person can review
 RECALLS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 BANDS = 20
 DRAWS = 4
@@ -32,8 +32,8 @@ ROUNDS = 200
 class Checks:
     """Bins checked against records, columns of one length.
 
-    `bin` says which bin it is, `true` what it holds, `slip` true minus recorded count (0: the record is right),
-    `weight` how often this check occurs, `suspicion` (0 to 1) and `differs` (0 or 1) what the two rules say.
+    `bin` is the position of the bin, `true` its true count, `slip` the true minus the recorded count (0: the record is
+    right), `weight` the frequency of this check, `suspicion` (0 to 1) and `differs` (0 or 1) the two rules' outputs.
     """
 
     bin: npt.NDArray[np.int64]
@@ -86,8 +86,8 @@ def recall_at(
 ) -> npt.NDArray[np.float64]:
     """Share of wrong records among the greatest scores, for each budget (a share of all checks); ties are split."""
     _, place = np.unique(-scores, return_inverse=True)
-    looked_at, found = (np.cumsum(np.append(0, np.bincount(place, weights * chosen))) for chosen in (1, wrong))
-    return np.interp(np.array(budgets) * looked_at[-1], looked_at, found) / found[-1]
+    reviewed, found = (np.cumsum(np.append(0, np.bincount(place, weights * chosen))) for chosen in (1, wrong))
+    return np.interp(np.array(budgets) * reviewed[-1], reviewed, found) / found[-1]
 
 
 def figures_of(scores: Array, checks: Checks) -> dict[str, float]:
@@ -105,7 +105,7 @@ def figures_of(scores: Array, checks: Checks) -> dict[str, float]:
 
 
 def subsets(checks: Checks) -> dict[str, Checks]:
-    """Parts of the checks that are easier or harder, by name; those that hold no bin are left out."""
+    """Parts of the checks that are easier or harder, by name, without those that have no bin."""
     parts = {
         "slips_of_one": np.isin(checks.slip, (-1, 0, 1)),
         "slips_of_two_or_more": np.abs(checks.slip) != 1,
@@ -117,7 +117,7 @@ def subsets(checks: Checks) -> dict[str, Checks]:
 
 def suspicion_bands(checks: Checks, bands: int = BANDS) -> list[Band]:
     """Mean suspicion against the share that is wrong, over bands that hold equally many checks."""
-    return reliability(checks.suspicion, checks.wrong, checks.weight, bands=bands, equal_mass=True)
+    return reliability(checks.suspicion, checks.wrong.astype(float), checks.weight, bands=bands, equal_mass=True)
 
 
 def precision_recall(scores: Array, checks: Checks) -> tuple[Array, Array]:

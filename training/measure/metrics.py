@@ -100,7 +100,7 @@ def log_loss(probabilities: Array, counts: Counts, weights: Array | None = None)
 
 @dataclass(frozen=True)
 class Band:
-    """Stated chances that lie close together: their mean, how often it came true, and their share of all."""
+    """Stated chances that lie close together: their mean, the share that came true, and their share of all."""
 
     stated: float
     observed: float
@@ -110,7 +110,7 @@ class Band:
 def reliability(
     stated: Array, came_true: Array, weights: Array | None = None, *, bands: int = 15, equal_mass: bool = False
 ) -> list[Band]:
-    """The bands of chances (n,) from 0 to 1 in rising order, empty ones left out.
+    """The non-empty bands of chances (n,) from 0 to 1, in rising order.
 
     Bands are equally wide, or of equal mass: each with about the same share of `weights` (n,), equal chances together.
     """
@@ -131,7 +131,7 @@ def reliability(
 
 
 def gap(bands: list[Band]) -> float:
-    """Expected calibration error: how far what was stated is from what came true, on average."""
+    """Expected calibration error: the mean distance between the stated chance and the observed share."""
     return sum(band.share * abs(band.stated - band.observed) for band in bands)
 
 
@@ -186,7 +186,7 @@ def bootstrap_intervals(
 
 
 def confusion(probabilities: Array, counts: Counts) -> Counts:
-    """How often each true label (row) was called each label (column), 6+ being one label."""
+    """How often each true label (row) was predicted as each label (column), 6+ being one label."""
     labels = probabilities.shape[1]
     table = np.zeros((labels, labels), np.int64)
     np.add.at(table, (np.minimum(counts, labels - 1), probabilities.argmax(1)), 1)

@@ -8,7 +8,7 @@ import numpy as np
 from inventory.metadata import Product
 
 SAME_SHARE = 0.5
-"""Of objects claimed too many, how many are one more of what lies there; the others are any that are sold."""
+"""Share of wrongly claimed objects that are one more of an object in the bin; the others are any that are sold."""
 
 
 def claimed_products(
@@ -28,5 +28,5 @@ def claimed_products(
         elif claimed and rng.random() < SAME_SHARE:
             claimed.append(claimed[rng.integers(len(claimed))])
         else:
-            claimed.append(catalogue[rng.integers(len(catalogue))] if catalogue else math.nan)
+            claimed.append(catalogue[int(rng.integers(len(catalogue)))] if catalogue else math.nan)
     return tuple(Product(1, volume) for volume in claimed) if np.isfinite(claimed).all() else ()

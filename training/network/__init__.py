@@ -1,1 +1,1 @@
-"""The network, what it is taught by, and its checkpoints."""
+"""The network, its losses and teachers, its weights and checkpoints."""

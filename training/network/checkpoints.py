@@ -1,4 +1,4 @@
-"""Checkpoints: what a killed run needs to end with the weights of an unbroken one."""
+"""Checkpoints, from which a killed run continues to the weights of an unbroken one."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a count is trained to be: losses over target distributions (n, labels), each with the answer that it implies.
+"""Losses over target distributions (n, labels), and the distribution that each one's outputs imply.
 
 A target is a distribution, so that soft labels, label smoothing and mixed images work with every loss.
 """
@@ -19,7 +19,7 @@ FOCUS = 2.0  # gamma of the focal loss, as its authors chose
 
 
 def targets_by_label(labels: int, soft_width: float, smoothing: float) -> Tensor:
-    """Row k (labels,) is what label k is trained to be: a Gaussian of `soft_width` labels (0: one-hot), then smoothed
+    """Row k is the target (labels,) of label k: a Gaussian of `soft_width` labels (0: one-hot), then smoothed
     by `smoothing`, the share that is spread over all labels."""
     targets = torch.from_numpy(soft_targets(labels, soft_width)).float()
     return targets * (1 - smoothing) + smoothing / labels
@@ -62,7 +62,7 @@ LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "focal": focal, "cumu
 
 
 def label_logits(logits: Tensor, loss: str) -> Tensor:
-    """What a network trained with `loss` says, as logits (n, labels) whose softmax is the distribution of the label."""
+    """A network's outputs, trained with `loss`, as logits (n, labels) whose softmax is the distribution of labels."""
     if loss in ("cross-entropy", "focal"):
         return logits
     answers = logits[:, :-1]

@@ -29,7 +29,7 @@ INVERTED_NAMES = {
     "_project_conv": "conv_pwl",
     "_bn2": "bn3",
 }
-"""Names in the packages and what timm calls them: around the blocks, in the first block, in blocks that expand."""
+"""Names in the packages and in timm: around the blocks, in the first block, in blocks that expand."""
 CACHED_FILES = ("model.safetensors", "pytorch_model.bin")
 REACH_TIMEOUT_S = 5
 

@@ -98,7 +98,7 @@ def _sizes(sizes: Mapping[str, Any], members: Sequence[Member]) -> Section:
 
 def _leakage_table(leakage: Mapping[str, Any]) -> Table:
     splits = list(leakage["alike"]["share_with_kin_in_train"])
-    columns = ("kin", "pairs", "parted", *(f"share of {split} with kin in train" for split in splits))
+    columns = ("relation", "pairs", "parted", *(f"share of {split} related to train" for split in splits))
     return Table(
         columns,
         [

@@ -161,7 +161,7 @@ def _histogram(checks: Checks) -> Figure:
     for name, chosen in (("right", ~checks.wrong), ("wrong", checks.wrong)):
         part = checks.where(chosen)
         scores = np.clip(part.suspicion, edges[0], edges[-1])
-        axes.hist(scores, edges, weights=part.weight / part.weight.sum(), alpha=0.6, label=f"{name} records")
+        axes.hist(scores, edges.tolist(), weights=part.weight / part.weight.sum(), alpha=0.6, label=f"{name} records")
     axes.set(xscale="log")
     axes.legend()
     return figure
@@ -170,7 +170,7 @@ def _histogram(checks: Checks) -> Figure:
 def _groups(column: str, groups: Mapping[str, Mapping[str, Any]]) -> Section:
     rows = [(group, *(figures[name] for name in GROUP_COLUMNS)) for group, figures in groups.items()]
     heads = (column, *map(words, GROUP_COLUMNS))
-    return Section(f"By {column}", "None where no bin can tell.", tables=[Table(heads, rows)])
+    return Section(f"By {column}", "None where no bin has the figure.", tables=[Table(heads, rows)])
 
 
 def _worst(bins: Sequence[LabelledBin], probabilities: Array) -> Section:

@@ -15,7 +15,7 @@ GROUP_FIGURES = ("bins", "accuracy_0_5", "standardised_accuracy", "standardised_
 
 
 def show(report: Mapping[str, Any]) -> None:
-    """Print the figures that matter most."""
+    """Print the main figures."""
     console = Console()
     console.print(_headline(report))
     console.print(_classes(report))

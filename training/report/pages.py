@@ -23,7 +23,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Photo:
-    """An image as a data URL (plots.as_thumbnail) and what is said below it."""
+    """An image as a data URL (plots.as_thumbnail), and its caption."""
 
     url: str
     caption: str
@@ -31,7 +31,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and, in this order, what stands under it."""
+    """A heading and its content, in the order of the fields."""
 
     title: str
     text: str = ""

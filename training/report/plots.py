@@ -1,9 +1,11 @@
-"""The look of every plot, and the way plots get into a page."""
+"""The style of every plot, and its conversion to SVG."""
 
 import base64
 import io
+from typing import Any
 
 import matplotlib
+from cycler import cycler
 
 matplotlib.use("svg")
 
@@ -13,8 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 PALETTE = ("#2a5d9f", "#d1622b", "#3a8f5c", "#8a5aa8", "#b8952e", "#5b6770")
-STYLE = {
-    "axes.prop_cycle": matplotlib.cycler(color=PALETTE),
+STYLE: dict[Any, Any] = {
+    "axes.prop_cycle": cycler(color=PALETTE),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,

@@ -1,4 +1,4 @@
-"""The plot that shows whether stated chances come true."""
+"""The plot of stated chances against observed shares."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from .plots import PALETTE, new_plot
 
 
 def reliability_diagram(title: str, lines: Mapping[str, Sequence[Band]], *, log: bool = False) -> Figure:
-    """Stated chances against how often they came true, a line for each name; on the diagonal they mean what they say.
+    """Stated chances against the share that came true, a line for each name. On the diagonal they are calibrated.
 
     Dots grow with their band's share. `log` is for chances that are mostly small; it leaves out bands of none.
     """
