@@ -1,8 +1,8 @@
-"""Woken by the outbox: the checks table's stream tells of each alert that was put; sends it to whoever subscribed.
+"""Sends alerts. The stream of the checks table invokes it for each alert in the outbox.
 
-What cannot be sent at once goes into the alerts queue, which wakes this function again, so that one alert that fails
-holds up no other. After five attempts it lies in the dead letters with the rest. An alert that the stream or the queue
-hands out twice is sent once, within DEDUPLICATION_WINDOW_S.
+An alert that cannot be sent at once goes into the alerts queue, which invokes this function again. So a failing alert
+does not delay the others. After five attempts it is in the dead-letter queue. An alert that the stream or the queue
+delivers twice within DEDUPLICATION_WINDOW_S is sent once.
 """
 
 import json
@@ -29,11 +29,11 @@ from inventory.returned_messages import report_returned
 from inventory.settings import AlerterSettings
 
 DEDUPLICATION_WINDOW_S = 20 * 24 * 3600
-"""Longer than a copy can lie somewhere: a day in the stream, four in the queue, fourteen in the dead letters."""
+"""Longer than any copy exists: one day in the stream, four in the queue, fourteen in the dead-letter queue."""
 RETRY_DELAY_S = 35
-"""Longer than this function may run: until then an alert whose sender died counts as being sent."""
+"""Longer than the function's timeout. Until then the idempotency record of a sender that died blocks another send."""
 MIN_REMAINING_TIME_MS = 20_000
-"""The least time in which to begin: two attempts at a topic that answers nothing (see `clients`), and the notes."""
+"""Needed to start an alert: two attempts at a topic that does not answer (see `clients`), and the failure record."""
 
 config = AlerterSettings.from_environment()
 alerts = Alerts(clients.sns(), config.mismatch_topic_arn)
@@ -57,7 +57,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
 
 
 def send_or_queue(item: dict[str, Any], context: LambdaContext) -> None:
-    """Send an alert of the stream, or have the queue hand it out again, so that it holds up no other."""
+    """Send an alert from the stream. If that fails, put it into the queue, so that it does not block the stream."""
     text = item.get("alert", {}).get("S") or json.dumps(item)
     try:
         send_once(text, context)
@@ -67,7 +67,7 @@ def send_or_queue(item: dict[str, Any], context: LambdaContext) -> None:
 
 
 def send_queued(record: SQSRecord, lambda_context: LambdaContext) -> None:
-    """Send an alert of the queue; an exception sends it back."""
+    """Send an alert from the queue. An exception returns its message to the queue."""
     try:
         send_once(record.body, lambda_context)
     except Exception as fault:

@@ -1,4 +1,7 @@
-"""Woken by S3 notifications, from the inbox queue or bare; leaves checks in the table, and alerts in its outbox."""
+"""Checks bins. S3 notifications invoke it, directly or through the inbox queue.
+
+It writes checks to the table, and alerts to the table's outbox.
+"""
 
 from typing import Any
 
@@ -21,7 +24,7 @@ from inventory.uploads import Upload, read_message, read_notification
 from inventory.workflow import CheckWorkflow
 
 MIN_REMAINING_TIME_MS = 25_000
-"""The least time in which to begin a check: two attempts at an endpoint that answers nothing (see `clients`)."""
+"""Needed to start a check: two attempts at an endpoint that does not answer (see `clients`)."""
 METRICS = {"rejected": "Rejected", "waiting": "Waiting"}
 
 config = CheckerSettings.from_environment()
@@ -55,7 +58,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
 
 
 def check_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
-    """Check what one message of the queue tells of; an exception sends this message back, and only this one."""
+    """Check the uploads of one message. An exception returns this message to the queue, and no other."""
     uploads: list[Upload] = []
     try:
         if lambda_context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:

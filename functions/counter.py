@@ -1,4 +1,4 @@
-"""Called with an image, directly or through the function's URL; answers how many objects it shows."""
+"""Counts the objects in an image. Callers invoke it directly or through the function's URL."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ runtime = clients.sagemaker_runtime()
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """`{"image": <base64>}` answers the prediction, or raises; an image sent to the URL answers HTTP."""
+    """Return the prediction for `{"image": <base64>}`, or raise. For a request to the URL, return an HTTP answer."""
     if "requestContext" not in event:
         return count(_decoded(event.get("image")), context.aws_request_id)
     try:
@@ -40,7 +40,7 @@ def count(image: bytes, request_id: str) -> dict[str, Any]:
     """Count the objects in a JPEG or PNG image.
 
     Raises:
-        RejectedUpload: it is too large, or the model cannot read it.
+        RejectedUpload: the image is too large, or the model cannot read it.
         RetryLater: the endpoint failed.
     """
     if len(image) > IMAGE_LIMIT_BYTES:

@@ -1,8 +1,8 @@
-"""Woken once a day; tallies the checks of the day before by site, and measures which sites answer unlike before.
+"""Tallies the checks of the previous day by site, and compares them with the weeks before. A schedule invokes it daily.
 
-Its metrics `DriftedSites` and `DisagreeingSites` raise alarms; `bincheck report` shows what it kept. Where the template
-asks for a daily digest, each site's day is told on a topic of its own. `{"day": "2026-11-21"}` tallies that day anew,
-and tells nobody.
+The metrics `DriftedSites` and `DisagreeingSites` raise alarms. `bincheck report` shows the stored tallies. If the
+template enables the daily digest, a separate topic gets each site's day. The event `{"day": "2026-11-21"}` tallies that
+day again and sends no digest.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -55,7 +55,7 @@ def publish_digests(digests: Digests, day: date, made: list[Tally]) -> None:
     """Send the digest of each site.
 
     Raises:
-        RetryLater: some could not be sent; Lambda runs the function again, and every site hears its day once more.
+        RetryLater: some digests could not be sent. Lambda runs the function again, which sends every digest again.
     """
     start = datetime.combine(day, time(), UTC)
     worst = most_suspicious(checks.list_open("mismatch", start, start + timedelta(days=1, milliseconds=-1)))

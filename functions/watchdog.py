@@ -1,4 +1,4 @@
-"""Woken by a schedule; tells people once of every upload whose partner has not come for `WAIT_MINUTES`."""
+"""Alerts once for every upload whose partner is missing for `WAIT_MINUTES`. A schedule invokes it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from inventory.settings import WatchdogSettings
 from inventory.workflow import alert_overdue
 
 LOOKBACK = timedelta(days=14)
-"""How old an upload may be and still be told of: as long as a queue keeps messages."""
+"""The maximum age of an upload that is still alerted: the longest retention of a queue."""
 MIN_REMAINING_TIME_MS = 5_000
 
 config = WatchdogSettings.from_environment()
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  #
     alerted = failed = 0
     for waiting in store.list_open("waiting", now - LOOKBACK, now - config.pairing_timeout):
         if context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
-            logger.warning("out of time; the next run tells of the rest")
+            logger.warning("out of time; the next run alerts of the rest")
             break
         try:
             check = alert_overdue(s3, store, waiting, config.pairing_timeout, now)
@@ -44,5 +44,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  #
             alerted += 1
     metrics.add_metric("Unpaired", MetricUnit.Count, alerted)
     if failed:
-        raise RetryLater(f"{failed} uploads without a partner could not be told of")
+        raise RetryLater(f"{failed} uploads without a partner could not be alerted")
     return {"alerted": alerted}

@@ -1,4 +1,4 @@
-"""Alerts to whoever subscribed: JSON for programs, a sentence for people, attributes for filter policies."""
+"""Publishes alerts to SNS: JSON for programs, a sentence for email, attributes for filter policies."""
 
 import json
 from dataclasses import asdict
@@ -41,7 +41,7 @@ class Alerts:
         self._topic_arn = topic_arn
 
     def publish(self, alert: Alert) -> None:
-        """Send an alert. Sending it again is harmless: subscribers see the same `alert_id`."""
+        """Send an alert. A second copy has the same `alert_id`, so subscribers can ignore it."""
         text = sentence(alert)
         self._sns.publish(
             TopicArn=self._topic_arn,
@@ -53,15 +53,15 @@ class Alerts:
 
 
 def body(alert: Alert) -> dict[str, Any]:
-    """What a program reads; fields that the kind of alert does not know are null."""
+    """The JSON body. Fields that do not apply to this kind of alert are null."""
     values = {name: getattr(alert.check, name, None) for name in BODY}
     return {**values, "kind": alert.kind, "alert_id": alert.alert_id, "revision": alert.revision}
 
 
 def attributes(alert: Alert) -> dict[str, Any]:
-    """What a subscriber can filter on; attributes that do not apply (and an empty site) are absent.
+    """The message attributes for filter policies. Attributes that do not apply, and an empty site, are absent.
 
-    Those of a `resolved` alert are the ones of the alert that it closes, so that it reaches the same subscribers.
+    A `resolved` alert has the attributes of the alert that it closes, so it reaches the same subscribers.
     """
     closed = alert.check.resolves or asdict(alert.check)
     texts = {"kind": alert.kind, "site": alert.check.site} | {
@@ -75,7 +75,7 @@ def attributes(alert: Alert) -> dict[str, Any]:
 
 
 def sentence(alert: Alert) -> str:
-    """What a person reads in an email."""
+    """The text of the email."""
     check = alert.check
     if alert.kind == "rejected":
         return f"Bin {check.bin} could not be checked: {check.reason}"
@@ -99,7 +99,7 @@ def sentence(alert: Alert) -> str:
 
 
 def subject(text: str) -> str:
-    """The subject of a message as SNS takes it: printable ASCII, shorter than SUBJECT_LIMIT."""
+    """A subject that SNS accepts: printable ASCII, shorter than SUBJECT_LIMIT."""
     words = " ".join(f"bincheck: {text}".split()).encode("ascii", "replace").decode()
-    plain = "".join(letter if letter.isprintable() else "?" for letter in words)  # SNS refuses control characters
+    plain = "".join(letter if letter.isprintable() else "?" for letter in words)  # SNS rejects control characters
     return plain if len(plain) < SUBJECT_LIMIT else f"{plain[: SUBJECT_LIMIT - 4]}..."

@@ -1,4 +1,4 @@
-"""What a bin is: its id, and the keys of the two files that describe it. Pure code."""
+"""Bins, and the inbox keys of the image and the metadata file of each. Pure code."""
 
 import re
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ class Bin:
 
     @property
     def partition(self) -> str:
-        """Names the bin in the checks table. It never ends in a slash: see `check_items`."""
+        """The partition key in the checks table. It never ends in a slash: see `check_items`."""
         return self.name
 
     def keys(self, part: Part) -> list[str]:
-        """The inbox keys under which a part of this bin may lie, the likeliest first."""
+        """The possible inbox keys of a part of this bin, the most likely first."""
         folder = f"{self.site}/" if self.site else ""
         if part == "metadata":
             return [f"{folder}metadata/{self.id}.json"]
@@ -49,7 +49,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class StrayKey:
-    """A key that has no place in the inbox layout, so belongs to no bin. It is kept apart from bins."""
+    """A key outside the inbox layout. It belongs to no bin, and has partitions of its own in the checks table."""
 
     key: str
     site: str = ""
@@ -64,19 +64,19 @@ class StrayKey:
 
 
 Subject = Bin | StrayKey
-"""What checks are made of, one after the other."""
+"""The subject of a check: a bin, or a key outside the inbox layout."""
 
 
 def locate(key: str) -> tuple[Bin, Part]:
-    """The bin that an inbox key belongs to, and which part of it lies there.
+    """The bin that an inbox key belongs to, and which part of the bin it holds.
 
     Raises:
-        RejectedUpload: the key has no place in the inbox layout.
+        RejectedUpload: the key is outside the inbox layout.
     """
     found = _KEY.fullmatch(key)
     if found is None:
         raise RejectedUpload(
-            f"key {key!r} is no place in the inbox: use [<site>/]bin-images/<id>.jpg (or .jpeg, .png) for images "
+            f"key {key!r} is outside the inbox layout: use [<site>/]bin-images/<id>.jpg (or .jpeg, .png) for images "
             "and [<site>/]metadata/<id>.json for metadata"
         )
     site = found["site"] or ""

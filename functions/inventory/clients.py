@@ -1,7 +1,7 @@
-"""The one place that makes AWS clients. Retries, and the time that one call may take, are botocore's.
+"""AWS clients. No other file of the functions makes any. botocore handles timeouts and most retries.
 
-botocore does not retry what DynamoDB refuses for a moment because a transaction works on the item, and no transaction
-at all, not even a throttled one. Both uploads of a bin come at once and write the same items, so here it does.
+botocore does not retry a write that conflicts with a transaction, and retries no transaction, not even a throttled one.
+The two uploads of a bin often arrive together and write the same items. So the clients of the checks table retry both.
 """
 
 import random
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 _STORAGE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
 _BEST_EFFORT = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
-"""A note is worth little time: it is written when there may be little left."""
+"""For failure records: they are written when the function may be about to time out."""
 _TOPIC = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
-"""What a topic does not take is tried again from a queue."""
+"""Few attempts, because the alerts queue retries later."""
 _ENDPOINT = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 _RETRYABLE_CODES = {
     "TransactionConflictException",
@@ -31,7 +31,7 @@ _RETRYABLE_CODES = {
     "ThrottlingError",
     "ProvisionedThroughputExceeded",
 }
-"""Codes of refused writes and, the last three, of what cancelled a transaction."""
+"""The first is the error code of a conflicting write; the others are reasons of a cancelled transaction."""
 
 
 def s3() -> "S3Client":
@@ -66,7 +66,7 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
 
 
 def _retry_delay_s(response: Any, attempts: int, **_: Any) -> float | None:
-    """botocore's question whether to try once more: the seconds to wait before, or None."""
+    """A handler of botocore's `needs-retry` event: returns the seconds to wait before a retry, None for no retry."""
     if response is None or attempts >= ATTEMPTS:
         return None
     reasons = {reason["Code"] for reason in response[1].get("CancellationReasons", ())} - {"None"}

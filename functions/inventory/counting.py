@@ -1,4 +1,4 @@
-"""The client of the counting endpoint: image bytes in, distribution of the count out."""
+"""The client of the counting endpoint: takes image bytes, returns the distribution of the count."""
 
 import json
 import math
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 IMAGE_FAULT_STATUSES = {400, 413, 415, 422}
-"""Answers of the model that blame the image; any other failure is the endpoint's and may pass."""
+"""Status codes with which the model rejects the image. Any other failure is the endpoint's and is retried."""
 
 VOLUME_LIMIT_IN3 = 1e9
-"""No bin is that large; DynamoDB refuses numbers that are larger still."""
+"""Larger than any bin, and small enough for DynamoDB's numbers."""
 
 REASON_LIMIT = 500
 NAME_LIMIT = 200
-"""Characters of what a model says that are kept."""
+"""Stored characters of a model's reason and name."""
 
 
 def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, image: bytes, inference_id: str) -> Prediction:
@@ -30,8 +30,8 @@ def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, image: bytes
     `inference_id` (up to 64 ASCII characters) names the call in captured data.
 
     Raises:
-        RejectedUpload: it is no such image, or the model cannot read it; then the reason is the model's own.
-        RetryLater: the endpoint is missing, throttled, slow, broken, or answers something else than a prediction.
+        RejectedUpload: the bytes are neither JPEG nor PNG, or the model rejects the image and gives a reason.
+        RetryLater: the endpoint is missing, throttled, slow or broken, or its answer is not a prediction.
     """
     content_type = media_type(image)
     try:
@@ -44,17 +44,17 @@ def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, image: bytes
         )
         body = answer["Body"].read()
     except ClientError as error:
-        raise _failure(endpoint, error.response) from None  # it quotes what the container said
+        raise _failure(endpoint, error.response) from None  # the error quotes the container's answer
     except BotoCoreError as error:
         raise RetryLater(f"endpoint {endpoint} did not answer: {error}") from error
     return _prediction(endpoint, body)
 
 
 def media_type(image: bytes) -> str:
-    """`image/jpeg` or `image/png`, by the image's first bytes, whatever it is named.
+    """`image/jpeg` or `image/png`, by the first bytes of the image, whatever its name is.
 
     Raises:
-        RejectedUpload: it is neither.
+        RejectedUpload: the image is neither.
     """
     for signature, media in SIGNATURES.items():
         if image.startswith(signature):
@@ -66,7 +66,7 @@ def _failure(endpoint: str, response: Any) -> Exception:
     if response.get("OriginalStatusCode") in IMAGE_FAULT_STATUSES:
         return RejectedUpload(f"the image cannot be counted: {_reason(response.get('OriginalMessage', ''))}")
     error = response["Error"]
-    if error["Code"] == "ModelError":  # its message quotes the container's, whatever that holds
+    if error["Code"] == "ModelError":  # its message quotes the container's answer, which may hold anything
         detail = f"its container answered {response.get('OriginalStatusCode')}, and its own log says why"
     else:
         detail = error.get("Message", "")[:300]
@@ -104,7 +104,7 @@ def _prediction(endpoint: str, body: bytes) -> Prediction:
 
 
 def _fault(prediction: Prediction) -> str | None:
-    """What makes a prediction senseless, without quoting it; None when nothing does."""
+    """The reason why a prediction is invalid, without quoting it; None if it is valid."""
     expected_labels = [str(number) for number in range(len(prediction.labels))]
     closed_labels = [
         label.removesuffix("+") if label is prediction.labels[-1] else label for label in prediction.labels

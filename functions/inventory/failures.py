@@ -1,7 +1,7 @@
-"""Why messages went back to the queue: the last reason of each, kept in the checks table for whoever has to look.
+"""The last reason why each message returned to its queue, stored in the checks table.
 
-A message of SQS tells nothing of its failures, and gets another id when it is redriven. So a reason is kept under the
-digest of the message's body. Neither body nor image is kept here.
+SQS stores no reason with a message, and a redriven message gets a new id. So the key is a digest of the message's body.
+Neither the body nor an image is stored.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 FAILURE_RETENTION = timedelta(days=15)
-"""A day longer than a message lies in the dead letters."""
+"""One day longer than the dead-letter queue keeps a message."""
 REASON_LIMIT = 700
-"""Characters, so that the item costs one write."""
+"""Characters; such an item costs one write unit."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a message failed last, when (ISO 8601 in UTC), and how often it had been received by then."""
+    """The last failure of a message: its reason, its time (ISO 8601 in UTC), and the receive count at that time."""
 
     reason: str
     failed_at: str
@@ -31,19 +31,19 @@ class Failure:
 
 
 class Failures:
-    """The reasons that are kept, through the checks table's boto3 `Table`."""
+    """The stored failures. `table` is the boto3 `Table` of checks."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
 
     def put(self, body: str, reason: str, attempts: int, moment: datetime) -> None:
-        """Keep the reason why the message of that body failed, in place of an earlier one."""
+        """Store why the message with this body failed, in place of an earlier reason."""
         failure = Failure(reason[:REASON_LIMIT], timestamp(moment), attempts)
         expires_at = int((moment + FAILURE_RETENTION).timestamp())
         self._table.put_item(Item={**_key(body), **asdict(failure), "expires_at": expires_at})
 
     def find(self, body: str) -> Failure | None:
-        """Why the message of that body failed last, or None when nothing was noted."""
+        """The last failure of the message with this body, or None if none is stored."""
         item = self._table.get_item(Key=_key(body)).get("Item")
         if item is None:
             return None

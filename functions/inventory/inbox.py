@@ -1,4 +1,4 @@
-"""How the two parts of a bin are read from S3."""
+"""Reads the two parts of a bin from S3."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -23,7 +23,7 @@ IMAGE_LIMIT_BYTES = 6_291_456
 
 @dataclass(frozen=True)
 class OpenObject:
-    """An object as the inbox holds it now; its content is read only when asked for."""
+    """An object as the inbox holds it now. Its content is read on demand."""
 
     stored: StoredObject
     modified_at: datetime
@@ -34,7 +34,7 @@ class OpenObject:
         """The whole content.
 
         Raises:
-            RejectedUpload: it is empty, or larger than `limit_bytes`.
+            RejectedUpload: the object is empty, or larger than `limit_bytes`.
         """
         key = self.stored.key
         if self.size_bytes == 0:
@@ -49,12 +49,12 @@ class OpenObject:
 def open_parts(
     s3: "S3Client", bucket: str, bin: Bin, uploads: Mapping[str, KnownUpload], opened: ExitStack
 ) -> tuple[OpenObject | None, OpenObject | None]:
-    """The image and the metadata of a bin as the inbox holds them now, None for what is not there. `opened` closes
-    them; `uploads` are those known, by key.
+    """The image and the metadata of a bin as the inbox holds them now; None for a missing part. `opened` closes them.
+    `uploads` are the known uploads by key.
 
-    A part may lie under the keys that events told of, or else under a usual one. Where several are there (`523.jpg`,
-    `523.png`) the one that S3 modified last is the part. S3 tells whole seconds; within one, and nowhere else,
-    sequencers of two keys are compared, because nothing better is known.
+    The keys of known uploads come first, then the usual keys. If several keys hold the same part (`523.jpg`,
+    `523.png`), the object with the latest modification time is the part. S3 gives that time in whole seconds. Within
+    one second the sequencers decide, although S3 defines their order for one key only: there is nothing better.
     """
     return _open_part(s3, bucket, bin, "image", uploads, opened), _open_part(
         s3, bucket, bin, "metadata", uploads, opened
@@ -62,7 +62,7 @@ def open_parts(
 
 
 def keys_of(s3: "S3Client", bucket: str, bin: Bin) -> list[str]:
-    """The keys under which the bucket holds parts of a bin, whatever the case of their endings."""
+    """The keys in the bucket that hold parts of a bin. The case of the file extension does not matter."""
     found = []
     for part in PARTS:
         beginning = bin.keys(part)[0].rpartition(".")[0]
@@ -90,7 +90,7 @@ def _open_part(
 
 
 def _open(s3: "S3Client", bucket: str, keys: Iterable[str], opened: ExitStack) -> Iterator[OpenObject]:
-    """Those of the keys that the bucket holds."""
+    """The objects under those of the keys that exist in the bucket."""
     for key in keys:
         try:
             answer = s3.get_object(Bucket=bucket, Key=key)

@@ -1,8 +1,8 @@
-"""What version 0.1 kept of a bin, as the state that it amounts to.
+"""Converts the items of version 0.1 to the state of a bin.
 
-It kept no state: an item `pairing` named the newest upload of either part, what waits, and the check that people were
-told of last; several checks of a bin could stand open at once. A bin that has such an item and no state gets one when
-it is first touched (`CheckStore.load`). Once no table of that version is left, this file can go.
+Version 0.1 stored no state. Its item `pairing` held the newest upload of either part, the waiting part, and the check
+that was last alerted. Several checks of a bin could be open at once. `CheckStore.load` converts a bin that has such an
+item and no state. Delete this file when no table of that version exists.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def legacy_waiting_check(item: Mapping[str, Any]) -> Check | None:
 
 
 def legacy_state(bin: Bin, item: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]]) -> BinState:
-    """The state of a bin, by its `pairing` item and the items of its recorded checks."""
+    """The state of a bin from its `pairing` item and the items of its recorded checks."""
     checks = {each["check"]: read_check(each) for each in recorded}
     versions = {version for check in checks for version in check.split("/")}
     uploads = {
@@ -57,7 +57,7 @@ def _lone(waiting: Check) -> LonePart:
 
 
 def _last_alert(last_alerted: Check, current: Check | None) -> LastAlert | None:
-    """None where the last that people heard is that all is well, or where the alert never went out."""
+    """The last alert; None if it was a resolved one, or if no alert was sent."""
     if last_alerted.status == "match" or not last_alerted.alerted_at:
         return None
     reviewed = next((check for check in (current, last_alerted) if check and check.reviewed_at), None)

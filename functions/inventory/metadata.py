@@ -1,4 +1,4 @@
-"""What a metadata file records of a bin: how many objects it should hold, and how large they are."""
+"""Reads metadata files: how many objects a bin should hold, and how large they are. Pure code."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from inventory.errors import RejectedUpload
 METADATA_LIMIT_BYTES = 1_048_576
 EXPECTED_QUANTITY_LIMIT = 100_000
 OBJECT_VOLUME_LIMIT_IN3 = 1e6
-"""About 16 cubic metres: whoever records a larger object has mistyped a size."""
+"""About 16 cubic metres: a larger object is a typing error."""
 INCHES = {
     **dict.fromkeys(("in", "inch", "inches"), 1.0),
     **dict.fromkeys(("ft", "foot", "feet"), 12.0),
@@ -20,12 +20,12 @@ INCHES = {
     **dict.fromkeys(("cm", "centimeters", "centimetres"), 1 / 2.54),
     **dict.fromkeys(("m", "meters", "metres"), 1 / 0.0254),
 }
-"""How many inches a unit is."""
+"""The length of each unit in inches."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """What is recorded of one product: `quantity` objects of it, from 1, each of `volume_in3` cubic inches."""
+    """One recorded product: `quantity` objects, at least 1, of `volume_in3` cubic inches each."""
 
     quantity: int
     volume_in3: float
@@ -33,10 +33,10 @@ class Product:
 
 @dataclass(frozen=True)
 class Record:
-    """What the warehouse believes: `expected` objects, and which.
+    """The warehouse's record of a bin: `expected` objects of these `products`.
 
-    `products` are empty where none is recorded or the size of one is not known. Their quantities should add up to
-    `expected`; `expected` holds where they do not.
+    `products` is empty if none is recorded, or if the size of one is unknown. The quantities should add up to
+    `expected`. If they do not, `expected` is used.
     """
 
     expected: int
@@ -44,18 +44,18 @@ class Record:
 
     @property
     def volume_in3(self) -> float | None:
-        """The volume of all the objects together, in cubic inches; None where it is not known."""
+        """The total volume of the expected objects in cubic inches; None if it is unknown."""
         if not self.products:
             return None
         ((_, volume),) = self.volumes_in3(self.expected)
         return volume
 
     def volumes_in3(self, count: int) -> list[tuple[float, float]]:
-        """What the bin's objects measure together if there are `count` of them, in cubic inches: chances, adding up to
-        1, and volumes. Needs products.
+        """The possible total volumes of `count` objects: pairs of a chance and cubic inches. The chances add up to 1.
 
-        An object that the record lacks is like those that it has. One that is not there may be any of them, so a bin
-        that should hold a box and a pen, and holds one object, holds a box or a pen, and nothing in between.
+        `products` must not be empty. An additional object has the mean volume of the recorded ones. A missing object
+        can be any of them: a bin that should hold a box and a pen, and holds one object, holds the box or the pen, not
+        something in between.
         """
         objects = sum(product.quantity for product in self.products)
         volume = math.fsum(product.quantity * product.volume_in3 for product in self.products)
@@ -68,11 +68,11 @@ class Record:
 
 
 def read_record(metadata: bytes, key: str) -> Record:
-    """The record in a metadata file. Items serve for their sizes only, so a fault of theirs is no fault of the file.
+    """The record in a metadata file. Only sizes are read from its items, so an invalid item does not reject the file.
 
     Raises:
-        RejectedUpload: the file is not a JSON object, or EXPECTED_QUANTITY is missing or no whole number from 0 to
-            EXPECTED_QUANTITY_LIMIT.
+        RejectedUpload: the file is not a JSON object, or EXPECTED_QUANTITY is missing, or it is not a whole number from
+            0 to EXPECTED_QUANTITY_LIMIT.
     """
     try:
         record = json.loads(metadata.decode("utf-8-sig"))
@@ -112,7 +112,7 @@ def _products(items: Any) -> tuple[Product, ...]:
 
 
 def measure(item: Mapping[str, Any], name: str, scale: Mapping[str, float]) -> float:
-    """A measure of an item, by a scale of units; NaN when it is missing, not positive or of an unknown unit."""
+    """A measure of an item in the base unit of `scale`; NaN if it is missing, not positive or has an unknown unit."""
     try:
         value = float(item[name]["value"]) * scale[item[name]["unit"].strip().casefold()]
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):

@@ -19,7 +19,7 @@ metrics = Metrics()
 
 @contextmanager
 def measured_endpoint_call() -> Iterator[None]:
-    """Publish how long the endpoint took, and whether it failed for a reason of its own."""
+    """Publish the latency of the endpoint, and its error if it fails. A rejected image is no error of the endpoint."""
     start = time.perf_counter()
     try:
         yield

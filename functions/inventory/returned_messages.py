@@ -1,4 +1,4 @@
-"""What is said and kept of a message that goes back to its queue."""
+"""Reports a message that returns to its queue: a metric, a log line and a stored reason."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from inventory.uploads import UnreadableEvent
 
 
 def report_returned(failures: Failures, record: SQSRecord, fault: Exception, keys: Sequence[str] = ()) -> None:
-    """Count, log and keep why a message goes back. Called in the handler of the exception that sends it back."""
+    """Count and log a returned message, and store the reason. Call it where the exception is handled."""
     metrics.add_metric("Returned", MetricUnit.Count, 1)
     if isinstance(fault, RetryLater):
         reason = str(fault)
@@ -24,5 +24,5 @@ def report_returned(failures: Failures, record: SQSRecord, fault: Exception, key
     try:
         attempts = int(record.attributes.approximate_receive_count or 1)
         failures.put(record.body, reason, attempts, datetime.now(UTC))
-    except Exception:  # the fault itself matters more
-        logger.warning("the reason was not noted", message_id=record.message_id, exc_info=True)
+    except Exception:  # the caller must see the original fault, not this one
+        logger.warning("the reason was not stored", message_id=record.message_id, exc_info=True)

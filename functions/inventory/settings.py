@@ -1,4 +1,4 @@
-"""What the template tells each function, read and checked once when its process starts."""
+"""The settings of each function. They are read from the environment and validated once, when the process starts."""
 
 import os
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 
 class SettingsError(Exception):
-    """An environment variable of the function is missing or senseless; the message names it."""
+    """An environment variable is missing or invalid. The message names it."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,11 @@ class CheckerSettings:
 
     @classmethod
     def from_environment(cls) -> "CheckerSettings":
-        """Raises SettingsError: a variable is missing, no number, or out of range. So do those below."""
+        """Read the environment, as the classes below do too.
+
+        Raises:
+            SettingsError: a variable is missing, not a number, or out of range.
+        """
         return cls(
             _text("ENDPOINT_NAME"),
             _text("CHECKS_TABLE"),
@@ -31,7 +35,7 @@ class CheckerSettings:
 
 @dataclass(frozen=True)
 class AlerterSettings:
-    """What could not be sent goes into the queue; what was sent is remembered in `sent_alerts_table`."""
+    """`alerts_queue_url` gets alerts that could not be sent. `sent_alerts_table` holds the idempotency records."""
 
     mismatch_topic_arn: str
     alerts_queue_url: str
@@ -50,7 +54,7 @@ class AlerterSettings:
 
 @dataclass(frozen=True)
 class CounterSettings:
-    """The Counter needs an endpoint and nothing else."""
+    """The Counter needs the endpoint's name only."""
 
     endpoint: str
 
@@ -61,7 +65,7 @@ class CounterSettings:
 
 @dataclass(frozen=True)
 class WatchdogSettings:
-    """`pairing_timeout` is how long an upload waits for its partner before people are told."""
+    """`pairing_timeout` is how long an upload waits for its partner before an alert."""
 
     checks_table: str
     pairing_timeout: timedelta
@@ -74,7 +78,7 @@ class WatchdogSettings:
 
 @dataclass(frozen=True)
 class ReporterSettings:
-    """`digest_topic_arn` is None where nobody wants a daily digest."""
+    """`digest_topic_arn` is None if the daily digest is off."""
 
     checks_table: str
     digest_topic_arn: str | None

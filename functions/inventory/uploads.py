@@ -1,4 +1,4 @@
-"""S3 event notifications, bare or inside SQS messages, become uploads."""
+"""Reads uploads from S3 event notifications, bare or inside SQS messages. Pure code."""
 
 import json
 import re
@@ -9,24 +9,24 @@ from urllib.parse import unquote_plus
 
 SEQUENCER_DIGITS = 64
 KEY_LIMIT_BYTES = 1024
-"""Longest key that S3 takes."""
+"""The longest key that S3 accepts."""
 NO_VERSION = "null"
-"""What S3 calls the version of an object that was put while its bucket kept none."""
+"""S3's version id of an object that was put while the bucket kept no versions."""
 VERSION_LIMIT_BYTES = 511
-"""Two versions and a slash are a sort key of DynamoDB, which takes 1,024 bytes; S3 makes them of 32."""
+"""Two versions and a slash are a sort key of DynamoDB, whose limit is 1,024 bytes. S3's own versions have 32."""
 
 
 class UnreadableEvent(Exception):
-    """The event is no S3 notification, so there is no bin to record it under; it ends in the dead letters."""
+    """The event is not an S3 notification. It names no bin to record, so its message ends in the dead-letter queue."""
 
 
 @dataclass(frozen=True)
 class Upload:
     """One object that was put in the inbox, as its event describes it.
 
-    `version` is what `version_of` says. `sequencer` orders uploads of one key: the hexadecimal number of the event,
-    padded so that strings compare as S3 documents it. `recheck` asks for an answer of the model in service now, also
-    where another one has answered.
+    `version` comes from `version_of`. `sequencer` orders the uploads of one key: it is the event's hexadecimal number,
+    padded on the right, so that strings compare in S3's documented order. `recheck` requests an answer of the model in
+    service, even if another model has answered.
     """
 
     bucket: str
@@ -37,7 +37,7 @@ class Upload:
 
 
 def version_of(version_id: str | None, etag: str) -> str:
-    """Names the content of an object: its VersionId where the bucket keeps versions, else its ETag."""
+    """The identity of an object's content: its VersionId if the bucket keeps versions, else its ETag."""
     return version_id if version_id and version_id != NO_VERSION else etag.strip('"')
 
 
@@ -57,11 +57,10 @@ def read_message(body: str) -> list[Upload]:
 def read_notification(event: Any) -> list[Upload]:
     """The uploads that an S3 notification reports.
 
-    There are none in the s3:TestEvent that S3 sends when it is set up, and the empty objects that stand for folders
-    (keys that end in a slash) are no uploads.
+    S3's test event has none. Keys that end in a slash are empty objects that stand for folders: they are skipped.
 
     Raises:
-        UnreadableEvent: the event is something else, or lacks a part.
+        UnreadableEvent: the event is not an S3 notification, or lacks a field.
     """
     if not isinstance(event, Mapping):
         raise UnreadableEvent(f"expected an S3 notification, got {type(event).__name__}")
@@ -69,7 +68,7 @@ def read_notification(event: Any) -> list[Upload]:
         return []
     try:
         if not isinstance(event["Records"], list):
-            raise TypeError("Records is no list")
+            raise TypeError("Records is not a list")
         uploads = [_upload(record) for record in event["Records"]]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UnreadableEvent(
@@ -83,12 +82,12 @@ def _upload(record: Mapping[str, Any]) -> Upload:
     stored = s3["object"]
     bucket, sequencer = s3["bucket"]["name"], stored.get("sequencer", "")
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", bucket):
-        raise ValueError(f"{bucket[:80]!r} is no bucket's name")
+        raise ValueError(f"{bucket[:80]!r} is not a bucket name")
     if not re.fullmatch(rf"[0-9A-Fa-f]{{0,{SEQUENCER_DIGITS}}}", sequencer):
-        raise ValueError(f"{sequencer[:80]!r} is no sequencer")
+        raise ValueError(f"{sequencer[:80]!r} is not a sequencer")
     version = version_of(stored.get("versionId"), stored["eTag"])
-    if "/" in version:  # the checks table names a check by two versions and a slash
-        raise ValueError(f"{version[:80]!r} is no version")
+    if "/" in version:  # a check's identity is two versions with a slash between them
+        raise ValueError(f"{version[:80]!r} is not a version")
     return Upload(
         bucket=bucket,
         key=_within(KEY_LIMIT_BYTES, unquote_plus(stored["key"])),
@@ -99,7 +98,7 @@ def _upload(record: Mapping[str, Any]) -> Upload:
 
 
 def _within(limit_bytes: int, text: str) -> str:
-    """The text, if S3 can have said it: UTF-8 (JSON can also tell half a character), not empty, and not too long."""
+    """The text, if S3 can have sent it. Raises ValueError if it is empty, too long, or no UTF-8 (a lone surrogate)."""
     if not 0 < len(text.encode()) <= limit_bytes:
-        raise ValueError(f"{text[:80]!r} has {len(text):,} characters: 1 to {limit_bytes:,} bytes are possible")
+        raise ValueError(f"{text[:80]!r} has {len(text):,} characters: it must have 1 to {limit_bytes:,} bytes")
     return text

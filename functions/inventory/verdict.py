@@ -1,12 +1,12 @@
-"""The decision: does the image disagree with the record, and how likely is the record wrong?
+"""The verdict: does the image disagree with the record, and how likely is the record wrong? Pure code.
 
-Pure code. Bayes' rule over the true count k, given the model's calibrated distribution p, the recorded count e, the
-share r of records that are wrong, and the chance q(e|k) that a wrong record of a bin holding k says e:
+Suspicion is Bayes' rule over the true count k. p is the model's calibrated distribution, e the recorded count, r the
+share of records that are wrong, and q(e|k) the chance that a wrong record of a bin with k objects says e:
 
     suspicion = r·Σ_{k≠e} q(e|k)·p_k / (r·Σ_{k≠e} q(e|k)·p_k + (1-r)·p_e)
 
-Where the record says how large its objects are, and the model how large a volume it sees, each p_k is first multiplied
-by how well k such objects fill that volume (`Record.volumes_in3`).
+If the record has the sizes of its objects and the model predicts a volume, each p_k is first multiplied by how well k
+such objects fill that volume (`Record.volumes_in3`).
 """
 
 import math
@@ -21,28 +21,29 @@ Severity = Literal["low", "medium", "high"]
 Direction = Literal["missing", "extra"]
 
 SLIPS = {-1: 0.45, 1: 0.30, -2: 0.10, 2: 0.08, -3: 0.04, 3: 0.03}
-"""Share of wrong records by (true count - recorded count); assumed until reviewed alerts measure it."""
+"""Share of wrong records by (true count - recorded count). Assumed until reviewed alerts measure it."""
 MIXED_UP_SHARE = 0.05
-"""Share of wrong records that belong to some other bin altogether, so say any count; assumed likewise. Without it a
-record of 5 beside an image of an empty bin would look innocent, for no slip reaches that far."""
+"""Share of wrong records that belong to another bin, so they can have any count. Assumed likewise. Without it, a record
+of 5 beside an image of an empty bin would have no suspicion, because no slip is that large."""
 TAIL_RATIO = 0.766
-"""Above an open label, each count is this many times as frequent as the one before: the maximum likelihood fit of a
+"""The frequency of each count above an open label, relative to the count before. It is the maximum likelihood fit of a
 geometric distribution to the recorded counts above 5 in the training split of the public bin images."""
 FLAT_TAIL = 60
-"""That far above the labels suspicion no longer depends on the recorded count, so larger ones are judged as this."""
+"""Recorded counts that exceed the labels by more are treated as this. There suspicion no longer depends on the count,
+and the tail of a far larger count would underflow to 0."""
 VOLUME_FREEDOM = 4.0
-"""Degrees of freedom of the model's error in volume, a Student's t: with a normal error a size that somebody mistyped
-would outweigh every image. Lange et al. (1989), "Robust Statistical Modeling Using the t Distribution"."""
+"""Degrees of freedom of Student's t, the distribution of the model's error in volume. With a normal distribution, one
+mistyped size would outweigh every image. Lange et al. (1989), "Robust Statistical Modeling Using the t Distribution"."""
 SEVERITIES: tuple[tuple[float, Severity], ...] = ((0.5, "high"), (0.1, "medium"), (0.0, "low"))
-"""Least suspicion of each severity: high means more likely wrong than right."""
+"""The minimum suspicion of each severity. High means that the record is more likely wrong than right."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check concludes.
+    """The result of comparing an image with a record.
 
-    `difference` is predicted minus expected, `direction` its sign in words (None when they agree), `suspicion` the
-    probability from 0 to 1 that the record is wrong.
+    `difference` is the predicted count minus the expected one. `direction` is its sign in words, None if the counts
+    agree. `suspicion` is the probability, from 0 to 1, that the record is wrong.
     """
 
     status: Status
@@ -55,8 +56,8 @@ class Verdict:
 def judge(prediction: Prediction, record: Record, mismatch_rate: float) -> Verdict:
     """Compare a prediction with the record.
 
-    `mismatch_rate` is the share of records that are wrong before looking, between 0 and 1 exclusive. An open label
-    ("6+") agrees with every record that it covers.
+    `mismatch_rate` is the share of wrong records in general, between 0 and 1 exclusive. An open label ("6+") agrees
+    with every record that it covers.
     """
     expected = record.expected
     covers = is_open(prediction) and prediction.count == len(prediction.labels) - 1 and expected >= prediction.count
@@ -72,7 +73,7 @@ def judge(prediction: Prediction, record: Record, mismatch_rate: float) -> Verdi
 
 
 def suspect(prediction: Prediction, record: Record, mismatch_rate: float) -> float:
-    """The probability, from 0 to 1, that the record is wrong, given the image; arguments are those of `judge`."""
+    """The probability, from 0 to 1, that the record is wrong. The arguments are those of `judge`."""
     recorded = min(record.expected, len(prediction.labels) + FLAT_TAIL)
     record = replace(record, expected=recorded)
     opens = is_open(prediction)
@@ -86,11 +87,12 @@ def suspect(prediction: Prediction, record: Record, mismatch_rate: float) -> flo
     mixed_up = (1 - _mass(prediction.probabilities, opens, recorded)) * _mass(prediction.prior, opens, recorded)
     wrong = mismatch_rate * ((1 - MIXED_UP_SHARE) * slipped + MIXED_UP_SHARE * mixed_up)
     right = (1 - mismatch_rate) * likely(recorded)
+    # Both are 0 only if the model rules out the recorded count and every way to a wrong record. Then the record is wrong.
     return wrong / (wrong + right) if wrong + right > 0 else 1.0
 
 
 def _volume_fit(prediction: Prediction, record: Record, count: int) -> float:
-    """How well so many of the recorded objects fill the volume that the model sees: 1 just so, towards 0 not."""
+    """How well `count` of the recorded objects fill the predicted volume: 1 for an exact fit, towards 0 for none."""
     if prediction.volume_in3 is None or prediction.volume_error is None or not record.products:
         return 1.0
     seen, error = math.log1p(prediction.volume_in3), prediction.volume_error
@@ -103,7 +105,7 @@ def _volume_fit(prediction: Prediction, record: Record, count: int) -> float:
 
 
 def is_open(prediction: Prediction) -> bool:
-    """Whether the last label stands for that count or more."""
+    """Whether the last label means "that count or more"."""
     return prediction.labels[-1].endswith("+")
 
 
@@ -115,6 +117,6 @@ def _mass(distribution: tuple[float, ...], opens: bool, count: int) -> float:
 
 
 def _slip_chance(recorded: int, true: int) -> float:
-    """q(recorded | true): a record cannot say less than nothing, so the slips that could be made share the whole."""
+    """q(recorded | true). A record cannot be negative, so the shares of the possible slips are scaled to add up to 1."""
     possible = sum(share for slip, share in SLIPS.items() if true - slip >= 0)
     return SLIPS.get(true - recorded, 0.0) / possible

@@ -53,7 +53,7 @@ def test_a_reason_that_cannot_be_kept_hides_no_fault(checker, warehouse, monkeyp
     event = sqs_event(notification(upload("bin-images/1.jpg", image_of(3))))
     with pytest.raises(RetryLater, match="endpoint counter failed"):
         checker.check_message(SQSRecord(event["Records"][0]), Context())
-    assert "the reason was not noted" in [record.message for record in caplog.records]
+    assert "the reason was not stored" in [record.message for record in caplog.records]
 
 
 def test_a_long_reason_is_cut(warehouse):
