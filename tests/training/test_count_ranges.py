@@ -58,6 +58,15 @@ def test_a_set_of_any_range_of_counts_goes_all_the_way_to_an_alert(
     assert np.isfinite(recalibrate(artifact, read_bins(data, "train")).after.log_loss)
 
 
+def test_val_with_a_label_that_training_lacks_is_refused(source: Path, tmp_path: Path) -> None:
+    prepare(parse_options(["--source", str(source), "--counts", "1-3", "--out", str(tmp_path / "set"), "--jobs", "2"]))
+    index = tmp_path / "set" / "index.csv"
+    rows = index.read_text().splitlines()
+    index.write_text("\n".join(row for row in rows if ",2,train," not in row) + "\n")
+    with pytest.raises(SystemExit, match="val has label 2, which no bin to train on has"):
+        train.main([*TINY.split(), "--data", str(tmp_path / "set"), "--out", str(tmp_path / "run")])
+
+
 def test_artifact_whose_prior_has_an_untrained_label_is_refused(tmp_path: Path) -> None:
     artifact = write_square_counter(tmp_path)
     about = json.loads((artifact / "counter.json").read_text())

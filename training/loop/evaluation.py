@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from model.calibration import deconvolve, merge_tail
+from model.calibration import adjust_prior, deconvolve, merge_tail
 
 from ..data.augment import to_float
 from ..data.bins import LABELS, LabelledBin, counts_of
@@ -47,7 +47,8 @@ def evaluate(
 ) -> tuple[dict[str, float], npt.NDArray[np.float64]]:
     """Figures of merit on bins, and the probabilities (n, labels served) that they are of. All processes call it.
 
-    "loss" is what training minimises, on these bins; it and the log loss are means over the mix trained for.
+    "loss" is what training minimises, on these bins; it and the log loss are means over the mix trained for. Labels
+    that training does not have are given no probability.
     """
     options, outputs, labels = training.options, predict(training, network, bins), training.labels_of(bins)
     chosen = options.loss
@@ -55,7 +56,8 @@ def evaluate(
     weights = weights_for(labels, training.mix)
     loss = float(LOSSES[chosen.loss](outputs, targets).double() @ torch.from_numpy(weights))
     logits = label_logits(outputs, chosen.loss).double().numpy()
-    probabilities = merge_tail(deconvolve(logits, chosen.soft_width), len(LABELS))
+    possible = merge_tail(training.mix[None], len(LABELS))[0] > 0
+    probabilities = adjust_prior(merge_tail(deconvolve(logits, chosen.soft_width), len(LABELS)) + 1e-12, possible)
     counts = counts_of(bins)
     figures = all_figures(probabilities, counts)
     return figures | {"log_loss": log_loss(probabilities, counts, weights), "loss": loss}, probabilities

@@ -72,6 +72,10 @@ def set_up(options: Options, processes: Processes) -> Training:
     if len(bins) < batch:
         raise ValueError(f"{len(bins)} bins to train on are less than one batch of {batch}: lower --batch")
     mix = mix_of(training_label(counts_of(bins), labels), labels, options.data.mix)
+    if unlearned := set(training_label(counts_of(validation), labels).tolist()) - set(np.flatnonzero(mix).tolist()):
+        raise ValueError(
+            f"val has label {min(unlearned)}, which no bin to train on has: prepare the set again, or raise --limit"
+        )
     network = _network(options, processes.device)
     scale = fact_scale(bins)
     if not options.loss.fact_weight or not scale.targets(bins).isfinite().any():
@@ -103,7 +107,8 @@ def _network(options: Options, device: torch.device) -> Counter:
         drop_path=chosen.drop_path,
         frozen_stages=chosen.frozen_stages,
     )
-    network.load(chosen.weights)
+    if unused := network.load(chosen.weights):
+        print(f"{chosen.weights} weights: {', '.join(unused)} not used")
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     if device.type == "cpu":
         cpu.keep_freed_memory()
