@@ -42,7 +42,7 @@ def missing(text: str, folder: Path) -> list[str]:
     paths = re.findall(rf"(?<![\w./-])(?:{FOLDERS})/[\w./-]*(?![\w<*…])", named)
     found += [path for path in paths if not (ROOT / path).exists()]
     found += [f"make {name}" for name in re.findall(r"\bmake ([a-z][a-z-]*)", named) if name not in TARGETS]
-    modules = re.findall(rf"-m ((?:{FOLDERS})[\w.]*\w)|\b(training(?:\.[a-z_]+)+)", named)
+    modules = re.findall(rf"-m ((?:{FOLDERS})(?:\.\w+)*)|\b(training(?:\.[a-z_]+)+)", named)
     found += [name for pair in modules for name in pair if name and not find_spec(name)]
     commands = re.findall(r"(?:^|uv run |bin/)bincheck ([a-z][a-z-]*)", named, re.MULTILINE)
     return found + [f"bincheck {name}" for name in commands if name not in COMMANDS]
