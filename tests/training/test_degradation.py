@@ -42,7 +42,7 @@ def test_compressed_images_are_those_that_libjpeg_writes(quality: int, side: int
     expected = batch_of([saved(pixels, quality) for pixels in images])
     got = compress(batch_of(images), torch.full((len(images),), quality))
     loss = (expected - batch_of(images)).abs().mean()
-    assert (got - expected).abs().mean() < min(0.35, 0.2 * loss)
+    assert (got - expected).abs().mean() < min(0.6, 0.25 * loss)
 
 
 def test_each_image_is_compressed_in_its_own_quality() -> None:

@@ -80,11 +80,17 @@ def compress(images: Tensor, quality: Tensor) -> Tensor:
     whole = functional.pad(images, (0, padding, 0, padding), mode="replicate").round_()
     ycc = (torch.tensor(_TO_YCC, device=device) @ whole.flatten(2)).reshape(whole.shape).round_()
     luma = _quantise(ycc[:, :1] - 128, _tables(_LUMA_TABLE, quality).to(device)) + 128
-    chroma = _quantise(functional.avg_pool2d(ycc[:, 1:], 2).round_(), _tables(_CHROMA_TABLE, quality).to(device))
+    chroma = _quantise(_halve(ycc[:, 1:]), _tables(_CHROMA_TABLE, quality).to(device))
     chroma = functional.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
     ycc = torch.cat((luma.round_().clamp_(0, 255), chroma.round_().clamp_(-128, 127)), 1)
     rgb = (torch.tensor(_FROM_YCC, device=device) @ ycc.flatten(2)).reshape(whole.shape)
     return rgb.round_().clamp_(0, 255)[..., :side, :side]
+
+
+def _halve(planes: Tensor) -> Tensor:
+    """Planes of whole numbers (n, c, h, w) at half their sides; libjpeg rounds halves down and up in turn."""
+    turn = torch.tensor((0.25, 0.5), device=planes.device).repeat(planes.shape[-1] // 4)
+    return functional.avg_pool2d(planes, 2).add_(turn).floor_()
 
 
 def _tables(base: tuple[int, ...], quality: Tensor) -> Tensor:
