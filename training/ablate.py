@@ -24,7 +24,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from model.calibration import calibrate, merge_tail
+from model.calibration import calibrate, merge_tail, prior_ratio
 
 from .calibrate import fit
 from .data.augment import to_float
@@ -97,7 +97,7 @@ def train_head(features: Tensor, counts: Counts, variant: Variant, seed: int) ->
     labels = training_label(counts, variant.labels)
     draw = torch.from_numpy(weights_for(labels, mix_of(labels, variant.labels, variant.mix)))
     targets = targets_by_label(variant.labels, variant.soft_width, variant.smoothing)[labels]
-    rarity = torch.from_numpy(1 / np.bincount(labels, minlength=variant.labels)).float()[labels]
+    rarity = torch.from_numpy(1 / np.maximum(np.bincount(labels, minlength=variant.labels), 1)).float()[labels]
     weights = rarity / rarity.mean() if variant.class_weights else torch.ones(len(labels))
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
@@ -127,7 +127,7 @@ def judge_head(
         prior = np.full(variant.labels, 1 / variant.labels)
     trained = merge_tail(prior[None], len(LABELS))[0]
     natural = mix_of(training_label(trained_on, len(LABELS)), len(LABELS), "natural")
-    ratio = natural / trained
+    ratio = prior_ratio(natural, trained)
     weights = weights_for(training_label(counts, len(LABELS)), natural)
     if temperature is None:
         temperature = fit(logits, counts, variant.soft_width, weights, ratio).temperature
