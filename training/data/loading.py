@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from .augment import Variation, draw
+from .augment import Variation, augment, draw, to_float
 from .bins import LabelledBin
 from .cache import Cache, choose_cache, cores
 from .decoding import exact_pixels, fast_pixels
@@ -33,6 +33,15 @@ class Batch:
     images: Tensor
     indices: Tensor
     variation: Variation | None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        images, indices = (part.to(device, non_blocking=True) for part in (self.images, self.indices))
+        return Batch(images, indices, self.variation and self.variation.to(device))
+
+    def varied(self, size: int) -> Tensor:
+        """The images (n, 3, size, size) in 0..1, varied; resized only if they are varied."""
+        return augment(self.images, self.variation, size) if self.variation else to_float(self.images)
 
 
 class ImageLoader:

@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from model.calibration import adjust_prior, deconvolve, merge_tail
 
-from ..data.augment import to_float
 from ..data.bins import LABELS, LabelledBin, counts_of
-from ..data.loading import Images, load
 from ..data.sampling import weights_for
 from ..measure.metrics import all_figures, log_loss
 from ..network.losses import LOSSES, label_logits, targets_by_label
@@ -31,8 +29,8 @@ def predict(training: Training, network: nn.Module, bins: Sequence[LabelledBin])
     mine = list(range(group.rank, len(bins), group.world))
     chunks = [[(index, index) for index in mine[start : start + BATCH]] for start in range(0, len(mine), BATCH)]
     parts = [torch.empty(0, options.network.labels)]
-    for one in load(Images(bins, options.data.size), chunks, options.data.workers):
-        images = training.network.normalise(to_float(one.images.to(group.device)))
+    for batch in training.images_of(bins).batches(chunks):
+        images = training.network.normalise(batch.to(group.device).varied(options.data.size))
         with training.autocast():
             counts, _ = network(images)
         parts.append(counts.float().cpu())

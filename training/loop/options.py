@@ -6,6 +6,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from ..data.augment import KINDS
+from ..data.cache import CACHES
 from ..data.sampling import MIXES
 from ..network.losses import LOSSES
 
@@ -49,9 +51,19 @@ class DataOptions:
     size: int = _option(224, "images are resized to this many pixels a side")
     grow: Sizes = _option((), "first epochs at other sizes", type=sizes, metavar="SIZE:EPOCHS,...")
     mix: str = _option("data", "how frequent each label is made", choices=MIXES)
-    vary: str = _option("camera", "all a camera may change, or flips", choices=("camera", "mirror"))
+    vary: str = _option(
+        "camera", "all a camera may change, flips, or a policy of torchvision's and flips", choices=KINDS
+    )
     limit: int | None = _option(None, "only the first so many bins of each split: a quick try", type=int)
-    workers: int = _option(0, "processes that load images; 0: the training one", identifies=False)
+    workers: int | None = _option(
+        None,
+        "processes that decode images; 0: the training one; unless set, by cores and device",
+        identifies=False,
+        type=int,
+    )
+    cache: str = _option(
+        "auto", "where decoded images are held; auto: where they fit", identifies=False, choices=CACHES
+    )
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from torch.profiler import record_function
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from ..data.augment import augment
 from ..data.bins import LABELS
-from ..data.loading import Batch, Images, load
+from ..data.loading import Batch
 from ..data.sampling import batches, epoch_order, weights_for
 from ..network import checkpoints
 from .config import plain
@@ -156,8 +155,7 @@ def load_epoch(training: Training, epoch: int, first: int) -> Iterator[Batch]:
     options, group = training.options, training.processes
     order = epoch_order(weights_for(training.labels_of(training.bins), training.mix), options.loop.seed, epoch)
     plan = batches(order, options.loop.batch, first, group.rank, group.world)
-    images = Images(training.bins, options.data.size, (options.loop.seed, epoch), options.data.vary)
-    return load(images, plan, options.data.workers)
+    return training.images.batches(plan, (options.loop.seed, epoch), options.data.vary)
 
 
 def timed_batches(loaded: Iterator[Batch]) -> Iterator[tuple[Batch, float]]:
@@ -174,11 +172,11 @@ def timed_batches(loaded: Iterator[Batch]) -> Iterator[tuple[Batch, float]]:
 def train_step(run: Run, network: nn.Module, batch: Batch, rng: np.random.Generator) -> float:
     """One step of the optimizer, the moving average and the schedule; returns the loss of the counts."""
     training, step = run.training, run.progress.epoch * run.steps + run.progress.batch
-    device = training.processes.device
     with record_function("data"):
-        images = augment(batch.images.to(device), batch.variation.to(device), training.size_in(run.progress.epoch))
+        batch = batch.to(training.processes.device)
+        images = batch.varied(training.size_in(run.progress.epoch))
     with record_function("forward"), training.autocast():
-        loss, of_counts = run.criterion(batch.indices.to(device), images, rng, network)
+        loss, of_counts = run.criterion(batch.indices, images, rng, network)
     with record_function("backward"):
         run.optimizer.zero_grad(set_to_none=True)
         loss.backward()

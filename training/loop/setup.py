@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ from timm.optim import create_optimizer_v2
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
 
 from ..data.bins import LABELS, LabelledBin, counts_of, digest, read_bins, training_label
-from ..data.loading import FactScale, fact_scale
+from ..data.decoding import fast_pixels
+from ..data.loading import FactScale, ImageLoader, fact_scale
 from ..data.sampling import mix_of
 from ..network.counter import Counter
 from ..network.teacher import Teacher
@@ -23,12 +25,17 @@ WARM_UP = 0.12  # of the run, for the one-cycle schedule
 
 @dataclass(frozen=True)
 class Training:
-    """What a run works with. `mix` (labels,) is the share of each label that it trains for."""
+    """What a run works with. `mix` (labels,) is the share of each label that it trains for.
+
+    `images` are those of `bins`, `validation_images` those of `validation`.
+    """
 
     options: Options
     processes: Processes
     bins: list[LabelledBin]
     validation: list[LabelledBin]
+    images: ImageLoader
+    validation_images: ImageLoader
     left_out: list[LabelledBin]
     mix: npt.NDArray[np.float64]
     scale: FactScale
@@ -52,6 +59,12 @@ class Training:
     def labels_of(self, bins: Sequence[LabelledBin]) -> npt.NDArray[np.int64]:
         """The training labels (n,) of bins."""
         return training_label(counts_of(bins), self.options.network.labels)
+
+    def images_of(self, bins: Sequence[LabelledBin]) -> ImageLoader:
+        """The images of bins as serving sees them. Raises ValueError when one is unreadable."""
+        if bins is self.validation:
+            return self.validation_images
+        return load_images(bins, self.options.data, self.processes.device, cache="none")
 
     def autocast(self) -> torch.autocast:
         """bfloat16 where it is safe, if it is wanted."""
@@ -83,7 +96,18 @@ def set_up(options: Options, processes: Processes) -> Training:
     teachers = [Teacher(path, labels, processes.device) for path in options.loss.teacher]
     digests = {"train": digest(bins), "val": digest(validation)}
     digests |= {f"teacher-{number}": teacher.digest for number, teacher in enumerate(teachers, start=1)}
-    return Training(options, processes, bins, validation, left_out, mix, scale, digests, network, teachers)
+    images = load_images(bins, options.data, processes.device, decode=fast_pixels)
+    validation_images = load_images(validation, options.data, processes.device)
+    if processes.leads:
+        print(f"train: {images}\nval: {validation_images}")
+    sets = (bins, validation, images, validation_images, left_out)
+    return Training(options, processes, *sets, mix, scale, digests, network, teachers)
+
+
+def load_images(bins: Sequence[LabelledBin], options: DataOptions, device: torch.device, **how: Any) -> ImageLoader:
+    """The images of bins as the options say, unless `how` says otherwise."""
+    kept: dict[str, Any] = {"device": device, "cache": options.cache, "workers": options.workers}
+    return ImageLoader(bins, options.size, **kept | how)
 
 
 def _training_bins(options: DataOptions) -> tuple[list[LabelledBin], list[LabelledBin]]:
