@@ -27,9 +27,8 @@ from tqdm import tqdm
 from model.calibration import calibrate, merge_tail, prior_ratio
 
 from .calibrate import fit
-from .data.augment import to_float
 from .data.bins import LABELS, LabelledBin, counts_of, digest, read_bins, training_label
-from .data.loading import Images, load
+from .data.loading import ImageLoader
 from .data.sampling import mix_of, weights_for
 from .evaluate import read_column
 from .measure.metrics import all_figures, log_loss
@@ -83,8 +82,8 @@ def features_of(bins: Sequence[LabelledBin], backbone: str, weights: str, size: 
     network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     chunks = [[(i, i) for i in range(start, min(start + 64, len(bins)))] for start in range(0, len(bins), 64)]
     rows = []
-    for batch in tqdm(load(Images(bins, size), chunks, 0), kept.stem, len(chunks)):
-        images = network.normalise(to_float(batch.images))
+    for batch in tqdm(ImageLoader(bins, size).batches(chunks), kept.stem, len(chunks)):
+        images = network.normalise(batch.varied(size))
         with torch.autocast("cpu", torch.bfloat16):
             rows.append(torch.stack([network.backbone(side).float() for side in (images, images.flip(3))]))
     features = torch.cat(rows, 1)

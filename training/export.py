@@ -37,7 +37,8 @@ CODE = (
     *(
         f"training/{name}.py"
         for name in (
-            *("data/augment", "data/bins", "data/loading", "data/sampling", "loop/distributed"),
+            *("data/augment", "data/bins", "data/decoding", "data/degradation", "data/loading", "data/sampling"),
+            *("loop/criterion", "loop/distributed", "loop/run", "loop/setup"),
             *("network/counter", "network/losses", "network/teacher", "train"),
         )
     ),

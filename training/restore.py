@@ -27,9 +27,8 @@ from tqdm import tqdm
 
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from .data.augment import augment
 from .data.bins import LabelledBin, read_bins
-from .data.loading import Images, load
+from .data.loading import ImageLoader
 from .export import PARITY_BINS, check_parity, served
 from .network import checkpoints
 from .network.counter import Counter
@@ -118,8 +117,8 @@ def _moments(
     hooks = [norm.register_forward_pre_hook(partial(add, one)) for one, (_, norm) in zip(seen, layers, strict=True)]
     order = np.random.default_rng(SEED).permutation(len(bins)).tolist()[:IMAGES]
     plan = [list(enumerate(order[start : start + BATCH], start)) for start in range(0, len(order), BATCH)]
-    for batch in tqdm(load(Images(bins, size, (SEED,)), plan, 0), "restoring", len(plan), leave=False):
-        network(network.normalise(augment(batch.images, batch.variation, size)))
+    for batch in tqdm(ImageLoader(bins, size).batches(plan, (SEED,)), "restoring", len(plan), leave=False):
+        network(network.normalise(batch.varied(size)))
     for hook in hooks:
         hook.remove()
     means = [torch.stack(of_layer).mean(0) for of_layer in seen]

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from .augment import Variation, augment, draw, to_float
 from .bins import LabelledBin
 from .cache import Cache, choose_cache, cores
-from .decoding import exact_pixels, fast_pixels
+from .decoding import exact_pixels
 from .metadata import FACTS
 
 Decode = Callable[[LabelledBin, int], Tensor]
@@ -164,23 +164,6 @@ def _ahead(items: Iterator[Batch], number: int) -> Iterator[Batch]:
         while (item := waiting.popleft().result()) is not None:
             waiting.append(thread.submit(next, items, None))
             yield item
-
-
-@dataclass(frozen=True)
-class Images:
-    """As `load` takes them."""
-
-    bins: Sequence[LabelledBin]
-    size: int
-    seed: tuple[int, ...] | None = None
-    kind: str = "camera"
-
-
-def load(images: Images, batches: Plan, workers: int) -> Iterator[Batch]:
-    decode = exact_pixels if images.seed is None else fast_pixels
-    return ImageLoader(images.bins, images.size, decode=decode, workers=workers).batches(
-        batches, images.seed, images.kind
-    )
 
 
 @dataclass(frozen=True)
