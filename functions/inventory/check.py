@@ -16,7 +16,7 @@ FindingKind = Literal["count", "unclear", "withdrawn"]
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object in S3, as it lay there when it was looked at."""
+    """An object in S3, as it was when it was read."""
 
     bucket: str
     key: str
@@ -35,15 +35,15 @@ def bucket_and_key(address: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Check:
-    """One look at one bin.
+    """The result of comparing one image of a bin with one record. A field that does not apply to the status is None.
 
-    `bin` names the bin; where `stray` is set it is a key that has no place in the inbox. `check` is its identity within
-    the bin. `expected`, `predicted` and `difference` are object counts, `suspicion` and the `probabilities` (by label)
-    lie between 0 and 1, `expected_volume_in3` and `predicted_volume_in3` are the cubic inches of objects that are
-    recorded and seen, `image` and `metadata` are s3:// addresses, and times are ISO 8601 in UTC. `alerted_at` is when
-    its alert was put into the outbox. `repeats` is the `check_id` of an earlier check whose alert said the same,
-    `resolves` describes the alert that an agreeing check closes. `actual` is how many objects a person found; None in
-    spite of `reviewed_at` where the image does not show how many. What a status does not know is None.
+    `bin` is the bin's name; if `stray` is set, it is a key outside the inbox layout. `check` is the identity within the
+    bin. `expected`, `predicted` and `difference` are object counts. `suspicion` and the `probabilities` (by label) are
+    between 0 and 1. `expected_volume_in3` and `predicted_volume_in3` are cubic inches. `image` and `metadata` are
+    s3:// addresses. Times are ISO 8601 in UTC. `alerted_at` is when the alert was put into the outbox. `repeats` is the
+    `check_id` of an earlier check with the same answer, whose alert is still open. `resolves` describes the alert that
+    this check closes. `actual` is the number of objects that a person found. It is None despite `reviewed_at` if the
+    image does not show the number.
     """
 
     bin: str
@@ -77,12 +77,12 @@ class Check:
 
     @property
     def check_id(self) -> str:
-        """Names this check everywhere, the same however often it is made (32 hexadecimal digits)."""
+        """The stable id of this check: 32 hexadecimal digits. The same contents always give the same id."""
         return _digest(self.subject.partition, self.check)
 
     @property
     def open_list(self) -> OpenList | None:
-        """The list that this check stands on while it speaks for its bin."""
+        """The open list of this check while it is the current check of its bin; None if it needs no attention."""
         if self.reviewed_at:
             return "unclear" if self.actual is None else "reviewed"
         if self.status == "waiting":
@@ -92,9 +92,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Finding:
-    """One review of the check with the identity `check`: `actual` objects are in the image ("count"), the image does
-    not show how many ("unclear"), or the review before is taken back ("withdrawn"). `revision` orders the findings of a
-    bin, `reviewer` is a name, `note` free text."""
+    """One review of the check with the identity `check`.
+
+    `kind` is "count" if the image shows `actual` objects, "unclear" if it does not show how many, and "withdrawn" if
+    the review withdraws the previous one. `revision` orders the findings of a bin. `reviewer` is a name, `note` is free
+    text.
+    """
 
     check: str
     kind: FindingKind
@@ -107,8 +110,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class KnownUpload:
-    """What is known under one key of a bin: the version that was seen or told of last, the greatest sequencer of its
-    events, and whether a check of that version is recorded."""
+    """The known upload of one key of a bin: the latest version, read or reported by an event, the greatest sequencer of
+    the key's events, and whether a check of that version is `recorded`."""
 
     version: str
     sequencer: str = ""
@@ -117,8 +120,8 @@ class KnownUpload:
 
 @dataclass(frozen=True)
 class LonePart:
-    """The part of a bin that waits for its partner: since when (ISO 8601, UTC), as it lay there last, and whether
-    people were told that the partner never came (`overdue_at`)."""
+    """The part of a bin that waits for its partner. `stored` is its latest content, `since` is when it was first alone,
+    and `overdue_at` when the missing partner was alerted, both ISO 8601 in UTC."""
 
     part: Part
     stored: StoredObject
@@ -128,7 +131,7 @@ class LonePart:
 
 @dataclass(frozen=True)
 class CurrentCheck:
-    """The check that speaks for a bin: its identity, and whether a person has reviewed it."""
+    """The current check of a bin: its identity and status, and whether a person has reviewed it."""
 
     check: str
     status: Status
@@ -137,11 +140,11 @@ class CurrentCheck:
 
 @dataclass(frozen=True)
 class LastAlert:
-    """What people were told of a bin last, and have not been told the end of.
+    """The last alert of a bin that is not resolved.
 
-    `check_id` is the check that it was told of. `actual` is what a person found since (None without a review), and
-    `expected` what the record said of it. `max_severity` and `max_suspicion` are the greatest that people were told
-    since they knew of nothing.
+    `check_id` is the alerted check. `actual` is the count that a review found since; None without one. `expected` is
+    the count of the reviewed record. `max_severity` and `max_suspicion` are the greatest of the alerts since the last
+    time without an open one.
     """
 
     kind: Kind
@@ -159,7 +162,7 @@ class LastAlert:
 
     @classmethod
     def of(cls, check: Check) -> "LastAlert":
-        """What the alert of a check that does not agree says."""
+        """The alert of a check that is no match."""
         names = ("predicted", "expected", "difference", "direction", "suspicion", "severity", "reason")
         kind: Kind = "unpaired" if check.status == "waiting" else check.status  # type: ignore[assignment]
         return cls(kind, check.check_id, **{name: getattr(check, name) for name in names})
@@ -167,7 +170,7 @@ class LastAlert:
 
 @dataclass(frozen=True)
 class BinState:
-    """All of a bin that a decision needs. `revision` grows with every write; 0 where nothing is known."""
+    """Everything about a bin that a decision needs. `revision` grows with every write; 0 means no stored state."""
 
     bin: Subject
     revision: int = 0
@@ -179,8 +182,8 @@ class BinState:
 
 @dataclass(frozen=True)
 class Alert:
-    """Something to tell people: a check as it was when that was decided. `revision` is the state's that decided it, so
-    that the alerts of a bin have an order."""
+    """An alert to send. `check` is the check at the time of the decision. `revision` is the revision of the state after
+    the decision: it orders the alerts of a bin."""
 
     kind: Kind
     check: Check
@@ -188,12 +191,12 @@ class Alert:
 
     @property
     def alert_id(self) -> str:
-        """Names this alert everywhere, however often it is sent (32 hexadecimal digits)."""
+        """The stable id of this alert: 32 hexadecimal digits. Every copy has the same id."""
         return _digest(self.check.subject.partition, self.check.check, str(self.revision))
 
 
 def contents_of(image: StoredObject | None, metadata: StoredObject | None) -> str:
-    """What makes a check of a bin this one and no other; a part that has not come is a dash."""
+    """The identity of a check within its bin: `<image version>/<metadata version>`. A missing part is a dash."""
     return f"{image.version if image else '-'}/{metadata.version if metadata else '-'}"
 
 

@@ -1,25 +1,25 @@
-"""How values lie in the checks table. No other file knows the names that are stored.
+"""Converts values to items of the checks table and back. No other file knows the stored names.
 
 The table's key is `bin`, the partition, and `check`, the item in it:
 
 | partition | item | holds |
 | --- | --- | --- |
-| a bin's name | `<image version>/<metadata version>` | a check; `…/<model>` where another model was asked later |
-| | `/state` | what is known of the bin |
-| | `/alert/<revision>` | an alert: the outbox, whose inserts the table's stream hands to the Alerter |
-| | `/review/<revision>` | a review of one of its checks by a person; later ones are added, none is overwritten |
-| | `/audit/<check>` | a copy of a check that belongs to the audit, with its own place on the lists |
-| | `/claim` | who is reviewing the bin, until when |
-| `keys/<key>/` | as above | a key without a place in the inbox, and its checks |
-| `tallies/`, `failures/`, `backfills/` | | what `tallies`, `failures` and backfills keep |
+| a bin's name | `<image version>/<metadata version>` | a check; `…/<model>` for a later answer of another model |
+| | `/state` | the state of the bin |
+| | `/alert/<revision>` | an alert in the outbox; the table's stream sends its insert to the Alerter |
+| | `/review/<revision>` | a review of one of its checks by a person; a later review overwrites none |
+| | `/audit/<check>` | a copy of a check that belongs to the audit, with a list of its own |
+| | `/claim` | the reviewer of the bin, and until when |
+| `keys/<key>/` | as above | a key outside the inbox layout, and its checks |
+| `tallies/`, `failures/`, `backfills/` | | the items of tallies, failures and backfills |
 
-A bin's name never ends in a slash, and every other partition does. A check's identity never begins with one, for no
-version holds a slash, and every other item of a bin does. So none of them can be taken for another, whatever a bin or a
-key is called.
+A bin's name never ends in a slash, and every other partition does. A check's identity never begins with a slash,
+because no version holds one, and every other item of a bin does. So no item can be mistaken for another, whatever the
+names of bins and keys are.
 
-What a person or the Watchdog must look at, and what a person has reviewed, carries `open`, the key of the sparse index
-`open-by-day`. Every check carries `checked_on`, the key of the index `by-day`: its date and the first digit of its
-`check_id`, so that the checks of a day spread over sixteen partitions.
+Items that need a person or the Watchdog, and reviewed checks, have `open`, the key of the sparse index `open-by-day`.
+Every check has `checked_on`, the key of the index `by-day`: its date and the first digit of its `check_id`. So the
+checks of a day spread over sixteen partitions.
 """
 
 import json
@@ -57,17 +57,17 @@ MATCH_RETENTION = timedelta(days=90)
 ALERT_RETENTION = timedelta(days=90)
 AUDIT_RETENTION = timedelta(days=400)
 REJECTION_RETENTION = timedelta(days=90)
-"""Of rejections whose place another check has taken. The one that speaks for its bin stays."""
+"""For rejected checks that are no longer the current check of their bin. A current one does not expire."""
 STATE_RETENTION = timedelta(days=120)
-"""How long a bin is remembered that is in order and never comes again."""
+"""For the state of a bin without open alerts that gets no more uploads."""
 
 COUNTS = ("expected", "predicted", "difference", "actual")
 FRACTIONS = ("suspicion", "max_suspicion", "expected_volume_in3", "predicted_volume_in3")
 STORED_NAMES = {"max_severity": "heard_severity", "max_suspicion": "heard_suspicion"}
-"""Attributes of a last alert that the table stores under an earlier name."""
+"""Attributes of the last alert whose stored names differ: existing tables have the earlier names."""
 
 DIGITS = 6
-"""After the point, of every fraction that is kept or told."""
+"""Decimal places of every stored or sent fraction."""
 
 Item = dict[str, Any]
 
@@ -98,8 +98,8 @@ def check_item(check: Check) -> Item:
 
 
 def check_attribute(check: Check, name: str) -> Any:
-    """An attribute of a check as its item holds it; None where the item lacks it."""
-    if name == "expires_at":  # what a person has reviewed is kept: it is a label
+    """An attribute of a check as its item stores it; None if the item lacks it."""
+    if name == "expires_at":  # a reviewed check is a training label, so it does not expire
         permanent = check.status != "match" or check.reviewed_at
         return None if permanent else after(datetime.fromisoformat(check.checked_at), MATCH_RETENTION)
     if name == "open_list":
@@ -108,7 +108,7 @@ def check_attribute(check: Check, name: str) -> Any:
 
 
 def stored_name(name: str) -> str:
-    """What an attribute of a check is called in its item."""
+    """The name of a check's attribute in its item."""
     return "open" if name == "open_list" else name
 
 
@@ -125,7 +125,7 @@ def read_check(item: Mapping[str, Any]) -> Check:
 
 
 def read_waiting_check(item: Mapping[str, Any]) -> Check | None:
-    """The lone part that the item of a state tells of, in the form of a check; None where none waits."""
+    """The lone part of a state's item in the form of a check; None if no part waits."""
     state = read_state(item)
     return waiting_check(state.bin, state.lone) if state.lone else None
 
@@ -139,7 +139,7 @@ def _identity(item: Mapping[str, Any]) -> str:
 
 
 def finding_item(subject: Subject, finding: Finding) -> Item:
-    """A review as it is kept for good: it is a label, and says who made it."""
+    """The item of a review. It is a training label, so it does not expire."""
     item = _present(asdict(finding)) | {"of": finding.check}
     return item | key(subject, f"{REVIEW}{finding.revision:012d}")
 
@@ -151,7 +151,7 @@ def read_finding(item: Mapping[str, Any]) -> Finding:
 
 
 def audit_item(check: Check, moment: datetime) -> Item:
-    """The copy of a check that stands on a list of the audit, whatever becomes of the check."""
+    """The audit's copy of a check. Later changes of the check do not affect it."""
     item = check_item(check)
     del item["checked_on"]  # the index `by-day` holds each check once
     item |= key(check.subject, f"{AUDIT}{check.check}")
@@ -188,7 +188,7 @@ def state_item(state: BinState) -> Item:
 
 
 def state_expiry(state: BinState, moment: datetime) -> Item:
-    """The attribute that lets a state expire: there is none while anything of the bin is open."""
+    """The expiry of a state; empty while anything of the bin is open."""
     if state.lone or state.last_alert or not state.current or state.current.status != "match":
         return {}
     return {"expires_at": after(moment, STATE_RETENTION)}
@@ -219,7 +219,7 @@ def _read_last_alert(item: Mapping[str, Any]) -> LastAlert:
 
 
 def alert_item(alert: Alert, moment: datetime) -> Item:
-    """An alert as the outbox holds it: its text is final, whatever becomes of its check."""
+    """The outbox item of an alert. Its text is final: later changes of the check do not affect it."""
     return {
         **key(alert.check.subject, f"{ALERT}{alert.revision:012d}"),
         "alert_id": alert.alert_id,
@@ -229,17 +229,17 @@ def alert_item(alert: Alert, moment: datetime) -> Item:
 
 
 def read_alert(text: str) -> Alert:
-    """The alert whose item holds this text.
+    """The alert of an outbox item's text.
 
     Raises:
-        ValueError, KeyError, TypeError, OverflowError, RecursionError: it is none.
+        ValueError, KeyError, TypeError, OverflowError, RecursionError: the text is not an alert.
     """
     alert = json.loads(text)
     return Alert(alert["kind"], Check(**alert["check"]), int(alert["revision"]))
 
 
 def _alert_text(alert: Alert) -> str:
-    """Without what is not known, so that most alerts fit in one unit of writing."""
+    """JSON without empty fields, so that most alerts fit in one write unit."""
     check = {name: value for name, value in asdict(alert.check).items() if value is not None and value is not False}
     values = {"kind": alert.kind, "revision": alert.revision, "check": check}
     return json.dumps(values, separators=(",", ":"))
@@ -249,7 +249,7 @@ def _alert_text(alert: Alert) -> str:
 
 
 def stored(value: Any) -> Any:
-    """A value as DynamoDB takes it."""
+    """A value in a type that DynamoDB accepts."""
     if isinstance(value, float):
         return Decimal(str(round(value, DIGITS)))
     if isinstance(value, Mapping):
@@ -268,7 +268,7 @@ def _present(values: Mapping[str, Any]) -> Item:
 
 
 def _numbers(known: Mapping[str, Any]) -> Item:
-    """The same, with Python's numbers in place of DynamoDB's."""
+    """The same values with Python's numbers instead of DynamoDB's Decimals."""
     types = dict.fromkeys(COUNTS, int) | dict.fromkeys(FRACTIONS, float)
     return {name: types[name](value) if name in types else value for name, value in known.items()}
 

@@ -1,7 +1,7 @@
-"""Where checks, the states of bins, and alerts are kept: DynamoDB. There is no rule in here.
+"""The DynamoDB store of checks, states of bins, and alerts. It holds no rules.
 
-A bin changes by `commit` alone, and only while its state still has the revision that was read: so of two that decide
-at once one is told to read again, and what one of them decided is written whole or not at all.
+Only `commit` changes a bin, and only if its state still has the revision that was read. If two processes decide on a
+bin at the same time, one of them gets ConcurrentUpdate and has written nothing.
 """
 
 import time
@@ -49,7 +49,7 @@ _Write = tuple[Literal["Put", "Update"], dict[str, Any]]
 
 
 class ConcurrentUpdate(Exception):
-    """The bin changed between read and write: read again, and decide anew. Nothing was written."""
+    """The bin changed between read and write. Nothing was written: load the state and decide again."""
 
 
 class CheckStore:
@@ -61,10 +61,10 @@ class CheckStore:
     # ---- One bin ----
 
     def load(self, subject: Subject) -> BinState:
-        """What is known of a bin. A bin that only version 0.1 knew gets its state here.
+        """The state of a bin. A bin with items of version 0.1 only gets its state here.
 
         Raises:
-            ConcurrentUpdate: somebody else gave it one at the same moment.
+            ConcurrentUpdate: another process gave the bin its state at the same time.
         """
         item = self._get(subject, STATE)
         if item:
@@ -74,36 +74,36 @@ class CheckStore:
         return BinState(subject)
 
     def find(self, subject: Subject, check: str) -> Check | None:
-        """The check of that identity, or None."""
+        """The check with this identity, or None."""
         item = self._get(subject, check)
         return read_check(item) if item and is_check(item) else None
 
     def find_by_contents(self, subject: Subject, contents: str) -> list[Check]:
-        """The checks of the same contents, by whichever models."""
+        """The checks of the same contents by any model."""
         condition = Key("bin").eq(subject.partition) & Key("check").begins_with(contents)
         items = self._pages(KeyConditionExpression=condition, ConsistentRead=True)
-        # `a/b` begins the identity `a/bc` of other contents too
+        # `a/b` is also a prefix of `a/bc`, the identity of other contents
         same = (item for item in items if f"{item['check']}/".startswith(f"{contents}/"))
         return [read_check(item) for item in same if is_check(item)]
 
     def commit(self, read: BinState, decision: Decision, moment: datetime) -> None:
-        """Write a decision on the state that was read. Where it changes nothing, nothing is written.
+        """Write a decision on the state that was read. A decision without changes writes nothing.
 
         Raises:
-            ConcurrentUpdate: the bin was written since, or a check that is to be appended is there already.
+            ConcurrentUpdate: the bin was written since, or the check to append exists already.
         """
         writes = list(_check_writes(decision, moment))
         if decision.alert:
-            # The revision in its key is new, so this never fails unless the table was tampered with.
+            # The revision in the key is new, so the condition fails only if somebody edited the table by hand.
             writes.append(("Put", {"Item": alert_item(decision.alert, moment), **_IF_ABSENT}))
         if not writes and replace(decision.state, revision=read.revision) == read:
             return
-        # Every write raises the revision, whatever it changes: whoever read before is to read again.
+        # Every write increments the revision, so the condition of anyone who read before it fails.
         item = {**state_item(decision.state), **state_expiry(decision.state, moment)}
         self._write([("Put", {"Item": item, **_if_unchanged(read)}), *writes])
 
     def list_findings(self, subject: Subject, check: str) -> list[Finding]:
-        """The reviews of a check that hold, the oldest first: without those that were taken back."""
+        """The valid reviews of a check, the oldest first. Withdrawn ones are left out."""
         condition = Key("bin").eq(subject.partition) & Key("check").begins_with(REVIEW)
         holding: list[Finding] = []
         for item in self._pages(KeyConditionExpression=condition, ConsistentRead=True):
@@ -124,7 +124,7 @@ class CheckStore:
         return read_check(item) if item else None
 
     def settle_audited(self, check: Check) -> None:
-        """Keep what people agreed on in the audit's copy of a check, and the list that it moves to."""
+        """Store the agreed count in the audit's copy of a check, and move the copy to the list that fits."""
         found = {":actual": check.actual, ":reviewed_at": check.reviewed_at} if check.reviewed_at else {}
         finding = ", actual = :actual, reviewed_at = :reviewed_at" if found else " REMOVE actual, reviewed_at"
         self._table.update_item(
@@ -135,51 +135,53 @@ class CheckStore:
         )
 
     def list_audited(self, since: datetime, until: datetime) -> Iterator[Check]:
-        """The audit's checks that people have agreed on and that were made between two moments; the oldest first."""
+        """The audit's checks with an agreed count that were made between two moments, the oldest first."""
         yield from map(read_check, self._listed("audited", since, until))
 
     def latest_check(self, subject: Subject) -> Check | None:
-        """The lone part of a bin if one waits, in the form of a check, else the check that speaks for it."""
+        """The lone part of a bin in the form of a check if one waits, else the current check."""
         state = self.load(subject)
         return waiting_check(state.bin, state.lone) if state.lone else self.current_check(state)
 
     def current_check(self, state: BinState) -> Check | None:
-        """The check that speaks for a bin, or None."""
+        """The current check of a bin, or None."""
         return self.find(state.bin, state.current.check) if state.current else None
 
     # ---- Lists ----
 
     def find_subject(self, name: str) -> Subject:
-        """The bin of that name, or the key without a place in the inbox where only such a one is known."""
+        """The bin with this name, or the key outside the inbox layout if only such a key is known."""
         bin, stray = Bin.named(name), StrayKey(name)
         return stray if not self.list_by_bin(bin) and self._get(stray, STATE) else bin
 
     def find_current(self, name: str) -> Check | None:
-        """The check that speaks for the bin of that name; the newest where no state says which (version 0.1 kept none
-        of keys without a place); None without a check."""
+        """The current check of the bin with this name; None without a check.
+
+        Without a state it is the newest check: version 0.1 stored no state for keys outside the inbox layout.
+        """
         subject = self.find_subject(name)
         made = (check for check in self.list_by_bin(subject) if check.status != "waiting")
         return self.current_check(self.load(subject)) or max(made, key=lambda check: check.checked_at, default=None)
 
     def list_by_name(self, name: str) -> list[Check]:
-        """All checks of the bin of that name, and of the key without a place in the inbox that is called so; the oldest
+        """All checks of the bin with this name, and of a key outside the inbox layout with this name, the oldest
         first."""
         found = self.list_by_bin(Bin.named(name)) + self.list_by_bin(StrayKey(name))
         return sorted(found, key=lambda check: check.checked_at)
 
     def list_by_bin(self, subject: Subject) -> list[Check]:
-        """All checks of a bin, and its lone part if there is one; the oldest first."""
+        """All checks of a bin, and its lone part if there is one, the oldest first."""
         found = (_listed_check(item) for item in self._items_of(subject))
         checks = [check for check in found if check]
         return sorted(checks, key=lambda check: check.checked_at)
 
     def list_open(self, open_list: OpenList, since: datetime, until: datetime) -> Iterator[Check]:
-        """What stands on a list of open checks and was checked between two moments; the oldest first."""
+        """The checks of an open list that were made between two moments, the oldest first."""
         found = map(_listed_check, self._listed(open_list, since, until))
         yield from (check for check in found if check)
 
     def list_by_day(self, day: date) -> Iterator[Check]:
-        """The checks that were made on a day in UTC, in no order; of each only what the index `by-day` holds."""
+        """The checks that were made on a day in UTC, in no order, with the attributes of the index `by-day` only."""
         for shard in SHARDS:
             condition = Key("checked_on").eq(f"{day}#{shard}")
             yield from map(read_check, self._pages(IndexName=BY_DAY, KeyConditionExpression=condition))
@@ -209,7 +211,7 @@ class CheckStore:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _write(self, writes: Sequence[_Write]) -> None:
-        """All writes or none. A single one needs no transaction, which costs twice as much."""
+        """Apply all writes or none. A single write uses no transaction, because a transaction costs twice as much."""
         errors = self._table.meta.client.exceptions
         try:
             if len(writes) == 1:
@@ -220,22 +222,22 @@ class CheckStore:
         except errors.ConditionalCheckFailedException as error:
             raise ConcurrentUpdate from error
         except errors.TransactionCanceledException as error:
-            # A conflict is another transaction on the bin at this very moment, which botocore has waited for in vain.
+            # TransactionConflict: another transaction on the bin is in progress, and the retries did not outlast it.
             reasons = {reason["Code"] for reason in error.response["CancellationReasons"]}
             if not reasons <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
                 raise
             raise ConcurrentUpdate from error
 
     def _adopt(self, bin: Bin, legacy: Mapping[str, Any]) -> BinState:
-        """Put the state that version 0.1's items amount to, in their place."""
+        """Replace the `pairing` item of version 0.1 by a state."""
         recorded = [item for item in self._items_of(bin) if is_check(item)]
         state = legacy_state(bin, legacy, recorded)
-        for item in recorded:  # there could be any number, so each goes by itself: that may be done twice
+        for item in recorded:  # too many for one transaction; each update is idempotent, so a retry is safe
             listed = item.get("open", "").startswith(("mismatch", "rejected"))
             if listed and state.current and item["check"] != state.current.check:
                 self._table.update_item(Key=key(bin, item["check"]), **_DELIST)
-        # An empty item stays in the old one's place, so that neither a Checker of that version nor a later look,
-        # when this state has expired, goes on from it.
+        # An empty `pairing` item replaces the old one. So neither a Checker of version 0.1, nor a later load when the
+        # new state has expired, continues from the old one.
         adopted = replace(state, revision=int(time.time()))
         self._write(
             [
@@ -264,7 +266,7 @@ def _delist(current: CurrentCheck, moment: datetime) -> dict[str, Any]:
 
 
 def _listed_check(item: Mapping[str, Any]) -> Check | None:
-    """A check, or a lone part in the form of one; None for whatever else a bin's partition holds."""
+    """A check, or a lone part in the form of one; None for any other item of a bin."""
     if item["check"] == STATE:
         return read_waiting_check(item)
     if is_legacy_state(item):
@@ -273,7 +275,7 @@ def _listed_check(item: Mapping[str, Any]) -> Check | None:
 
 
 def _if_unchanged(read: BinState) -> dict[str, Any]:
-    """Only while nobody else has written the bin since it was read."""
+    """The condition that nobody has written the bin since it was read."""
     if read.revision == 0:
         return _IF_ABSENT
     return {
@@ -284,23 +286,23 @@ def _if_unchanged(read: BinState) -> dict[str, Any]:
 
 def _check_writes(decision: Decision, moment: datetime) -> Iterator[_Write]:
     if decision.append:
-        # The item of a check is also its idempotency record: it is put at most once.
+        # A check item is also the idempotency record: this condition puts it at most once.
         yield "Put", {"Item": check_item(decision.append), "ConditionExpression": "attribute_not_exists(check_id)"}
     if decision.append and decision.audited:
         yield "Put", {"Item": audit_item(decision.append, moment)}
     if decision.finding:
-        # Its revision is new, so no review is ever overwritten.
+        # The revision in the key is new, so no review is overwritten.
         yield "Put", {"Item": finding_item(decision.state.bin, decision.finding), **_IF_ABSENT}
     if decision.amend:
         yield "Update", _amendment(decision.amend, decision.amended)
     if decision.delist:
-        # Unconditional: a check that somebody deleted by hand must not keep its bin from changing ever again. This
-        # leaves an item without attributes then, which is no check.
+        # No condition: if somebody deleted the check by hand, a condition would block its bin for ever. Without one,
+        # the update leaves an item without attributes, which `is_check` ignores.
         yield "Update", {"Key": key(decision.state.bin, decision.delist.check), **_delist(decision.delist, moment)}
 
 
 def _amendment(check: Check, names: Sequence[str]) -> dict[str, Any]:
-    """An update of a recorded check, if it is still there."""
+    """The update of a stored check, on the condition that it still exists."""
     values = {stored_name(name): check_attribute(check, name) for name in names}
     present = {name: value for name, value in values.items() if value is not None}
     absent = [name for name, value in values.items() if value is None]

@@ -1,4 +1,4 @@
-"""Who is reviewing which bin, so that two reviewers do not get the same one. A claim lapses by itself."""
+"""The claims of reviewers: two reviewers do not get the same bin. A claim expires by itself."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,18 +13,18 @@ CLAIM_LIFE = timedelta(minutes=5)
 
 
 class Claims:
-    """The claims that are kept, through the checks table's boto3 `Table`."""
+    """The stored claims. `table` is the boto3 `Table` of checks."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
 
     def take(self, subject: Subject, reviewer: str, moment: datetime) -> bool:
-        """Claim a bin for CLAIM_LIFE, or renew one's own claim. False while another reviewer has it."""
+        """Claim a bin for CLAIM_LIFE, or renew the claim of the same reviewer. False if another reviewer has it."""
         until = int((moment + CLAIM_LIFE).timestamp())
         try:
             self._table.put_item(
                 Item={**key(subject, CLAIM), "reviewer": reviewer, "expires_at": until},
-                # DynamoDB deletes an expired item only some time later, so the time is compared here.
+                # DynamoDB deletes an expired item up to days later, so the condition compares the time too.
                 ConditionExpression="attribute_not_exists(reviewer) OR reviewer = :reviewer OR expires_at <= :now",
                 ExpressionAttributeValues={":reviewer": reviewer, ":now": int(moment.timestamp())},
             )
@@ -33,7 +33,7 @@ class Claims:
         return True
 
     def release(self, subject: Subject, reviewer: str) -> None:
-        """Give a claim back; nothing happens where it is another reviewer's, or nobody's."""
+        """Release a claim. Another reviewer's claim is left alone."""
         try:
             self._table.delete_item(
                 Key=key(subject, CLAIM),

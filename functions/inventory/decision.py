@@ -1,4 +1,4 @@
-"""Every rule of what becomes of a bin. Pure code: no AWS, no clock, no chance.
+"""All rules for the state of a bin. Pure code: no AWS, no clock, no randomness.
 
 `decide(state, event)` returns the next state, the checks to write and the alert to send. Everything that affects the
 state of a bin is in this file. These two tables are all of its transitions (`transition_tables()` prints them).
@@ -69,15 +69,15 @@ from inventory.uploads import Upload
 from inventory.verdict import SEVERITIES, Severity
 
 ACTION_REQUIRED: Severity = "medium"
-"""Severity of what is no verdict but needs a person: a rejected upload, a partner that never came."""
+"""The severity of checks without a verdict that need a person: a rejected upload, a missing partner."""
 RANKS: Mapping[str | None, int] = {severity: rank for rank, (_, severity) in enumerate(reversed(SEVERITIES))}
 RESOLVED_FIELDS = ("check_id", "severity", "direction", "difference", "suspicion")
-"""What a `resolved` alert says of the alert that it closes: with the greatest severity and suspicion that people heard,
-so that whoever heard of it hears of its end."""
+"""The fields of the closed alert in a `resolved` alert. Severity and suspicion are the greatest ones that were alerted,
+so subscribers to severe alerts also receive the resolved one."""
 
 
 class Situation(StrEnum):
-    """What happens to a bin."""
+    """The event of a bin, together with what the state knows about it."""
 
     NEW_PAIR = "both parts are present, not checked together before"
     KNOWN_PAIR = "both parts are present, checked together before"
@@ -93,7 +93,7 @@ class Situation(StrEnum):
 
 
 class Written(StrEnum):
-    """What is written of checks."""
+    """The check that is written."""
 
     NOTHING = "nothing"
     NEW = "a new check"
@@ -104,7 +104,7 @@ class Written(StrEnum):
 
 
 class Waits(StrEnum):
-    """Which part waits for its partner then."""
+    """The part that waits for its partner afterwards."""
 
     NOTHING = "nothing"
     PART = "that part, from when it was first alone"
@@ -114,7 +114,7 @@ class Waits(StrEnum):
 
 
 class AlertState(StrEnum):
-    """What people know of a bin."""
+    """The last alert of a bin; a resolved one counts as none."""
 
     NOTHING = "none"
     OPEN = "open"
@@ -122,7 +122,7 @@ class AlertState(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How what is seen relates to what people know."""
+    """The new result, compared with the last alert."""
 
     AGREES = "the image agrees"
     SAME = "the same answer"
@@ -132,7 +132,7 @@ class Outcome(StrEnum):
 
 
 class Notification(StrEnum):
-    """What people are told."""
+    """The alert that is sent."""
 
     NOTHING = "none"
     ALERT = "an alert"
@@ -172,10 +172,10 @@ NOTIFICATIONS: Mapping[tuple[AlertState, Outcome], tuple[Notification, AlertStat
 
 @dataclass(frozen=True)
 class Observation:
-    """A delivered upload had its bin looked at: the parts as the inbox holds them now.
+    """An upload was delivered, and these are the parts of its bin in the inbox now.
 
-    `check` is the check that this calls for (see `check_needed`): one that was just made, or the one that is recorded
-    of the same contents.
+    `check` is the check that this needs (see `check_needed`): a new one, or, if `recorded`, the stored one of the same
+    contents.
     """
 
     upload: Upload
@@ -188,7 +188,8 @@ class Observation:
 
 @dataclass(frozen=True)
 class TimePassed:
-    """Time has passed, so a bin was looked at that has a lone part. `timeout` is how long that may wait."""
+    """Time has passed for a bin with a lone part, and these are its parts in the inbox now. `timeout` is the longest
+    wait without an alert."""
 
     moment: datetime
     timeout: timedelta
@@ -209,8 +210,8 @@ class Review:
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """The person `reviewer` takes the last review of `check` back, so that the one `before` it holds, if there is one.
-    `check` speaks for its bin."""
+    """The person `reviewer` withdraws the last review of `check`, the current check of its bin. `before` is the review
+    that is valid again; None if there is none."""
 
     check: Check
     before: Finding | None
@@ -223,11 +224,11 @@ Event = Observation | TimePassed | Review | Withdrawal
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of a bin, to be written all together or not at all.
+    """The result of an event. One transaction writes all of it.
 
-    `check` is what the event came to, None where it came to nothing. `append` is a check to put, `amend` a recorded one
-    whose attributes `amended` have changed, `delist` the check that leaves the open list, `finding` a review to
-    put. `audited` is whether the check to put belongs to the audit.
+    `check` is the result for the caller; None if there is none. `append` is a new check, `amend` a stored check whose
+    attributes `amended` have changed, `delist` the check that leaves the open list, `finding` a new review. `audited`
+    says whether the new check belongs to the audit.
     """
 
     state: BinState
@@ -242,10 +243,10 @@ class Decision:
 
 
 def decide(state: BinState, event: Event) -> Decision:
-    """What becomes of a bin in this state by this event. The new state bears the next revision, whatever changes.
+    """Apply an event to the state of a bin. The new state always has the next revision.
 
     Raises:
-        ValueError: an Observation calls for a check and has none.
+        ValueError: an Observation needs a check and has none.
     """
     situation = classify(state, event)
     written, waits = WRITES[situation]
@@ -263,12 +264,12 @@ def decide(state: BinState, event: Event) -> Decision:
     if isinstance(event, Withdrawal):
         return _withdraw(state, event)
     if not isinstance(event, Observation) or event.check is None:
-        raise ValueError(f"{situation} calls for a check")
+        raise ValueError(f"{situation}: the event needs a check and has none")
     return _make_current(state, event.check, event.recorded, event.moment)
 
 
 def classify(state: BinState, event: Event) -> Situation:
-    """What an event comes to for a bin in this state."""
+    """The situation that an event means for a bin in this state."""
     if isinstance(event, Review):
         return Situation.REVIEW
     if isinstance(event, Withdrawal):
@@ -286,7 +287,7 @@ def classify(state: BinState, event: Event) -> Situation:
 
 
 def check_needed(state: BinState, observation: Observation) -> str | None:
-    """The identity of the check that a look calls for, None where it calls for none."""
+    """The identity of the check that an observation needs; None if it needs none."""
     match classify(state, observation):
         case Situation.NEW_PAIR | Situation.KNOWN_PAIR:
             return contents_of(observation.image, observation.metadata)
@@ -296,8 +297,7 @@ def check_needed(state: BinState, observation: Observation) -> str | None:
 
 
 def known_uploads(state: BinState, upload: Upload) -> Mapping[str, KnownUpload]:
-    """What is known under each key of the bin, once this upload was told of. An event that comes late, and one that
-    comes twice, tells nothing new."""
+    """The known uploads of the bin by key, with this one. A late or repeated event changes nothing."""
     known = state.uploads.get(upload.key)
     if known and upload.sequencer < known.sequencer:
         return state.uploads
@@ -306,14 +306,14 @@ def known_uploads(state: BinState, upload: Upload) -> Mapping[str, KnownUpload]:
 
 
 def preferred_check(state: BinState, known: Sequence[Check]) -> Check | None:
-    """Which of several recorded checks of the same contents speaks for them: the current one, else the latest."""
+    """The check to use among stored checks of the same contents: the current one, else the latest."""
     current = state.current.check if state.current else None
     return max(known, key=lambda check: (check.check == current, check.checked_at), default=None)
 
 
 def as_recheck(made: Check, known: Check, recorded: Sequence[Check]) -> Check:
-    """The check by which a recheck of known contents speaks: the known one, unless another model has answered now; then
-    that model's own, which may be recorded already."""
+    """The check that a recheck of known contents results in: the known one if the same model answered, else the check
+    of the new model, which may be stored already."""
     if made.model in (None, known.model):
         return known
     named = replace(made, check=f"{made.check}/{made.model}")
@@ -321,7 +321,7 @@ def as_recheck(made: Check, known: Check, recorded: Sequence[Check]) -> Check:
 
 
 def reject(state: BinState, upload: Upload, reason: str, moment: datetime) -> Check:
-    """The check of an upload that cannot be looked at together with a partner."""
+    """The rejected check of an upload that cannot be checked with a partner."""
     address = StoredObject(upload.bucket, upload.key, upload.version).address
     part = _part(state, upload)
     return Check(
@@ -339,7 +339,7 @@ def reject(state: BinState, upload: Upload, reason: str, moment: datetime) -> Ch
 
 
 def transition_tables() -> str:
-    """The tables of this page, as its docstring and docs/architecture.md have them."""
+    """The tables in the docstring of this module and in docs/architecture.md."""
     writes = [(situation, *effects) for situation, effects in WRITES.items()]
     notifications = [(*known, *effects) for known, effects in NOTIFICATIONS.items()]
     return "\n\n".join(
@@ -350,7 +350,7 @@ def transition_tables() -> str:
     )
 
 
-# ---- What lies there ----
+# ---- Parts and uploads ----
 
 
 def _parts(event: Observation | TimePassed) -> Mapping[Part, StoredObject | None]:
@@ -362,7 +362,7 @@ def _part(state: BinState, upload: Upload) -> Part:
 
 
 def _contents_alone(state: BinState, upload: Upload) -> str:
-    """The identity of the check of an upload that is looked at without its partner."""
+    """The identity of the check of an upload without its partner."""
     stored = StoredObject(upload.bucket, upload.key, upload.version)
     return contents_of(stored, None) if _part(state, upload) == "image" else contents_of(None, stored)
 
@@ -370,7 +370,7 @@ def _contents_alone(state: BinState, upload: Upload) -> str:
 def _classify_time(state: BinState, event: TimePassed, present: list[Part]) -> Situation:
     if state.lone is None:
         return Situation.NOT_DUE
-    if len(present) != 1:  # of both, the delivery of one makes their check
+    if len(present) != 1:  # if both are present, the event of one of them makes their check
         return Situation.NOT_ALONE
     if present != [state.lone.part]:
         return Situation.ONE_PART
@@ -379,7 +379,7 @@ def _classify_time(state: BinState, event: TimePassed, present: list[Part]) -> S
 
 
 def _is_obsolete(state: BinState, upload: Upload) -> bool:
-    """Whether a check of this upload is recorded, or a newer upload has taken its place."""
+    """Whether a check of this upload is stored, or a newer upload has replaced it."""
     known = state.uploads.get(upload.key)
     if known is None:
         return False
@@ -389,7 +389,7 @@ def _is_obsolete(state: BinState, upload: Upload) -> bool:
 
 
 def _uploads_after(state: BinState, observation: Observation, situation: Situation) -> Mapping[str, KnownUpload]:
-    """What is known of the keys after a look: what was told of, what lay there, and whether its check is recorded."""
+    """The known uploads after an observation: the delivered one and the present ones, and whether each is checked."""
     uploads = dict(known_uploads(state, observation.upload))
     for stored in (observation.image, observation.metadata):
         if stored:
@@ -404,8 +404,8 @@ def _uploads_after(state: BinState, observation: Observation, situation: Situati
 
 
 def _next_revision(state: BinState, moment: datetime) -> int:
-    """One more; of a bin of which nothing is known, or not any more, the seconds of the epoch. So revisions grow for
-    ever, also where a state has expired, and no alert gets the name of an earlier one."""
+    """One more than the last. A bin without a state, or with an expired one, starts at the seconds since 1970. So its
+    revisions always grow, and no alert gets the id of an earlier one."""
     return state.revision + 1 if state.revision else int(moment.timestamp())
 
 
@@ -424,7 +424,7 @@ def _lone(state: BinState, event: Event, waits: Waits) -> LonePart | None:
     return None
 
 
-# ---- What people are told ----
+# ---- Alerts ----
 
 
 def _alert_state(state: BinState) -> AlertState:
@@ -449,7 +449,7 @@ def _is_same_answer(last: LastAlert, check: Check) -> bool:
 
 
 def _make_current(state: BinState, check: Check, recorded: bool, moment: datetime) -> Decision:
-    """Let a check speak for its bin, and tell people what is news to them."""
+    """Make a check the current one of its bin, and send the alert that the table says."""
     before = state.current
     was_current = before is not None and before.check == check.check
     state = replace(state, current=CurrentCheck(check.check, check.status, check.reviewed_at is not None))
@@ -476,7 +476,7 @@ def _make_current(state: BinState, check: Check, recorded: bool, moment: datetim
 
 
 def _alert_overdue(state: BinState, lone: LonePart) -> Decision:
-    """Tell people that the partner of a lone part never came."""
+    """Send the alert that the partner of a lone part is missing."""
     check = waiting_check(state.bin, lone)
     notification, _ = NOTIFICATIONS[_alert_state(state), Outcome.OTHER]
     state, alert = _notify(state, notification, check)
@@ -490,7 +490,7 @@ def _notify(state: BinState, notification: Notification, check: Check) -> tuple[
 
 
 def _with_maxima(state: BinState, last: LastAlert) -> LastAlert:
-    """An alert, with the greatest that people have heard of this bin since they knew of nothing."""
+    """The last alert with the greatest severity and suspicion since the last time without an open alert."""
     before = state.last_alert if _alert_state(state) is AlertState.OPEN else None
     severities = (last.severity, before.max_severity if before else None)
     suspicions = (last.suspicion, before.max_suspicion if before else None)
@@ -518,13 +518,15 @@ def _withdraw(state: BinState, event: Withdrawal) -> Decision:
 
 
 def _reviewed(state: BinState, reviewed: Check, kind: FindingKind, event: Review | Withdrawal) -> Decision:
-    """Keep what a person found in its check. A count closes the last alert if that check speaks for the bin, or is the
-    one that was alerted; but not that a partner is missing, which no image shows."""
+    """Store a finding in its check. A count closes the last alert if the check is the current one, or the alerted one.
+
+    It does not close the alert of a missing partner, because the image shows nothing about that.
+    """
     last, current = state.last_alert, state.current
-    speaks = current is not None and current.check == reviewed.check
-    if last and (last.check_id == reviewed.check_id or (speaks and last.kind != "unpaired")):
+    is_current = current is not None and current.check == reviewed.check
+    if last and (last.check_id == reviewed.check_id or (is_current and last.kind != "unpaired")):
         last = replace(last, actual=reviewed.actual, expected=reviewed.expected)
-    if current and speaks:
+    if current and is_current:
         current = replace(current, reviewed=reviewed.reviewed_at is not None)
     state = replace(state, last_alert=last, current=current)
     finding = Finding(
@@ -546,7 +548,7 @@ def _resolved(last: LastAlert) -> Mapping[str, object]:
 
 
 def _is_listed(current: CurrentCheck) -> bool:
-    """Whether a check stands on a list that it leaves when another speaks: what was reviewed stays where it is."""
+    """Whether a check is on a list that it leaves when another check becomes current. A reviewed check stays listed."""
     return current.status in ("mismatch", "rejected") and not current.reviewed
 
 

@@ -1,13 +1,13 @@
-"""The two families of failure: retrying cannot help (`RejectedUpload`), or it can (`RetryLater`)."""
+"""The two families of failure: a retry cannot help (`RejectedUpload`), or it can (`RetryLater`)."""
 
 
 class RejectedUpload(Exception):
-    """The upload itself is wrong. Its message says what, where and how to cure it; it is recorded, not retried."""
+    """The upload is invalid. The message says what, where and how to correct it. It is stored, not retried."""
 
 
 class CannotWithdraw(Exception):
-    """A review cannot be taken back; the message says why and what to do instead."""
+    """A review cannot be withdrawn. The message says why, and what to do instead."""
 
 
 class RetryLater(Exception):
-    """Something around the upload failed. The message goes back to the queue, and in the end to the dead letters."""
+    """A service failed. The message returns to the queue, and after five attempts goes to the dead-letter queue."""

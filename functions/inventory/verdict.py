@@ -32,8 +32,9 @@ FLAT_TAIL = 60
 """Recorded counts that exceed the labels by more are treated as this. There suspicion no longer depends on the count,
 and the tail of a far larger count would underflow to 0."""
 VOLUME_FREEDOM = 4.0
-"""Degrees of freedom of Student's t, the distribution of the model's error in volume. With a normal distribution, one
-mistyped size would outweigh every image. Lange et al. (1989), "Robust Statistical Modeling Using the t Distribution"."""
+"""Degrees of freedom of Student's t, the distribution of the model's error in volume. With a normal one, a single size
+that is mistyped would outweigh every image. Lange et al. (1989), "Robust Statistical Modeling Using the t
+Distribution"."""
 SEVERITIES: tuple[tuple[float, Severity], ...] = ((0.5, "high"), (0.1, "medium"), (0.0, "low"))
 """The minimum suspicion of each severity. High means that the record is more likely wrong than right."""
 
@@ -87,7 +88,7 @@ def suspect(prediction: Prediction, record: Record, mismatch_rate: float) -> flo
     mixed_up = (1 - _mass(prediction.probabilities, opens, recorded)) * _mass(prediction.prior, opens, recorded)
     wrong = mismatch_rate * ((1 - MIXED_UP_SHARE) * slipped + MIXED_UP_SHARE * mixed_up)
     right = (1 - mismatch_rate) * likely(recorded)
-    # Both are 0 only if the model rules out the recorded count and every way to a wrong record. Then the record is wrong.
+    # Both are 0 only if the model rules out the recorded count and all others that the slips reach: a wrong record.
     return wrong / (wrong + right) if wrong + right > 0 else 1.0
 
 
@@ -117,6 +118,6 @@ def _mass(distribution: tuple[float, ...], opens: bool, count: int) -> float:
 
 
 def _slip_chance(recorded: int, true: int) -> float:
-    """q(recorded | true). A record cannot be negative, so the shares of the possible slips are scaled to add up to 1."""
+    """q(recorded | true). A record is never negative, so the shares of the possible slips are scaled to add up to 1."""
     possible = sum(share for slip, share in SLIPS.items() if true - slip >= 0)
     return SLIPS.get(true - recorded, 0.0) / possible

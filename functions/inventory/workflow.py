@@ -1,7 +1,7 @@
-"""From an upload to a check: load the state, look at the inbox, count, decide, commit. It decides nothing itself.
+"""Processes an upload: load the state, read the inbox, count, decide, commit. The rules are in `decision`.
 
-An upload is a reason to look at its bin as the inbox holds it *now*. So the order of events does not matter, an event
-that comes twice changes nothing, and one that comes late finds the newer check already made.
+An upload event triggers a read of its bin as it is in the inbox *now*. So the order of events does not matter. A
+repeated event changes nothing, and a late one finds the newer check.
 """
 
 from collections.abc import Callable
@@ -39,15 +39,16 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MAX_ATTEMPTS = 5
-"""How often a bin is decided on anew while others change it, before the message goes back to the queue."""
+"""Attempts to decide on a bin while others change it. After the last one the message returns to the queue."""
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class CheckWorkflow:
-    """Checks bins. `count(image, inference_id)` asks the endpoint, `now()` tells the time.
+    """Checks bins.
 
-    `audit_share` of the checks with a count, 0 to 1, goes into the audit.
+    `count(image, inference_id)` calls the endpoint. `mismatch_rate` is the share of wrong records in general, 0 to 1
+    exclusive. `audit_share` is the share of checks with a count that go into the audit, 0 to 1. `now()` is the time.
     """
 
     s3: "S3Client"
@@ -58,12 +59,12 @@ class CheckWorkflow:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def process(self, upload: Upload) -> Check | None:
-        """Look at the bin that an upload belongs to, and leave its check recorded and its alert in the outbox.
+        """Check the bin of an upload. Store the check, and put its alert into the outbox.
 
-        Returns the check that speaks for the bin then; None for an upload that is settled and whose check has expired.
+        Returns the current check of the bin; None if the upload is obsolete and its check has expired.
 
         Raises:
-            RetryLater: what retrying can cure; nothing is lost by trying again. AWS errors pass as they are.
+            RetryLater: a retry can help, and is safe. AWS errors pass unchanged.
         """
         try:
             subject: Subject = locate(upload.key)[0]
@@ -98,7 +99,7 @@ class CheckWorkflow:
         metadata: OpenObject | None,
         refusal: str,
     ) -> Observation:
-        """The look with the check that it calls for: a recorded one, else one that is made now."""
+        """The observation with the check that it needs: a stored one if there is one, else a new one."""
 
         def made() -> Check:
             if image and metadata:
@@ -164,12 +165,12 @@ class CheckWorkflow:
 def alert_overdue(
     s3: "S3Client", store: CheckStore, waiting: Check, timeout: timedelta, moment: datetime
 ) -> Check | None:
-    """Tell people of a lone part that waits too long for its partner, unless the inbox has both by now.
+    """Alert of a lone part that has waited too long for its partner, unless the inbox has both parts now.
 
-    Returns the check that people were told of; None where nothing was due any more.
+    Returns the alerted check; None if no alert was due.
 
     Raises:
-        RetryLater: others changed the bin time and again; the next run tells.
+        RetryLater: others changed the bin during all attempts. The next run tries again.
     """
     bin = Bin.named(waiting.bin)
 
@@ -179,7 +180,7 @@ def alert_overdue(
             return None
         with ExitStack() as opened:
             bucket = state.lone.stored.bucket
-            # Of a partner whose event has not led to a check yet nothing is known, so the bucket is asked.
+            # The event of the partner may still be queued. Then the state does not know its key, so list the bucket.
             uploads = {key: KnownUpload("") for key in keys_of(s3, bucket, bin)} | dict(state.uploads)
             image, metadata = open_parts(s3, bucket, bin, uploads, opened)
             passed = TimePassed(moment, timeout, _stored(image), _stored(metadata))
@@ -193,11 +194,12 @@ def alert_overdue(
 def review(
     store: CheckStore, check: Check, actual: int | None, moment: datetime, reviewer: str = "", note: str = ""
 ) -> Check:
-    """Keep how many objects the person `reviewer` found in the image of a check; None: the image does not show it. A
-    count closes what is open. A later review of a check replaces an earlier one, which is kept beside it.
+    """Store how many objects the person `reviewer` found in the image of a check; None: the image does not show it.
+
+    A count closes the open alert. A later review of a check replaces an earlier one, which stays stored.
 
     Raises:
-        RetryLater: others changed the bin time and again.
+        RetryLater: others changed the bin during all attempts.
     """
 
     def attempt() -> Check:
@@ -213,11 +215,11 @@ def review(
 
 
 def withdraw_review(store: CheckStore, check: Check, moment: datetime, reviewer: str = "") -> Check:
-    """Take the last review of a check back. The one before it holds again, if there is one; else the check is open.
+    """Withdraw the last review of a check. The previous review is valid again. Without one, the check is open again.
 
     Raises:
-        CannotWithdraw: nobody has reviewed the check, or another one speaks for its bin since.
-        RetryLater: others changed the bin time and again.
+        CannotWithdraw: nobody has reviewed the check, or it is no longer the current check of its bin.
+        RetryLater: others changed the bin during all attempts.
     """
 
     def attempt() -> Check:
@@ -238,9 +240,9 @@ def withdraw_review(store: CheckStore, check: Check, moment: datetime, reviewer:
 
 
 def settle_audit(store: CheckStore, check: Check, moment: datetime) -> None:
-    """Move the audit's copy of a check to the list that its reviews call for. Nothing where it has no copy.
+    """Store the agreed count of an audited check, if its reviews agree. A check outside the audit is left alone.
 
-    It is apart from the review itself, and does the same however often it is done: whoever reviews again mends it.
+    It runs after the review's own transaction and is idempotent. If it fails, the next review of the check repairs it.
     """
     audited = store.find_audited(check.subject, check.check)
     if audited is None or audited.expected is None:

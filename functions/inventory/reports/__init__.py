@@ -1,1 +1,1 @@
-"""What the Reporter makes of a day: tallies by site, drift against the weeks before, digests."""
+"""The daily reports: tallies by site, drift against the weeks before, digests, and the audit."""

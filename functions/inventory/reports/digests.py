@@ -1,4 +1,4 @@
-"""A site's day in one message: what its checks came to, and the bins to look at first."""
+"""Publishes the digest of a site's day: the figures of its checks, and the bins to inspect first."""
 
 import heapq
 import json
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 MAX_BINS = 10
-"""How many bins a digest names."""
+"""The number of bins in a digest."""
 CHECK_FIELDS = ("bin", "check_id", "expected", "predicted", "difference", "suspicion", "severity", "image")
 
 
 def most_suspicious(checks: Iterable[Check]) -> dict[str, list[Check]]:
-    """The MAX_BINS most suspicious checks of each site, the most suspicious first. Memory grows with the sites only."""
+    """The MAX_BINS most suspicious checks of each site, the most suspicious first. Memory grows with sites only."""
     heaps: dict[str, list[tuple[float, str, Check]]] = {}
     for check in checks:
         heap = heaps.setdefault(check.site, [])
@@ -53,7 +53,7 @@ class Digests:
 
 
 def body(tally: Tally, worst: list[Check]) -> dict[str, Any]:
-    """What a program reads."""
+    """The JSON body."""
     return {
         "kind": "digest",
         "site": tally.site,
@@ -67,7 +67,7 @@ def body(tally: Tally, worst: list[Check]) -> dict[str, Any]:
 
 
 def text(tally: Tally, worst: list[Check]) -> str:
-    """What a person reads in an email."""
+    """The text of the email."""
     rate = f" ({tally.mismatch_rate:.0%})" if tally.mismatch_rate is not None else ""
     summary = (
         f"{tally.site or 'Bins without a site'} on {tally.day}: {tally.answers:,} checks, {tally.mismatches:,} "

@@ -1,13 +1,13 @@
-"""Does a site answer unlike it did in the weeks before? Pure code, over tallies.
+"""Compares a site's day with the weeks before. Pure code, over tallies.
 
-Two questions are asked of each day and site, with the days before as the reference:
+Two tests run for each day and site, with the days before as the reference:
 
-- **Drift.** Are the counts that the model sees distributed otherwise? Measured by the population stability index
+- **Drift.** Has the distribution of the predicted counts changed? The measure is the population stability index
   Σ (p - q)·ln(p/q) over the labels.
-- **Mismatches.** Do more images disagree with their records than before? By a control chart of proportions.
+- **Mismatches.** Do more images disagree with their records than before? The test is a control chart of proportions.
 
-Either may mean that the model has grown worse (another camera, other light, other goods), or that the site has
-changed. That takes a person who looks at some images.
+Either can mean that the model has become worse (another camera, other light, other goods), or that the site has
+changed. A person must inspect some images to decide.
 """
 
 import math
@@ -18,28 +18,28 @@ from datetime import date, timedelta
 from inventory.reports.tallies import Tally, merge
 
 REFERENCE = timedelta(days=28)
-"""Four weeks: whole weeks, so that every weekday weighs the same."""
+"""Four weeks. Whole weeks give every weekday the same weight."""
 DRIFT_THRESHOLD = 0.25
-"""The customary limit of the index for a major shift, 0.1 being that for a moderate one: Siddiqi (2006), "Credit Risk
+"""The customary limit of the index for a major shift; 0.1 is the one for a moderate shift. Siddiqi (2006), "Credit Risk
 Scorecards"; Yurdakul and Naranjo (2020), "Statistical properties of the population stability index"."""
 MIN_ANSWERS = 200
-"""Of a day and of its reference; with fewer nothing is said. Where nothing has changed the index is distributed as
-(1/n + 1/m)·χ² with one degree of freedom less than there are labels (Yurdakul and Naranjo). For seven labels and
-n = m = 200 it then exceeds 0.25 less than once in 2,000 days."""
+"""Minimum answers of a day and of its reference. With fewer there is no test. If nothing has changed, the index is
+distributed as (1/n + 1/m)·χ², with one degree of freedom less than there are labels (Yurdakul and Naranjo). For seven
+labels and n = m = 200 it then exceeds 0.25 less than once in 2,000 days."""
 SIGMAS = 3.0
 """Control limit of the chart of proportions: NIST/SEMATECH e-Handbook of Statistical Methods, 6.3.3.2."""
 MIN_EXCESS = 0.05
-"""By how much the mismatch rate has to rise beyond that: of many thousand checks any change is significant."""
+"""The minimum rise of the mismatch rate. It is needed because with many thousand checks any change is significant."""
 SMOOTHING = 0.5
-"""Answers that each label gets besides its own, so that one that never came up leaves the index finite."""
+"""Added to the answers of each label, so that the index is finite if a label has none."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A `tally` beside the `reference` of the days before.
+    """A `tally` compared with the `reference` of the days before.
 
-    `drift` is the population stability index and `excess` the mismatch rate minus the reference's; each is None where
-    either side has fewer than MIN_ANSWERS. `drifted` and `disagrees` say whether somebody has to look.
+    `drift` is the population stability index. `excess` is the mismatch rate minus the reference's. Each is None if
+    either side has fewer than MIN_ANSWERS. `drifted` and `disagrees` say whether a person must inspect the site.
     """
 
     tally: Tally
@@ -51,12 +51,12 @@ class Comparison:
 
     @property
     def new_models(self) -> list[str]:
-        """Models that answered on the day and never in the reference, if there is one."""
+        """Models that answered on the day and not in the reference. Empty without a reference."""
         return sorted(set(self.tally.models) - set(self.reference.models)) if self.reference.models else []
 
     @property
     def findings(self) -> list[str]:
-        """What a person has to know, in words."""
+        """The sentences for a person who must inspect the site."""
         site, day = self.tally.site or "(no site)", self.tally.day
         since = f", which {', '.join(self.new_models)} is new to" if self.new_models else ""
         found = []
@@ -73,7 +73,7 @@ class Comparison:
 
 
 def compare(tallies: Iterable[Tally], before: Iterable[Tally]) -> list[Comparison]:
-    """Each tally beside its site's tallies of the REFERENCE before its day, which are among `before`."""
+    """Compare each tally with its site's tallies of the REFERENCE before its day. `before` holds these."""
     of_site: dict[str, list[Tally]] = {}
     for each in before:
         of_site.setdefault(each.site, []).append(each)
@@ -81,7 +81,7 @@ def compare(tallies: Iterable[Tally], before: Iterable[Tally]) -> list[Compariso
 
 
 def stability_index(counts: Mapping[str, int], reference: Mapping[str, int]) -> float:
-    """How far two distributions of labels lie apart: 0 where they are the same, symmetric, without an upper limit."""
+    """The population stability index of two distributions of labels: at least 0, 0 if they are equal, symmetric."""
     labels = counts.keys() | reference.keys()
     here, there = (sum(some.values()) + SMOOTHING * len(labels) for some in (counts, reference))
     index = 0.0

@@ -1,6 +1,6 @@
-"""What a day's answers come to at each site. Pure code.
+"""Tallies: the figures of a site's day. Pure code.
 
-A tally is counted from the checks themselves, so it can be made again at any time and comes out the same.
+A tally is computed from the stored checks, so computing it again gives the same result.
 """
 
 from collections import Counter, defaultdict
@@ -14,10 +14,10 @@ from inventory.check import Check
 
 @dataclass(frozen=True)
 class Answer:
-    """One image on one `day` (ISO 8601, UTC), as the model answered it.
+    """The answer of the model to one image on one `day` (ISO 8601, UTC).
 
-    `label` is the likeliest count ("3", "6+") and `confidence` its probability; both are None for an image or record
-    that was rejected. `mismatch` and `suspicion` are the verdict's, None where nothing was recorded to compare with.
+    `label` is the most likely count ("3", "6+") and `confidence` its probability. Both are None for a rejected image or
+    record. `mismatch` and `suspicion` come from the verdict. They are None without a record to compare with.
     """
 
     site: str
@@ -31,11 +31,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Tally:
-    """What the answers of a `site` on a `day` come to.
+    """The figures of a `site` on a `day`.
 
-    `answers` are all of them, `rejected` those without a count, `compared` those with a record to compare with, and
-    `mismatches` those of them that differ. `confidence` and `suspicion` are sums over answers with a count and over
-    compared ones; `labels` and `models` say how many answers gave which.
+    `answers` is the number of all answers, `rejected` of those without a count, `compared` of those with a record, and
+    `mismatches` of the compared ones that differ. `confidence` is the sum over answers with a count, `suspicion` the
+    sum over compared ones. `labels` and `models` are the numbers of answers by label and by model.
     """
 
     site: str
@@ -55,22 +55,22 @@ class Tally:
 
     @property
     def mean_confidence(self) -> float | None:
-        """The mean probability of the likeliest count; None when there was none."""
+        """The mean probability of the most likely count; None if there is no count."""
         return self.confidence / self.counted if self.counted else None
 
     @property
     def mean_suspicion(self) -> float | None:
-        """The mean probability that a record is wrong; None when nothing was compared."""
+        """The mean probability that a record is wrong; None if nothing was compared."""
         return self.suspicion / self.compared if self.compared else None
 
     @property
     def mismatch_rate(self) -> float | None:
-        """The share of compared answers that differ from the record; None when nothing was compared."""
+        """The share of compared answers that differ from the record; None if nothing was compared."""
         return self.mismatches / self.compared if self.compared else None
 
 
 def answer_of(check: Check) -> Answer:
-    """What a check says about the model and the site."""
+    """The answer in a check."""
     day = datetime.fromisoformat(check.checked_at).date().isoformat()
     if check.predicted is None or not check.probabilities:
         return Answer(check.site, day)
@@ -88,7 +88,7 @@ def answer_of(check: Check) -> Answer:
 
 
 def tally(answers: Iterable[Answer]) -> list[Tally]:
-    """The tally of each day and site that has answers, in their order. Memory does not grow with the answers."""
+    """The tally of each day and site, in that order. Memory grows with days and sites, not with answers."""
     sums: dict[tuple[str, str], dict[str, Any]] = defaultdict(lambda: defaultdict(int))
     labels: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     models: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -113,7 +113,7 @@ def tally(answers: Iterable[Answer]) -> list[Tally]:
 
 
 def merge(site: str, day: str, tallies: Iterable[Tally]) -> Tally:
-    """Several tallies of a site as one."""
+    """The sum of several tallies of a site."""
     sums: dict[str, Any] = {}
     for each in tallies:
         for name, value in asdict(each).items():

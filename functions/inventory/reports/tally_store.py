@@ -1,4 +1,4 @@
-"""Where tallies are kept: in the checks table, one item per day and site."""
+"""The store of tallies: one item of the checks table per day and site."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 TALLY_RETENTION = timedelta(days=400)
-"""A year and a month, so that a season can be held against the last one."""
+"""A year and a month, so that a season can be compared with the last one."""
 
 
 class TallyStore:
-    """The tallies that are kept, through the checks table's boto3 `Table`."""
+    """The stored tallies. `table` is the boto3 `Table` of checks."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
 
     def put(self, tally: Tally) -> None:
-        """Put a tally, in place of an earlier one of its day and site."""
+        """Store a tally, in place of an earlier one of the same day and site."""
         expires_at = datetime.fromisoformat(f"{tally.day}T00:00:00+00:00") + TALLY_RETENTION
         values = {name: stored(value) for name, value in asdict(tally).items()}
         key = {"bin": TALLIES, "check": f"{tally.day}#{tally.site}"}
         self._table.put_item(Item={**values, **key, "expires_at": int(expires_at.timestamp())})
 
     def between(self, first: date, last: date) -> list[Tally]:
-        """All tallies from one day to another, both included; the oldest first."""
+        """All tallies from one day to another, both inclusive, the oldest first."""
         found: dict[str, Tally] = {}
         for partition in (LEGACY_TALLIES, TALLIES):
             condition = Key("bin").eq(partition) & Key("check").between(f"{first}#", f"{last + timedelta(days=1)}")
