@@ -2,11 +2,8 @@
 
 import csv
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,20 +88,6 @@ def test_killed_run_resumes_to_the_metrics_of_an_unbroken_one(
     assert metrics(tmp_path / "killed") == metrics(tmp_path / "unbroken")
     weights = [torch.load(tmp_path / run / "best.pt")["network"] for run in ("killed", "unbroken")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-
-
-def test_two_processes_follow_the_loss_curve_of_one(bins: Path, tmp_path: Path) -> None:
-    """Without batch statistics, dropout and mixing, which each process would have of its own images."""
-    same = "--backbone test_convnext --dropout 0 --mixup 0 --precision fp32 --epochs 3 --optimizer sgd --lr 0.01"
-    train(bins, tmp_path / "one", *same.split())
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    arguments = [*SMALL.split(), "--data", str(bins), "--out", str(tmp_path / "two"), *same.split()]
-    subprocess.run([*command, "training.train", *arguments], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    curves = [
-        [[float(row[name]) for name in ("train_loss", "val_loss")] for row in metrics(tmp_path / run)]
-        for run in ("one", "two")
-    ]
-    np.testing.assert_allclose(curves[0], curves[1], rtol=2e-3)
 
 
 def test_job_folders_and_hyperparameters_are_options_too(

@@ -1,14 +1,17 @@
 """The processes of one training: alone, or as many as torchrun started."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from timm.layers import convert_sync_batchnorm
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,28 @@ class Processes:
         if self.world == 1:
             return network
         if self.device.type == "cuda":
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            network = synchronise_statistics(network)
             return DistributedDataParallel(network, device_ids=[self.device.index], find_unused_parameters=True)
         return DistributedDataParallel(network, find_unused_parameters=True)
 
+    def lead(self, read: Callable[[], T]) -> T:
+        """What the process that leads reads, for all of them; an exception that it raises is raised by all."""
+        if self.world == 1:
+            return read()
+        answer: list[Any] = [None, None]
+        if self.leads:
+            try:
+                answer[0] = read()
+            except Exception as error:
+                answer[1] = error
+        distributed.broadcast_object_list(answer, 0, device=self.device)
+        if answer[1] is not None:
+            raise answer[1]
+        value: T = answer[0]
+        return value
+
     def mean(self, value: float) -> float:
-        """The mean of a figure over all processes."""
+        """The mean of a figure over all processes. All processes call it."""
         if self.world == 1:
             return value
         total = torch.tensor(value, device=self.device)
@@ -42,7 +61,7 @@ class Processes:
         return float(total) / self.world
 
     def gather(self, value: Any) -> list[Any]:
-        """What every process says, by rank."""
+        """The value of every process, by rank. All processes call it."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
@@ -50,9 +69,18 @@ class Processes:
         return values
 
 
+def synchronise_statistics(network: nn.Module) -> nn.Module:
+    """The network with statistics of batch normalisation over all processes; its outputs stay.
+
+    torch's own conversion drops the activation of timm's BatchNormAct2d.
+    """
+    converted: nn.Module = convert_sync_batchnorm(network)
+    return converted
+
+
 @contextmanager
 def processes() -> Iterator[Processes]:
-    """Join the processes that torchrun started, if it did, and part from them at the end."""
+    """Join the processes that torchrun started, if there are any, and leave them at the end."""
     world, local_rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device("cuda", local_rank) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cuda":

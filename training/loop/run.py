@@ -76,7 +76,7 @@ class Run:
 
 
 def fit(training: Training, on_epoch: OnEpoch = lambda *_: None) -> dict[str, float]:
-    """Train, and return the figures on val of the best epoch; a profile or a rank that does not lead returns none.
+    """Train, and return the figures on val of the best epoch; a profile returns none.
 
     `on_epoch` gets each epoch's number and figures. Raises ValueError when the folder holds another run.
     """
@@ -84,7 +84,8 @@ def fit(training: Training, on_epoch: OnEpoch = lambda *_: None) -> dict[str, fl
     network = training.processes.wrap(training.network)
     writer = open_writer(training.options.output.out) if training.processes.leads else None
     out = training.options.output.out
-    with Profiler(out) if training.options.loop.profile else nullcontext() as profiler:
+    profiled = training.options.loop.profile and training.processes.leads
+    with Profiler(out) if profiled else nullcontext() as profiler:
         while run.progress.epoch < training.options.loop.epochs:
             if not train_one_epoch(run, network, profiler):
                 return {}
@@ -112,8 +113,8 @@ def begin(training: Training) -> Run:
         Criterion(training),
         Health(network, len(LABELS)),
     )
-    if last.exists():
-        state = checkpoints.load(last, run.identity)
+    if training.processes.lead(last.exists):
+        state = training.processes.lead(lambda: checkpoints.load(last, run.identity))
         for name, part in run.parts().items():
             part.load_state_dict(state[name])
         run.progress = Progress(**state["progress"])
@@ -144,7 +145,7 @@ def train_one_epoch(run: Run, network: nn.Module, profiler: Profiler | None) -> 
         progress.elapsed_s = time.monotonic() - run.started_s
         if time.monotonic() - run.saved_at_s > CHECKPOINT_EVERY_S:
             save(run)
-        if profiler and profiler.step():
+        if training.options.loop.profile and any(group.gather(profiler is not None and profiler.step())):
             return False
     bar.close()
     return True
@@ -247,15 +248,15 @@ def _is_hopeless(run: Run) -> bool:
 
 
 def finish(run: Run) -> dict[str, float]:
-    """The figures of the best epoch; those of bins that were left out, if any, go to left_out.json."""
-    training, options = run.training, run.training.options
-    if not training.processes.leads:
-        return {}
-    print(health_report(run.health.findings))
-    write_json(options.output.out / "health.json", [asdict(finding) for finding in run.health.findings])
-    best = torch.load(options.output.best, map_location="cpu", weights_only=True)
+    """The figures of the best epoch, on all processes; those of bins that were left out go to left_out.json."""
+    training, group, out = run.training, run.training.processes, run.training.options.output.out
+    best = group.lead(lambda: torch.load(training.options.output.best, map_location="cpu", weights_only=True))
+    if group.leads:
+        print(health_report(run.health.findings))
+        write_json(out / "health.json", [asdict(finding) for finding in run.health.findings])
     if training.left_out:
         training.network.load_state_dict(best["network"])
         figures, _ = evaluate(training, training.network, training.left_out)
-        write_json(options.output.out / "left_out.json", {"bins": len(training.left_out), "figures": figures})
+        if group.leads:
+            write_json(out / "left_out.json", {"bins": len(training.left_out), "figures": figures})
     return dict(best["val"])
