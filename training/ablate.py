@@ -83,7 +83,7 @@ def features_of(bins: Sequence[LabelledBin], backbone: str, weights: str, size: 
     chunks = [[(i, i) for i in range(start, min(start + 64, len(bins)))] for start in range(0, len(bins), 64)]
     rows = []
     for batch in tqdm(ImageLoader(bins, size).batches(chunks), kept.stem, len(chunks)):
-        images = network.normalise(batch.varied(size))
+        images = network.normalise(batch.varied)
         with torch.autocast("cpu", torch.bfloat16):
             rows.append(torch.stack([network.backbone(side).float() for side in (images, images.flip(3))]))
     features = torch.cat(rows, 1)

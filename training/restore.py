@@ -118,7 +118,7 @@ def _moments(
     order = np.random.default_rng(SEED).permutation(len(bins)).tolist()[:IMAGES]
     plan = [list(enumerate(order[start : start + BATCH], start)) for start in range(0, len(order), BATCH)]
     for batch in tqdm(ImageLoader(bins, size).batches(plan, (SEED,)), "restoring", len(plan), leave=False):
-        network(network.normalise(batch.varied(size)))
+        network(network.normalise(batch.varied))
     for hook in hooks:
         hook.remove()
     means = [torch.stack(of_layer).mean(0) for of_layer in seen]

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
 from training.data import cache, loading  # noqa: E402
-from training.data.augment import augment  # noqa: E402
 from training.data.bins import LabelledBin, read_bins  # noqa: E402
 from training.data.decoding import exact_pixels, fast_pixels  # noqa: E402
 from training.data.loading import Batch, ImageLoader  # noqa: E402
@@ -33,11 +33,11 @@ def plan(bins: list[LabelledBin], epoch: int, first: int = 0, rank: int = 0, wor
 
 
 def varied(loaded: list[Batch]) -> list["torch.Tensor"]:
-    return [augment(one.images, one.variation, 24) for one in loaded]
+    return [one.varied for one in loaded]
 
 
 def epochs(loader: ImageLoader, bins: list[LabelledBin]) -> list["torch.Tensor"]:
-    return [image for epoch in (0, 1) for image in varied(list(loader.batches(plan(bins, epoch), (5, epoch))))]
+    return [image for epoch in (0, 1) for image in varied(list(loader.batches(plan(bins, epoch), (5, epoch), size=24)))]
 
 
 def test_workers_and_cache_change_no_bit_in_any_epoch(bins: list[LabelledBin]) -> None:
@@ -62,6 +62,24 @@ def test_two_processes_see_the_images_of_one(bins: list[LabelledBin]) -> None:
         share = varied(list(loader.batches(plan(bins, 0, rank=rank, world=2), (5, 0))))
         for batch, part in zip(alone, share, strict=True):
             torch.testing.assert_close(batch[rank::2], part)
+
+
+def test_batches_made_ahead_are_those_made_when_asked_for(bins: list[LabelledBin]) -> None:
+    loader = ImageLoader(bins, 32, cache="memory")
+    for kind in ("camera", "randaugment"):
+        plain = varied(list(loader.batches(plan(bins, 0), (5, 0), kind)))
+        ahead = varied(list(loading._ahead(loader.batches(plan(bins, 0), (5, 0), kind), CPU)))
+        assert len(plain) == len(ahead)
+        assert all(torch.equal(*pair) for pair in zip(plain, ahead, strict=True))
+
+
+def test_error_of_a_batch_made_ahead_reaches_the_loop(bins: list[LabelledBin]) -> None:
+    def batches() -> Iterator[Batch]:
+        yield from ImageLoader(bins, 32, cache="memory").batches(plan(bins, 0))
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        list(loading._ahead(batches(), CPU))
 
 
 def test_images_are_decoded_once_where_they_are_held(bins: list[LabelledBin]) -> None:

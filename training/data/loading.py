@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -28,20 +29,27 @@ _CHUNK = 16  # images that a worker sends at once; small, since a container may 
 
 @dataclass(frozen=True)
 class Batch:
-    """`images` (n, size, size, 3) in 0..255, their `indices` (n,) in the list of bins, and how to vary them."""
+    """`images` (n, side, side, 3) in 0..255, their `indices` (n,) in the list of bins, and how to vary them.
+
+    Varied images have `size` pixels a side.
+    """
 
     images: Tensor
     indices: Tensor
     variation: Variation | None
+    size: int
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on another device."""
+        """The same on another device; itself where it is there already."""
+        if self.images.device == device:
+            return self
         images, indices = (part.to(device, non_blocking=True) for part in (self.images, self.indices))
-        return Batch(images, indices, self.variation and self.variation.to(device))
+        return Batch(images, indices, self.variation and self.variation.to(device), self.size)
 
-    def varied(self, size: int) -> Tensor:
-        """The images (n, 3, size, size) in 0..1, varied; resized only if they are varied."""
-        return augment(self.images, self.variation, size) if self.variation else to_float(self.images)
+    @cached_property
+    def varied(self) -> Tensor:
+        """The images (n, 3, size, size) in 0..1, varied; without a variation they keep their side."""
+        return augment(self.images, self.variation, self.size) if self.variation else to_float(self.images)
 
 
 class ImageLoader:
@@ -89,26 +97,29 @@ class ImageLoader:
         held = f"{images} held {where} ({self._held.nbytes / 1e9:.2f} GB at {size} pixels)"
         return f"{held}, decoded by {by} in {self._seconds:.1f} s"
 
-    def batches(self, plan: Plan, seed: tuple[int, ...] | None = None, kind: str = "camera") -> Iterator[Batch]:
-        """The batches of a plan in its order, made ahead by a thread.
+    def batches(
+        self, plan: Plan, seed: tuple[int, ...] | None = None, kind: str = "camera", size: int | None = None
+    ) -> Iterator[Batch]:
+        """The batches of a plan in its order; for a GPU a thread makes them ahead of the loop.
 
-        With a `seed` each image has a variation of `kind` (augment.KINDS), drawn from the seed and its position.
+        With a `seed` each image has a variation of `kind` (augment.KINDS), drawn from the seed and its position, and
+        `size` pixels a side when it is varied, by default as many as before.
         """
         batches = list(plan)
         chunks = [[index for _, index in batch] for batch in batches]
         pixels = self._from_cache(self._held, chunks) if self._held is not None else self._from_workers(chunks)
-        return _ahead(self._varied(batches, pixels, seed, kind), BATCHES_AHEAD)
 
-    def _varied(
-        self, batches: list[list[tuple[int, int]]], pixels: Iterator[Tensor], seed: tuple[int, ...] | None, kind: str
-    ) -> Iterator[Batch]:
-        for batch, images in zip(batches, pixels, strict=True):
+        def make(batch: list[tuple[int, int]], images: Tensor) -> Batch:
             variation = None if seed is None else draw(kind, [(*seed, position) for position, _ in batch])
-            yield Batch(images, torch.tensor([index for _, index in batch]), variation)
+            indices = torch.tensor([index for _, index in batch])
+            return Batch(images, indices, variation, size or self._images.size)
+
+        made = (make(batch, images) for batch, images in zip(batches, pixels, strict=True))
+        return _ahead(made, self._device) if self._device.type == "cuda" else made
 
     def _from_cache(self, held: Tensor, chunks: list[list[int]]) -> Iterator[Tensor]:
         for chunk in chunks:
-            images = held[torch.tensor(chunk, device=held.device)]
+            images = held.index_select(0, torch.tensor(chunk, device=held.device))  # far faster than held[...]
             yield images.pin_memory() if self._device.type == "cuda" and not images.is_cuda else images
 
     def _from_workers(self, chunks: list[list[int]]) -> Iterator[Tensor]:
@@ -157,13 +168,27 @@ class _Plan:
         return iter(self.chunks)
 
 
-def _ahead(items: Iterator[Batch], number: int) -> Iterator[Batch]:
-    """The items, `number` of them made ahead by a thread."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting = deque(thread.submit(next, items, None) for _ in range(number))
-        while (item := waiting.popleft().result()) is not None:
-            waiting.append(thread.submit(next, items, None))
-            yield item
+def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """The batches on `device`, varied there, BATCHES_AHEAD of them before the loop asks.
+
+    A thread starts their work in the device's default stream, the loop's own, while the loop waits for a step. It does
+    not apply policies: these draw from torch's global generator, which the loop uses too.
+    """
+
+    def make() -> Batch | None:
+        batch = next(batches, None)
+        if batch is not None:
+            batch = batch.to(device)
+            if not (batch.variation and batch.variation.policy):
+                _ = batch.varied  # is kept
+        return batch
+
+    choose_device = partial(torch.cuda.set_device, device) if device.type == "cuda" else None
+    with ThreadPoolExecutor(1, initializer=choose_device) as thread:
+        waiting = deque(thread.submit(make) for _ in range(BATCHES_AHEAD))
+        while (batch := waiting.popleft().result()) is not None:
+            waiting.append(thread.submit(make))
+            yield batch
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def predict(training: Training, network: nn.Module, bins: Sequence[LabelledBin])
     chunks = [[(index, index) for index in mine[start : start + BATCH]] for start in range(0, len(mine), BATCH)]
     parts = [torch.empty(0, options.network.labels)]
     for batch in training.images_of(bins).batches(chunks):
-        images = training.network.normalise(batch.to(group.device).varied(options.data.size))
+        images = training.network.normalise(batch.to(group.device).varied)
         with training.autocast():
             counts, _ = network(images)
         parts.append(counts.float().cpu())

@@ -156,7 +156,7 @@ def load_epoch(training: Training, epoch: int, first: int) -> Iterator[Batch]:
     options, group = training.options, training.processes
     order = epoch_order(weights_for(training.labels_of(training.bins), training.mix), options.loop.seed, epoch)
     plan = batches(order, options.loop.batch, first, group.rank, group.world)
-    return training.images.batches(plan, (options.loop.seed, epoch), options.data.vary)
+    return training.images.batches(plan, (options.loop.seed, epoch), options.data.vary, training.size_in(epoch))
 
 
 def timed_batches(loaded: Iterator[Batch]) -> Iterator[tuple[Batch, float]]:
@@ -175,7 +175,7 @@ def train_step(run: Run, network: nn.Module, batch: Batch, rng: np.random.Genera
     training, step = run.training, run.progress.epoch * run.steps + run.progress.batch
     with record_function("data"):
         batch = batch.to(training.processes.device)
-        images = batch.varied(training.size_in(run.progress.epoch))
+        images = batch.varied
     with record_function("forward"), training.autocast():
         loss, of_counts = run.criterion(batch.indices, images, rng, network)
     with record_function("backward"):
