@@ -1,4 +1,4 @@
-"""A run from beginning to end: drop bins, wait for their checks, and compare the alerts with them."""
+"""A run from beginning to end: upload bins, wait for their checks, and compare the alerts with them."""
 
 import time
 from collections import Counter
@@ -15,14 +15,14 @@ from local.stack.subscription import Alert, Subscription
 ALERTING = ("mismatch", "rejected")
 POLL_S = 0.5
 STALLED_S = 180.0
-"""The run ends when nothing happens for so long. The queue's visibility timeout is longer, so the run does not wait for
+"""The run ends if nothing changes for this time. The queue's visibility timeout is longer, so the run does not wait for
 a message that failed once."""
 ALERTS_TIMEOUT_S = 15.0
 
 
 @dataclass
 class Bins:
-    """The bins that were dropped, each with the parts that were dropped."""
+    """The uploaded bins, each with its uploaded parts, and the files whose upload failed."""
 
     parts: dict[Bin, set[Part]] = field(default_factory=dict)
     failures: list[Dropped] = field(default_factory=list)
@@ -34,14 +34,14 @@ class Bins:
             self.parts.setdefault(dropped.bin, set()).add(locate(dropped.key)[1])
 
     def is_final(self, bin: Bin, check: Check | None) -> bool:
-        """Whether only another upload can change this newest check of a bin."""
+        """Whether this newest check of a bin is final: only another upload can change it."""
         return check is not None and (check.status != "waiting" or len(self.parts[bin]) == 1)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a run showed. `checks` has the newest check of each bin, None for a bin without one; `failures` are the
-    files that never got to the inbox."""
+    """The results of a run. `checks` has the newest check of each bin, None for a bin without one. `failures` are the
+    files whose upload failed."""
 
     checks: dict[Bin, Check | None]
     alerts: Sequence[Alert]
@@ -55,16 +55,16 @@ class Findings:
 
     @property
     def agreement(self) -> tuple[int, int]:
-        """How many bins' images agree with their records, of how many that could be compared."""
+        """The number of bins whose image agrees with the record, and the number of compared bins."""
         return self.statuses["match"], self.statuses["match"] + self.statuses["mismatch"]
 
     @property
     def alerting(self) -> list[Check]:
-        """The checks that call for an alert at once."""
+        """The checks that send an alert at once."""
         return [check for check in self.checks.values() if check and check.status in ALERTING]
 
     def problems(self) -> Iterator[str]:
-        """Everything that differs from a sound run."""
+        """A sentence for each fault of the run; none for a sound run."""
         if self.failures:
             yield f"{len(self.failures)} files could not be uploaded"
         if missing := self.statuses["unchecked"]:
@@ -82,9 +82,9 @@ class Findings:
 
 
 def wait_until_checked(stack: Stack, bins: Bins, stalled_s: float = STALLED_S) -> Iterator[int]:
-    """Wait until every bin has its check and the queue is empty; yield after each poll how many more bins have it.
+    """Wait until every bin has its check and the queue is empty. Yield after each poll how many more bins have it.
 
-    Uploads are checked in about the order of their arrival, so most polls ask for a few bins only. It ends early when
+    Uploads are checked in about the order of their arrival, so most polls read only a few bins. The wait ends early if
     nothing has changed for `stalled_s`.
     """
     pending = list(bins.parts)
@@ -127,7 +127,7 @@ def collect_findings(stack: Stack, bins: Bins, subscription: Subscription) -> Fi
 
 
 def most_suspicious(checks: Iterable[Check | None], limit: int) -> list[Check]:
-    """The checks to look at first: mismatches by suspicion, then what could not be checked, then the rest."""
+    """The checks to inspect first: mismatches by suspicion, then rejected checks, then the rest."""
     rank = {"mismatch": 0, "rejected": 1, "waiting": 2, "match": 3}
     made = [check for check in checks if check]
     return sorted(made, key=lambda check: (rank[check.status], -(check.suspicion or 0), check.bin))[:limit]

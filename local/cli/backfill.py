@@ -1,4 +1,4 @@
-"""`bincheck backfill`: checks the bins that are in a bucket already."""
+"""`bincheck backfill`: checks the bins that a bucket holds already."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -23,16 +23,14 @@ console = Console(highlight=False, soft_wrap=True, markup=False)
 def backfill(
     address: Annotated[str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="The inbox, or BackfillBucket.")],
     stack: StackName = None,
-    recheck: Annotated[
-        bool, typer.Option("--recheck", help="Ask the model in service also where another one has answered.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, and tell cost and time.")] = False,
+    recheck: Annotated[bool, typer.Option("--recheck", help="Count again if another model has answered.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the bins, and print cost and time.")] = False,
 ) -> None:
-    """Check the bins that lie in a bucket already, beside live uploads and without delaying them.
+    """Check the bins that a bucket holds already. Live uploads are not delayed.
 
-    A bin that has its check is not counted again, so running it twice does no harm. Interrupted while it lists, it
-    resumes there when it is run again; once everything is enqueued, the cloud checks it without this command. Exit code
-    4 when it was interrupted, or some bins failed.
+    A bin that has its check is not counted again, so a second run does no harm. If the command is interrupted while it
+    lists the bucket, the next run resumes there. When everything is enqueued, the cloud checks it without this command.
+    The exit code is 4 if the command was interrupted or some bins failed.
 
     [dim]$[/] bincheck backfill s3://bincheck-inbox-111122223333-us-east-1 --stack bincheck --dry-run
     [dim]$[/] bincheck backfill s3://bincheck-inbox-111122223333-us-east-1/BOS1 --stack bincheck
@@ -64,7 +62,7 @@ def _enqueue(stack: Stack, location: Location, recheck: bool) -> int:
                 enqueued, strays = enqueued + len(page.uploads), strays + page.strays
                 status.update(f"Enqueuing: {enqueued:,} bins")
         except KeyboardInterrupt:
-            console.print(f"Stopped after {enqueued:,} bins, which are checked. Run the same again: it goes on there.")
+            console.print(f"Stopped after {enqueued:,} bins, which are checked. Run the command again to resume there.")
             raise
     console.print(f"{enqueued:,} bins enqueued{_strays_text(strays)}.")
     return enqueued
@@ -79,7 +77,7 @@ def _follow(stack: Stack, enqueued: int) -> None:
                 total = max(total, remaining)
                 progress.update(task, total=total, completed=total - remaining)
     except KeyboardInterrupt:
-        console.print("No longer watching. The rest is checked all the same: `bincheck status` tells how many wait.")
+        console.print("No longer watching. The rest is still checked: `bincheck status` shows how many bins wait.")
         raise
 
 
@@ -96,10 +94,10 @@ def _print_estimate(stack: Stack, location: Location) -> None:
         f"{bins:,} bins below {location}{_strays_text(strays)}.\n"
         f"Cost in AWS: at most {backfill_usd(bins, MISMATCHES):.2f} USD (us-east-1, {prices()['as_of']}) besides the "
         f"endpoint.\n"
-        f"Time: about {duration} (h:mm:ss) by {checkers} Checkers at once, taking a look for {check_s:g} s (assumed).\n"
-        "Bins that are checked already cost less, and no call of the endpoint unless --recheck asks for it."
+        f"Time: about {duration} (h:mm:ss) with {checkers} concurrent Checkers and {check_s:g} s a bin (assumed).\n"
+        "Bins that are checked already cost less. They cause no call of the endpoint, except with --recheck."
     )
 
 
 def _strays_text(strays: int) -> str:
-    return f"; {strays:,} files without a place in the layout left out" if strays else ""
+    return f"; {strays:,} files outside the layout skipped" if strays else ""

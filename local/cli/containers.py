@@ -1,4 +1,4 @@
-"""`bincheck containers`: the embedded cloud, as containers of `sam local invoke` see it."""
+"""`bincheck containers`: gives containers of `sam local invoke` access to the embedded cloud."""
 
 import asyncio
 import contextlib
@@ -17,11 +17,11 @@ console = Console(highlight=False, soft_wrap=True)
 def containers() -> None:
     """Let containers of `sam local invoke` use the embedded cloud, until Ctrl-C.
 
-    Writes what the functions need to know to sam-local.json in the embedded cloud's folder, where
-    [bold]--config-env embedded[/] finds it.
+    The command writes the functions' environment to sam-local.json in the embedded cloud's folder. The option
+    [bold]--config-env embedded[/] reads it from there.
 
     [dim]$[/] bincheck up
-    [dim]$[/] bincheck containers      (stays; go on in another terminal with the commands that it prints)
+    [dim]$[/] bincheck containers      (keeps running; use the printed commands in another terminal)
     """
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_relay_until_interrupted())

@@ -1,4 +1,4 @@
-"""`bincheck dead-letters`: lists, redrives or archives uploads and alerts that failed five times."""
+"""`bincheck dead-letters`: lists, redrives or archives the uploads and alerts that failed five times."""
 
 import json
 from collections.abc import Iterable
@@ -24,14 +24,14 @@ def dead_letters(
     redrive: Annotated[bool, typer.Option("--redrive", help="Send all of them back to their queues.")] = False,
     drop_all: Annotated[bool, typer.Option("--drop", help="Archive all of them in a file and delete them.")] = False,
     archive: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="File for --drop, else dead-letters-<time>.jsonl here.")
+        Path | None, typer.Option(dir_okay=False, help="File for --drop. Default: dead-letters-<time>.jsonl.")
     ] = None,
 ) -> None:
-    """List the uploads that could not be checked, and the alerts that could not be sent, at five attempts, with the
-    reason of the last failure, the oldest first.
+    """List the uploads that could not be checked and the alerts that could not be sent.
 
-    Mend the cause, then [bold]--redrive[/] them. What nobody needs any more goes with [bold]--drop[/], which appends it
-    to a file first. Listing changes nothing.
+    Each failed at five attempts. The list shows the reason of the last failure, the oldest message first. Listing
+    changes nothing. Correct the cause, then send the messages back with [bold]--redrive[/]. Delete messages that nobody
+    needs with [bold]--drop[/], which appends them to a file first.
 
     [dim]$[/] bincheck dead-letters
     [dim]$[/] bincheck dead-letters --stack bincheck --redrive
@@ -48,7 +48,9 @@ def dead_letters(
     elif drop_all:
         archive = archive or Path(f"dead-letters-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}.jsonl")
         dropped = _sum_with_status(drop(deployed, archive), "Archiving")
-        console.print(f"{dropped} dead letters dropped{f', kept in {archive}' if dropped else ''}.", highlight=False)
+        console.print(
+            f"{dropped} dead letters dropped{f', archived in {archive}' if dropped else ''}.", highlight=False
+        )
     elif as_json:
         for letter in list_dead_letters(deployed):
             typer.echo(json.dumps({**letter.as_dict(), "age_minutes": round(_age(letter) / timedelta(minutes=1))}))

@@ -1,4 +1,4 @@
-"""`bincheck demo`: everything once, from nothing to alerts, and nothing left behind."""
+"""`bincheck demo`: runs everything once, from an empty cloud to alerts, and stops it again."""
 
 import fcntl
 import time
@@ -32,12 +32,12 @@ def demo(
     bins: Annotated[
         str, typer.Argument(metavar="[BINS]", help="A folder or s3://bucket\\[/prefix] in the inbox layout.")
     ] = "",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many bins.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The largest number of bins.")] = None,
 ) -> None:
-    """See it work: start the embedded cloud, drop bins, wait for their checks, show them and their alerts, stop.
+    """Start the embedded cloud, upload bins, wait for their checks, show checks and alerts, and stop.
 
-    It uses a state of its own, fresh each time, and leaves what `bincheck up` keeps alone. Exit code 4 when not every
-    bin was checked in time.
+    The demo starts with an empty state each time. It does not touch the state of `bincheck up`. The exit code is 4 if
+    some bins were not checked in time.
 
     [dim]$[/] bincheck demo
     [dim]$[/] bincheck demo ~/photos --limit 50
@@ -49,7 +49,7 @@ def demo(
 
 def _run(bins: str, limit: int | None) -> None:
     source = bins or str(ROOT / "samples")
-    next(dropping.find([source], Cloud.aws(), limit=1))  # before anything is started: is there something to drop?
+    next(dropping.find([source], Cloud.aws(), limit=1))  # if there is nothing to upload, fail before anything starts
     cloud = EmbeddedCloud(embedded().folder / "demo")
     cloud.down(forget=True)
     started = time.monotonic()

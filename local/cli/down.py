@@ -11,8 +11,8 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def down(
-    forget: Annotated[bool, typer.Option("--forget", help="Delete what it keeps: bins, checks, logs.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Delete its bins, checks and logs.")] = False,
 ) -> None:
-    """Stop the embedded cloud and the endpoint. What they keep is there again with the next `up`."""
+    """Stop the embedded cloud and the endpoint. Bins and checks are stored, and the next `up` continues with them."""
     stopped = embedded().down(forget=forget)
     console.print(("Stopped." if stopped else "Nothing was running.") + (" Everything forgotten." if forget else ""))

@@ -18,15 +18,15 @@ console = Console()
 def drop(
     paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Folders, files, or s3://bucket\\[/prefix].")],
     stack: StackName = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many bins.")] = None,
-    site: Annotated[str, typer.Option(help="Put them under this site, e.g. warehouse-7.")] = "",
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Uploads at once.")] = dropping.WORKERS,
+    limit: Annotated[int | None, typer.Option(min=1, help="The largest number of bins.")] = None,
+    site: Annotated[str, typer.Option(help="The site of the bins, e.g. warehouse-7.")] = "",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="The number of concurrent uploads.")] = dropping.WORKERS,
 ) -> None:
-    """Drop bins into the inbox.
+    """Upload bins to the inbox.
 
-    A folder holds [bold]bin-images/<id>.jpg[/] beside [bold]metadata/<id>.json[/], or such folders per site. What the
-    inbox holds already, with the same content, is skipped: run it again after a break and it goes on. A public bucket
-    needs no credentials.
+    A folder holds [bold]bin-images/<id>.jpg[/] beside [bold]metadata/<id>.json[/], or such folders per site. The
+    command skips files that the inbox holds already with the same content, so a second run continues after an
+    interruption. A public bucket needs no credentials.
 
     [dim]$[/] bincheck drop samples
     [dim]$[/] bincheck drop ~/photos --site warehouse-7 --limit 100
@@ -40,5 +40,5 @@ def drop(
     for dropped in failures[:FAILURES_SHOWN]:
         console.print(f"[red]{dropped.key}[/]: {dropped.reason}", highlight=False)
     if failures:
-        console.print(f"{len(failures)} files failed. Run the same command again: it goes on where it is.")
+        console.print(f"{len(failures)} files failed. Run the same command again: it skips the uploaded files.")
         raise typer.Exit(FAILED)

@@ -10,10 +10,10 @@ from local.embedded.service import LOOPBACK
 
 
 def endpoint(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = 8080,
-    host: Annotated[str, typer.Option(help="Which interface to listen on; 0.0.0.0 for all.")] = LOOPBACK,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8080,
+    host: Annotated[str, typer.Option(help="The interface to listen on; 0.0.0.0 for all.")] = LOOPBACK,
 ) -> None:
-    """Serve the model alone, as its container does: GET /ping, POST /invocations. Ctrl-C ends it.
+    """Serve the model alone, as its container does: GET /ping and POST /invocations. Ctrl-C stops it.
 
     [dim]$[/] bincheck endpoint --port 8080
     [dim]$[/] curl --data-binary @bin.jpg -H 'Content-Type: image/jpeg' localhost:8080/invocations

@@ -1,4 +1,4 @@
-"""What the exit codes of `bincheck` mean, in one place."""
+"""The exit codes of `bincheck`."""
 
 from typing import NoReturn
 
@@ -18,6 +18,6 @@ Exit codes: 0 done · 1 failed, the message says why · 2 wrong usage · 3 nothi
 
 
 def fail(message: str) -> NoReturn:
-    """Print a message to the standard error output and end with exit code 1."""
+    """Print a message to standard error, and exit with code 1."""
     Console(stderr=True).print(message, highlight=False)
     raise typer.Exit(FAILED)

@@ -1,4 +1,4 @@
-"""`bincheck export-labels`: training labels from what people found."""
+"""`bincheck export-labels`: writes training labels from reviews."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ console = Console()
 
 
 def export_labels(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write; made if it is not there.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to write; it is created if missing.")],
     stack: StackName = None,
     since: Since = "52w",  # type: ignore[assignment]
 ) -> None:
@@ -36,5 +36,5 @@ def export_labels(
         if each.reason:
             console.print(f"{each.bin} skipped: {each.reason}", highlight=False)
     if not exported:
-        fail(f"No reviewed image since {since:%Y-%m-%d}: record findings with `bincheck resolve`.")
+        fail(f"No reviewed image since {since:%Y-%m-%d}: store findings with `bincheck resolve`.")
     console.print(f"{exported} labelled bins in {folder}: train with `make train DATA={folder}`.", highlight=False)

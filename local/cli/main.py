@@ -1,4 +1,4 @@
-"""The `bincheck` command: its sub-commands, and how failures end."""
+"""The `bincheck` command: its sub-commands and the handling of failures."""
 
 import signal
 import sys
@@ -59,7 +59,7 @@ for command, panel in (
 
 
 def main() -> None:
-    """Run the command line; expected failures end in one line and their exit code."""
+    """Run the command line. An expected failure prints one line and sets its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """End like Ctrl-C does, so that what was started is stopped and what was subscribed is removed."""
+    """Handle SIGTERM like Ctrl-C, so that started processes are stopped and subscriptions removed."""
     raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""`bincheck mismatches`: the bins whose image and record disagree, and other open lists."""
+"""`bincheck mismatches`: lists the bins whose image and record disagree, and the other open lists."""
 
 import csv
 import json
@@ -30,9 +30,9 @@ def mismatches(
 ) -> None:
     """List the bins whose image disagrees with the record, the most suspicious first.
 
-    A bin is listed until a newer image or record of it is checked, or a person has looked ([bold]bincheck
-    resolve[/]). Other kinds: [bold]rejected[/] (could not be checked), [bold]unpaired[/] (alerted for want of a
-    partner), [bold]waiting[/] (not yet alerted), [bold]reviewed[/] (a person has looked).
+    A bin is listed until a newer image or record of it is checked, or a person reviews it ([bold]bincheck resolve[/]).
+    The other kinds are [bold]rejected[/] (could not be checked), [bold]unpaired[/] (alerted because its partner is
+    missing), [bold]waiting[/] (not alerted yet) and [bold]reviewed[/] (reviewed by a person).
 
     [dim]$[/] bincheck mismatches
     [dim]$[/] bincheck mismatches --since 12h --csv > mismatches.csv

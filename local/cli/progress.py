@@ -11,7 +11,7 @@ from local.stack.dropping import Dropped
 
 
 def bar(console: Console) -> Progress:
-    """Description, bar, number done of total, and the remaining time."""
+    """A progress bar with description, number done of total, and remaining time."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -23,7 +23,7 @@ def bar(console: Console) -> Progress:
 
 @contextmanager
 def steps(console: Console) -> Iterator[Callable[[str], None]]:
-    """Print each step: in one line that changes on a terminal, in a line each elsewhere."""
+    """Print each step. On a terminal the line is replaced; elsewhere each step gets a line."""
     if not console.is_terminal:
         yield lambda doing: console.print(f"{doing} …")
         return
@@ -32,7 +32,7 @@ def steps(console: Console) -> Iterator[Callable[[str], None]]:
 
 
 def track_drop(files: Iterator[Dropped], total: int | None, console: Console) -> Iterator[Dropped]:
-    """Pass the files through, with a bar, and a summary at the end."""
+    """Yield the files unchanged, show a progress bar, and print a summary at the end."""
     counts: Counter[str] = Counter()
     size_bytes = 0
     with bar(console) as progress:

@@ -1,4 +1,4 @@
-"""`bincheck report`: the answers of each day and site, and their drift."""
+"""`bincheck report`: shows the figures of each day and site, and their drift."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -23,21 +23,21 @@ console = Console()
 
 def report(
     stack: StackName = None,
-    days: Annotated[int, typer.Option(min=1, max=365, help="So many days, today included (UTC).")] = 7,
+    days: Annotated[int, typer.Option(min=1, max=365, help="The number of days, including today (UTC).")] = 7,
     captured: Annotated[
         str | None,
         typer.Option(
             metavar="S3_URI",
-            help="Report on data that an endpoint captured: s3://<bucket>/[<prefix>/]<endpoint>/<variant>.",
+            help="Use an endpoint's captured data: s3://<bucket>/[<prefix>/]<endpoint>/<variant>.",
             rich_help_panel="Where",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per day and site.")] = False,
 ) -> None:
-    """Report on each site and day: mismatch rate, confidence, and drift of the counts seen.
+    """Show the mismatch rate, the confidence and the drift of each site and day.
 
-    Drift is the population stability index against the four weeks before: above 0.1 moderate, above 0.25 a shift that
-    somebody has to look into. It is not shown for fewer than 200 answers on either side.
+    Drift is the population stability index of the predicted counts, compared with the four weeks before. Above 0.1 it
+    is moderate. Above 0.25 a person must inspect the site. It is not shown for fewer than 200 answers on either side.
 
     [dim]$[/] bincheck report
     [dim]$[/] bincheck report --stack bincheck --days 30 --json
@@ -59,7 +59,7 @@ def report(
 
 
 def _checked(stack: str | None, first: date, last: date) -> Iterator[Tally]:
-    """The tallies that are kept, and those of days that the Reporter has not come to."""
+    """The stored tallies, and computed ones for days that the Reporter has not processed."""
     deployed = resolve_stack(stack)
     stored = deployed.tallies.between(first - REFERENCE, last - timedelta(days=1))
     yield from stored

@@ -16,7 +16,7 @@ from inventory.review_queue import ReviewQueue
 from local.cli.exits import fail
 from local.cli.stack_option import StackName, resolve_stack
 from local.embedded.service import LOOPBACK
-from local.stack.aws import Stack
+from local.stack.deployed_stack import Stack
 from review.access import TokenAccess
 from review.app import create_app
 from review.desk import Desk

@@ -1,4 +1,4 @@
-"""`bincheck show`: every check of a bin."""
+"""`bincheck show`: shows every check of a bin."""
 
 import json
 from typing import Annotated
@@ -18,7 +18,7 @@ def show(
     stack: StackName = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check.")] = False,
 ) -> None:
-    """Show every check of a bin, the oldest first, and what the model saw in the last one.
+    """Show every check of a bin, the oldest first, and the model's answer in the last one.
 
     [dim]$[/] bincheck show 523
     [dim]$[/] bincheck show warehouse-7/523 --json

@@ -10,10 +10,10 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def parse_since(text: str) -> datetime:
-    """The time that is so long ago, or that a date names.
+    """The time of a span before now, or of a date.
 
     Raises:
-        typer.BadParameter: it is neither.
+        typer.BadParameter: the text is neither.
     """
     ago = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if ago:

@@ -28,7 +28,7 @@ def embedded() -> EmbeddedCloud:
 
 
 def resolve_stack(stack: str | None) -> Stack:
-    """The stack to talk to.
+    """The stack with this name in AWS, or the one in the embedded cloud.
 
     Raises:
         NotDeployed: AWS has no such stack.

@@ -1,4 +1,4 @@
-"""`bincheck status`: what runs where, and how much waits."""
+"""`bincheck status`: shows what runs, and how many messages wait."""
 
 import json
 from dataclasses import asdict
@@ -24,9 +24,9 @@ def status(
     stack: StackName = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Tell what runs, where, how many uploads wait, and how often alerts were right that people reviewed.
+    """Show what runs and where, how many uploads wait, and how many reviewed alerts were right.
 
-    Exit code 3 when nothing is running or deployed there.
+    The exit code is 3 if nothing is running or deployed there.
 
     [dim]$[/] bincheck status
     [dim]$[/] bincheck status --stack bincheck --json | jq .dead_letters
@@ -49,7 +49,7 @@ def status(
 
 
 def embedded_facts(now: Status) -> dict[str, object]:
-    """What `up` and `status` print of the embedded cloud."""
+    """The facts about the embedded cloud that `up` and `status` print."""
     return {
         "running": now.running,
         "cloud": now.cloud_url,
@@ -75,7 +75,7 @@ def _stack_facts(stack: Stack) -> dict[str, object]:
 
 
 def facts_table(facts: dict[str, object]) -> Table:
-    """Facts as lines of a terminal."""
+    """A table with one line for each fact."""
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         if name != "running":

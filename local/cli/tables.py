@@ -1,4 +1,4 @@
-"""Checks and alerts as commands print them: tables, charts, lines and JSON."""
+"""The output formats of checks and alerts: tables, charts, lines and JSON."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -16,7 +16,7 @@ UNKNOWN = "-"
 
 
 def checks_table(checks: Iterable[Check], *, timed: bool = True) -> Table:
-    """Bin, expected, predicted, suspicion and status of some checks, and when they were made."""
+    """A table of checks: bin, expected, predicted, suspicion and status, and with `timed` the time."""
     table = Table(header_style="bold")
     table.add_column("bin", overflow="fold")
     for heading in ("expected", "predicted", "suspicion"):
@@ -37,7 +37,7 @@ def checks_table(checks: Iterable[Check], *, timed: bool = True) -> Table:
 
 
 def probabilities_chart(check: Check) -> Table:
-    """How likely the model finds each count; the recorded one is marked."""
+    """A bar for the probability of each count. The recorded count is marked."""
     table = Table.grid(padding=(0, 1))
     for label, share in sorted((check.probabilities or {}).items()):
         recorded = " ← recorded" if label == str(check.expected) else ""
@@ -47,7 +47,7 @@ def probabilities_chart(check: Check) -> Table:
 
 
 def volume_comparison(check: Check) -> str | None:
-    """The volume that the model sees beside the recorded one, which suspicion weighs too; None where one is unknown."""
+    """The predicted volume beside the recorded one, which suspicion uses too; None if either is unknown."""
     seen, recorded = check.predicted_volume_in3, check.expected_volume_in3
     if seen is None or recorded is None:
         return None
@@ -55,7 +55,7 @@ def volume_comparison(check: Check) -> str | None:
 
 
 def check_as_dict(check: Check) -> dict[str, object]:
-    """A check as commands print it in JSON."""
+    """The JSON fields of a check."""
     return {**asdict(check), "check_id": check.check_id}
 
 
@@ -82,7 +82,7 @@ def _number(count: int | None) -> str:
 
 
 def _predicted(check: Check) -> str:
-    """The count, as `6+` where the model's last label is open."""
+    """The predicted count, as `6+` if it is the model's open label."""
     label = f"{check.predicted}+"
     return label if label in (check.probabilities or {}) else _number(check.predicted)
 

@@ -1,4 +1,4 @@
-"""`bincheck up`: start the embedded cloud."""
+"""`bincheck up`: starts the embedded cloud."""
 
 from rich.console import Console
 
@@ -12,8 +12,8 @@ console = Console(highlight=False, soft_wrap=True)
 def up() -> None:
     """Start the embedded cloud and the endpoint, and deploy template.yaml to it.
 
-    What runs already is left running, except that the endpoint loads a model that has changed. What was kept is kept.
-    The template is deployed again only where it, the functions or their parameters have changed.
+    Running parts keep running, but the endpoint restarts if the model has changed. Bins and checks of earlier runs are
+    available again. The template is deployed only if it, the functions or their parameters have changed.
 
     [dim]$[/] bincheck up
     [dim]$[/] bincheck drop samples

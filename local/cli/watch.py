@@ -1,4 +1,4 @@
-"""`bincheck watch`: alerts as they happen."""
+"""`bincheck watch`: shows alerts as they happen."""
 
 import json
 import sys
@@ -23,13 +23,13 @@ def watch(
     direction: Annotated[Choices | None, typer.Option(help="missing or extra.")] = None,
     kind: Annotated[Choices | None, typer.Option(help="mismatch, rejected, unpaired or resolved.")] = None,
     site: Annotated[Choices | None, typer.Option(help="Only this site.")] = None,
-    suspicion: Annotated[float | None, typer.Option(min=0, max=1, help="At least so suspicious.")] = None,
+    suspicion: Annotated[float | None, typer.Option(min=0, max=1, help="The lowest suspicion.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """Show alerts as they happen, until Ctrl-C.
 
-    A queue of its own is subscribed to the alerts, with a filter policy for what you want to see, and removed
-    at the end.
+    The command subscribes a temporary queue to the alerts, with a filter policy for the options, and removes it at the
+    end.
 
     [dim]$[/] bincheck watch
     [dim]$[/] bincheck watch --severity high --direction missing
@@ -56,10 +56,10 @@ def filter_policy(
     site: Choices | None = None,
     suspicion: float | None = None,
 ) -> FilterPolicy:
-    """The SNS filter policy for what a listener asks for.
+    """The SNS filter policy for the requested alerts.
 
     Raises:
-        typer.BadParameter: a value that no alert ever has.
+        typer.BadParameter: no alert has such a value.
     """
     known = {
         "severity": SEVERITIES,

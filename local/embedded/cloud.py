@@ -1,7 +1,7 @@
 """The embedded cloud: ministack and the endpoint server as background processes, with the real template deployed.
 
-One folder, by default `.bincheck/` of the checkout, has all that it keeps: state, objects, ports, logs.
-So two checkouts, or two users, never share anything.
+One folder, by default `.bincheck/` of the checkout, holds everything: state, objects, ports and logs. So two checkouts,
+or two users, share nothing.
 """
 
 import contextlib
@@ -34,12 +34,12 @@ Report = Callable[[str], None]
 
 
 class NotRunning(NotAvailable):
-    """The embedded cloud does not run; the message says how to start it."""
+    """The embedded cloud does not run. The message says how to start it."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """What runs and where. Addresses are None for what does not run."""
+    """The running parts of an embedded cloud. The address of a part that does not run is None."""
 
     folder: Path
     cloud_url: str | None
@@ -91,7 +91,7 @@ class EmbeddedCloud:
             lost_since = self._last_checkpoint() if self._cloud.was_killed() else None
             cloud = Cloud.embedded(self._start_cloud(endpoint_url, report).url)
             if not was_created(cloud, STACK) and self._has_state():
-                # The state is of a run that was killed, or failed, before it had a stack: start without it.
+                # An earlier run was killed, or failed, before it had deployed a stack. Its state is incomplete.
                 self._cloud.stop()
                 self._wipe("state", "objects")
                 cloud = Cloud.embedded(self._start_cloud(endpoint_url, report).url)
@@ -103,7 +103,7 @@ class EmbeddedCloud:
             return stack
 
     def down(self, *, forget: bool = False) -> bool:
-        """Stop what runs; `forget` deletes the state as well. False when nothing ran."""
+        """Stop the processes. `forget` deletes the state too. Returns False if nothing ran."""
         with self._locked():
             stopped = [service.stop() for service in (self._cloud, self._endpoint)]
             if forget:
@@ -111,7 +111,7 @@ class EmbeddedCloud:
         return any(stopped)
 
     def status(self) -> Status:
-        """What runs now, without starting anything."""
+        """The running parts. Nothing is started."""
         cloud = self._cloud.running() if self._cloud.answers() else None
         endpoint = self._endpoint.running() if self._endpoint.answers() else None
         stack = None
@@ -208,7 +208,7 @@ class EmbeddedCloud:
         }
 
     def _environment(self) -> dict[str, str]:
-        """What the processes see of the user's environment: no AWS settings, and temporary files in the folder."""
+        """The environment of the processes: no AWS settings of the user, and temporary files in the folder."""
         temporary = self.folder / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL") if name in os.environ}
@@ -221,7 +221,7 @@ class EmbeddedCloud:
         }
 
     def _read_known(self) -> dict[str, Any]:
-        """Facts of earlier runs; empty when the file is missing or damaged."""
+        """The stored facts of earlier runs; empty if the file is missing or damaged."""
         try:
             known = json.loads((self.folder / "known.json").read_text())
         except (FileNotFoundError, ValueError):
@@ -234,7 +234,7 @@ class EmbeddedCloud:
         written.replace(self.folder / "known.json")
 
     def _last_checkpoint(self) -> datetime | None:
-        """When the state of the queues was saved last; None when it never was."""
+        """The time of the last checkpoint of the queues; None if there is none."""
         saved = self.folder / "state" / "sqs.json"
         return datetime.fromtimestamp(saved.stat().st_mtime, UTC) if saved.exists() else None
 
@@ -251,7 +251,7 @@ class EmbeddedCloud:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One command at a time starts or stops; others wait for it."""
+        """Lock the folder, so that only one command at a time starts or stops processes. Others wait."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -259,7 +259,7 @@ class EmbeddedCloud:
 
 
 def _fingerprint(folder: Path) -> str:
-    """A hash of the files of a folder by name, size and time: it differs once one of them is changed."""
+    """A hash of the names, sizes and times of a folder's files. It changes when a file changes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

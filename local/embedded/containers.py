@@ -1,7 +1,7 @@
-"""What a container of `sam local invoke` needs to use the embedded cloud: a way in, and the stack's environment.
+"""Gives containers of `sam local invoke` access to the embedded cloud: a relay, and the stack's environment.
 
 The embedded cloud listens on the loopback interface only. On Linux a container cannot reach that interface, so a relay
-listens on the address of Docker's bridge while the command runs. Docker Desktop has a way in of its own.
+listens on the address of Docker's bridge while the command runs. Docker Desktop needs no relay.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ CHUNK_BYTES = 65_536
 
 
 class DockerUnavailable(CommandFailed):
-    """No Docker engine answers; the message has its output."""
+    """No Docker engine answers, or its address is taken. The message says why."""
 
 
 def bridge_address() -> str:
-    """The address under which containers see this machine on Docker's default network.
+    """The address of this machine on Docker's default network.
 
     Raises:
-        DockerUnavailable: Docker is missing, or its engine does not run.
+        DockerUnavailable: Docker is missing, or its engine does not answer.
     """
     command = ["docker", "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
     try:
@@ -45,12 +45,12 @@ def bridge_address() -> str:
 
 
 async def relay(address: str, port: int) -> asyncio.Server | None:
-    """Pass connections to `port` of an address of this machine on to the same port of the loopback interface.
+    """Forward connections to `port` of an address of this machine to the same port of the loopback interface.
 
-    None when the address is not this machine's, which means that Docker Desktop runs the containers.
+    Returns None if the address is not this machine's. Then Docker Desktop runs the containers.
 
     Raises:
-        DockerUnavailable: the port is taken there.
+        DockerUnavailable: the port of the address is taken.
     """
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,10 +77,10 @@ async def relay(address: str, port: int) -> asyncio.Server | None:
 
 
 def write_environment(stack: Stack, host: str, port: int, path: Path) -> None:
-    """Write the file for `sam local invoke --env-vars`: what the deployed functions see, with the cloud at `host`."""
+    """Write the file for `sam local invoke --env-vars`: the deployed functions' variables, with the cloud at `host`."""
     functions = stack.cloud.functions()
     deployed: dict[str, str] = {}
-    for function in ("Checker", "Alerter"):  # the others see no more than the Checker
+    for function in ("Checker", "Alerter"):  # together they have the variables of all functions
         name = stack.outputs[f"{function}FunctionName"]
         deployed |= functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     variables = {name: value for name, value in deployed.items() if name != "POWERTOOLS_SERVICE_NAME"}

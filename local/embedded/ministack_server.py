@@ -1,18 +1,19 @@
-"""The embedded cloud's process: ministack, and what it lacks to stand in for AWS here.
+"""The process of the embedded cloud: ministack, with the additions that it needs to stand in for AWS.
 
     python -m local.embedded.ministack_server FOLDER --listen FD [--sagemaker-runtime URL]
 
 ministack reads its settings from the environment when it is imported (see `local.embedded.cloud`). This module adds,
 each against the pinned version:
 
-- **TLS.** Requests count as if they had come over TLS, as they would in AWS: they never leave the loopback device. So
-  the inbox's TLS-only policy may stay as it is.
-- **SageMaker's runtime API.** Calls are authorized here like any other, by signature and policies, then passed
-  on to the endpoint server.
+- **TLS.** Requests count as TLS requests, as they would be in AWS, because they never leave the loopback interface. So
+  the inbox's TLS-only policy works unchanged.
+- **SageMaker's runtime API.** Calls are authorized like all others, by signature and policies. Then they are forwarded
+  to the endpoint server.
 - **Numbers.** A mapping's MaximumConcurrency that is a `!Ref` to a parameter arrives as text, which stops the poller.
-- **Alarms.** ministack refuses an alarm over several metrics. Here it is accepted; no alarm is evaluated here anyway.
-- **Fast starts.** Every process of a function unpacks its package of thousands of files again and leaves it behind.
-  Here a package is unpacked once, and linked to from then on.
+  Here it is converted.
+- **Alarms.** ministack rejects an alarm over several metrics. Here it is accepted. No alarm is evaluated anyway.
+- **Fast starts.** Every process of a function unpacks its package of thousands of files again and never removes it.
+  Here a package is unpacked once, and later processes link to it.
 - **Checkpoints.** State is saved on a graceful stop only. It is saved in between as well, so that a killed run loses
   seconds.
 - **Streams.** Records of DynamoDB's streams are not saved, but how far they were read is: after a stop as many would be
@@ -56,16 +57,16 @@ from local.embedded.service import hold_record
 CHECKPOINT_INTERVAL_S = 5.0
 UNPACKED = BUILD.with_name("unpacked")
 PACKAGE_RETENTION_S = 2 * 24 * 3600.0
-"""How long an unpacked package is kept after its last use: every change of the functions makes a new one."""
+"""The retention of an unpacked package after its last use. Every change of the functions makes a new package."""
 CHECKPOINT_SHARE = 0.05
-"""At most this share of the time goes into checkpoints: a large state is saved less often."""
+"""The maximum share of the time for checkpoints. So a large state is saved less often."""
 INVOCATION = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
 logger = logging.getLogger("bincheck")
 _saving = threading.Lock()
 
 
 class Gateway:
-    """ministack's application with TLS ended in front of it and SageMaker's runtime API beside it."""
+    """ministack's application, with TLS terminated in front of it and SageMaker's runtime API beside it."""
 
     def __init__(self, cloud: ASGIApp, sagemaker_runtime_url: str | None) -> None:
         self.requests_served = 0
@@ -126,7 +127,7 @@ def _refuse(kind: str, message: str) -> Response:
 
 
 def read_concurrency_as_number() -> None:
-    """Let an event source mapping's MaximumConcurrency be text, as a `!Ref` to a parameter leaves it."""
+    """Convert an event source mapping's MaximumConcurrency, which is text if it is a `!Ref` to a parameter."""
     original = lambda_svc._sqs_esm_concurrency
 
     def with_number(mapping: dict[str, Any], *rest: Any) -> Any:
@@ -152,11 +153,12 @@ def accept_metric_math_alarms() -> None:
 
 
 def persist_streams() -> None:
-    """Save with the tables the unread records of their streams. Readers start with these records then."""
+    """Save the unread records of streams together with their tables. After a restart readers start with them."""
     save_tables, load_tables, save_functions = dynamodb.get_state, dynamodb.load_persisted_state, lambda_svc.get_state
 
     def save_with_streams() -> Any:
-        # Tables first: a record of an unsaved change is read twice at worst; a saved change without a record is lost.
+        # Tables first. In this order a record can be saved without its change: it is read twice at worst. In the other
+        # order a change could be saved without its record, which would be lost.
         return {**save_tables(), "streams": _unread_records()}
 
     def load_with_streams(state: Any) -> None:
@@ -181,7 +183,7 @@ def _unread_records() -> Any:
 
 
 def unpack_once(folder: Path) -> None:
-    """Have the packages of functions unpacked under a folder, once for all processes of all embedded clouds."""
+    """Unpack the packages of functions below a folder, once for all processes of all embedded clouds."""
 
     class Package(zipfile.ZipFile):
         def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
@@ -208,14 +210,14 @@ def _remove_unused(folder: Path) -> None:
 
 
 def save() -> None:
-    """Save the state: the queues first, so that a message whose effects are not saved is delivered again."""
+    """Save the state, the queues first. So a message whose effects are not saved is delivered again."""
     services = ministack._build_persistence_save_dict()
     with _saving:
         persistence.save_all(dict(sorted(services.items(), key=lambda service: service[0] != "sqs")))
 
 
 async def checkpoint(gateway: Gateway) -> None:
-    """Save the state at intervals when there were requests since, until cancelled."""
+    """Save the state at intervals, if there were requests since the last time, until cancelled."""
     interval_s, saved_at_request = CHECKPOINT_INTERVAL_S, gateway.requests_served
     while True:
         await asyncio.sleep(interval_s)

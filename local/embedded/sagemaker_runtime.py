@@ -1,10 +1,10 @@
-"""SageMaker's runtime API on this machine: `POST /endpoints/{name}/invocations`, answered by the project's own model.
+"""SageMaker's runtime API on this machine: the project's own model answers `POST /endpoints/{name}/invocations`.
 
     python -m local.embedded.sagemaker_runtime FOLDER --endpoint bincheck-counter --listen FD
 
-A boto3 `sagemaker-runtime` client whose AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME points here cannot tell the difference:
-status codes, error types and messages, headers and limits are those of the real API. It does not
-authenticate callers; in the embedded cloud `local.embedded.ministack_server` does that before it forwards a call.
+A boto3 `sagemaker-runtime` client whose AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME points here works unchanged: status codes,
+error types and messages, headers and limits are those of the real API. This server does not authenticate callers. In
+the embedded cloud, `local.embedded.ministack_server` does that before it forwards a call.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from local.embedded.service import hold_record
 
 PAYLOAD_LIMIT_BYTES = 6_291_456
 MODEL_TIMEOUT_S = 60.0
-"""Both as documented for real-time endpoints."""
+"""Both limits are documented for real-time endpoints."""
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -64,7 +64,7 @@ class Endpoint:
             self.ready = False
 
     async def invoke(self, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
-        """The container's own answer, whatever its status. Raises TimeoutError past the limit."""
+        """The container's answer with any status. Raises TimeoutError after the time limit."""
         async with asyncio.timeout(self._timeout_s):
             return await self._client.post("/invocations", content=body, headers=headers)
 
@@ -74,7 +74,7 @@ class Endpoint:
 
 
 def create_app(*endpoints: Endpoint) -> Starlette:
-    """The API over these endpoints. `GET /ping` answers 200 once all are in service, 503 before and after a failure."""
+    """The API for these endpoints. `GET /ping` answers 200 while all of them are in service, else 503."""
     by_name = {endpoint.name: endpoint for endpoint in endpoints}
 
     @asynccontextmanager
@@ -139,7 +139,7 @@ async def _answer(request: Request, endpoint: Endpoint | None, request_id: str) 
 
 
 async def _read(request: Request) -> bytes | None:
-    """The request's body; None when it is larger than the API takes."""
+    """The request's body; None if it is larger than the API's limit."""
     if int(request.headers.get("content-length", 0)) > PAYLOAD_LIMIT_BYTES:
         return None
     body = bytearray()

@@ -1,6 +1,6 @@
-"""The AWS SAM command line, in a tool environment of its own: its pinned dependencies conflict with ours.
+"""The AWS SAM command line, in a separate tool environment: its pinned dependencies conflict with this project's.
 
-python -m local.embedded.sam validate --lint      run it as it is
+python -m local.embedded.sam validate --lint      runs `sam` with these arguments
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from local.stack.aws import EMBEDDED_KEY, EMBEDDED_REGION
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "1.170.0"
 PIP_VERSION = "26.1"
-"""`sam build` installs the functions' packages with the pip beside it; a virtual environment of uv has none."""
+"""`sam build` installs the functions' packages with the pip of its environment. uv's environments have none."""
 BUILD = ROOT / ".bincheck" / "build"
 """One build serves every embedded cloud of this checkout: it depends on the sources and the interpreter only."""
 ARTIFACTS_BUCKET = "bincheck-deployments"
@@ -29,16 +29,16 @@ SOURCES = ("template.yaml", "functions")
 
 
 class SamFailed(CommandFailed):
-    """A step of the deployment failed; the message has its last words and names the log."""
+    """A step of the deployment failed. The message has the last line of the log, and names the log."""
 
 
 def runtime() -> str:
-    """The Lambda runtime of the running interpreter, which the embedded cloud runs functions on."""
+    """The Lambda runtime of the running interpreter, which the embedded cloud uses to run functions."""
     return f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def digest(parameters: Mapping[str, str]) -> str:
-    """A hash of what a deployment consists of: template, functions, parameters and tools (16 hexadecimal digits)."""
+    """A hash of the sources, parameters and tools of a deployment (16 hexadecimal digits)."""
     sha = hashlib.sha256(repr((VERSION, sorted(parameters.items()))).encode())
     for source in SOURCES:
         root = ROOT / source
@@ -51,10 +51,10 @@ def digest(parameters: Mapping[str, str]) -> str:
 
 
 def build(log: Path) -> Path:
-    """Build the functions of template.yaml for this interpreter unless they are built; return the built template.
+    """Build the functions of template.yaml for this interpreter, if they are not built. Return the built template.
 
     Raises:
-        SamFailed: it did not work.
+        SamFailed: the build failed.
     """
     parameters = {"Runtime": runtime()}
     built, done = BUILD / "template.yaml", BUILD / "digest"
@@ -77,7 +77,7 @@ def deploy(template: Path, stack: str, parameters: Mapping[str, str], url: str, 
     """Deploy a built template to the embedded cloud at an address, tagged with the digest of its sources.
 
     Raises:
-        SamFailed: it did not work.
+        SamFailed: the deployment failed.
     """
     arguments = [
         "deploy",
@@ -101,9 +101,9 @@ def command(arguments: Sequence[str]) -> list[str]:
     """The command line that runs `sam` with these arguments.
 
     Raises:
-        SamFailed: uv is not to be found.
+        SamFailed: uv is not found.
     """
-    places = (os.environ.get("UV", ""), "uv", str(ROOT / ".uv" / "bin" / "uv"))  # `uv run` says where it is in UV
+    places = (os.environ.get("UV", ""), "uv", str(ROOT / ".uv" / "bin" / "uv"))  # `uv run` sets UV to its own path
     uv = next(filter(None, map(shutil.which, places)), None)
     if uv is None:
         raise SamFailed("uv is needed to run the AWS SAM command line and is not on the PATH: run `make setup` once")
@@ -121,7 +121,7 @@ def _build_lock() -> Iterator[None]:
 
 def _logged(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  (our own command)
+        process = subprocess.Popen(  # noqa: S603  (the command is fixed)
             command(arguments),
             cwd=ROOT,
             env=environment,
@@ -154,7 +154,7 @@ def _environment() -> dict[str, str]:
 
 
 def _empty_settings(folder: Path) -> Path:
-    """An empty settings file: samconfig.toml is about deployments to AWS."""
+    """An empty settings file, because samconfig.toml is for deployments to AWS."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "samconfig.toml"
     settings.write_text("version = 0.1\n")

@@ -1,7 +1,7 @@
 """A server process of this checkout that outlives the command that started it.
 
-At most one runs per folder and name: it holds a lock on its record while it lives. The kernel releases the lock however
-the process ends, so a record without a lock is stale, whatever process has its pid now.
+At most one process runs for each folder and name: it holds a lock on its record while it runs. The kernel releases the
+lock however the process ends. So a record without a lock is stale, even if another process has its pid now.
 """
 
 import fcntl
@@ -22,11 +22,11 @@ from local.errors import CommandFailed
 
 LOOPBACK = "127.0.0.1"
 LOCK_TIMEOUT_S = 2.0
-"""A process that checks whether a service runs holds the lock for a moment."""
+"""Other processes also hold the lock for a moment, when they check whether the service runs."""
 
 
 class ServiceFailed(CommandFailed):
-    """A server process did not come up; the message names its log."""
+    """A server process did not start. The message names its log."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Running:
 
 
 class Service:
-    """A server process by its folder and name. `ready_path` answers 200 once it serves."""
+    """A server process with a folder and a name. `ready_path` answers 200 when the server is ready."""
 
     def __init__(self, folder: Path, name: str, ready_path: str) -> None:
         self.name = name
@@ -51,7 +51,7 @@ class Service:
         self._ready_path = ready_path
 
     def running(self) -> Running | None:
-        """The live process, ready or not; None when there is none."""
+        """The running process, ready or not; None if there is none."""
         try:
             with self._record.open() as record:
                 fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -62,7 +62,7 @@ class Service:
         return None
 
     def was_killed(self) -> bool:
-        """Whether the last process ended without a request to stop."""
+        """Whether the last process was killed: a regular stop empties the record."""
         return self.running() is None and self._record.exists() and self._record.stat().st_size > 0
 
     def start(
@@ -72,18 +72,20 @@ class Service:
         port: int | None,
         timeout_s: float = 60.0,
     ) -> Running:
-        """Start the process and wait until it serves. `command` gets the file descriptor of the listening socket,
-        `environment` the port of that socket. `port` is used where it is free.
+        """Start the process and wait until it is ready.
+
+        `command` gets the file descriptor of the listening socket, `environment` the port of that socket. `port` is
+        used if it is free.
 
         Raises:
-            ServiceFailed: it ended or was not ready in time.
+            ServiceFailed: the process ended, or was not ready in time.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists():
             self.log.replace(self.log.with_name(f"{self.name}.previous.log"))
         with _listen(port) as listener, self.log.open("ab") as log:
             chosen = listener.getsockname()[1]
-            process = subprocess.Popen(  # noqa: S603  (our own command)
+            process = subprocess.Popen(  # noqa: S603  (the command is fixed)
                 command(listener.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -110,12 +112,12 @@ class Service:
         raise ServiceFailed(f"the {self.name} was not ready within {timeout_s:.0f} s. See {self.log}")
 
     def answers(self) -> bool:
-        """Whether it runs and says that it is ready."""
+        """Whether the process runs and is ready."""
         running = self.running()
         return running is not None and answers(f"{running.url}{self._ready_path}")
 
     def stop(self, timeout_s: float = 60.0) -> bool:
-        """Terminate the process and wait; kill it after the timeout. False when there was none."""
+        """Terminate the process and wait. Kill it after the timeout. Returns False if there was none."""
         running = self.running()
         if running is None:
             return False
@@ -126,17 +128,18 @@ class Service:
                 _signal(running.pid, signal.SIGKILL)
             time.sleep(0.05)
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(running.pid, signal.SIGKILL)  # what it has started and left, e.g. functions at work
+            os.killpg(running.pid, signal.SIGKILL)  # its child processes, e.g. running functions
         return True
 
 
 @contextmanager
 def hold_record(folder: Path, name: str, listener: int) -> Iterator[None]:
-    """Hold the record of the service of that name; the server process calls this. A block that ends without an
-    exception leaves an empty record, which means that the process was not killed.
+    """Lock the record of the service and write pid and port to it. The server process calls this.
+
+    At the end of the block the record is emptied, which means that the process was not killed.
 
     Raises:
-        SystemExit: another process holds it already.
+        SystemExit: another process holds the record already.
     """
     record_path = folder / f"{name}.json"
     with socket.socket(fileno=os.dup(listener)) as listening:
@@ -159,7 +162,7 @@ def hold_record(folder: Path, name: str, listener: int) -> Iterator[None]:
 
 
 def answers(url: str, timeout_s: float = 2.0) -> bool:
-    """Whether a GET of this address comes back with 200."""
+    """Whether a GET request to this address returns 200."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=timeout_s) as answer:
@@ -169,7 +172,7 @@ def answers(url: str, timeout_s: float = 2.0) -> bool:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that is not blank; empty when there is none."""
+    """The last non-blank line of a log; empty if there is none."""
     try:
         lines = log.read_text(errors="replace").splitlines()
     except FileNotFoundError:
@@ -182,7 +185,7 @@ def _read(record: Path) -> Running | None:
     while time.monotonic() < deadline:
         try:
             return Running(**json.loads(record.read_text()))
-        except (ValueError, TypeError):  # it holds the lock and is about to write
+        except (ValueError, TypeError):  # the process holds the lock and has not written the record yet
             time.sleep(0.01)
     return None
 

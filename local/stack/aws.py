@@ -1,4 +1,4 @@
-"""AWS clients for the command line. No other file of `local/` makes any."""
+"""The AWS clients of the command line. No other file of `local/` makes any."""
 
 import os
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 EMBEDDED_REGION = "us-east-1"
 EMBEDDED_KEY = "test"
-"""ministack's root key, id and secret alike. It opens nothing but the loopback device of this machine."""
+"""ministack's root key, as id and as secret. It only opens the embedded cloud, on the loopback interface."""
 CONNECTIONS = 32
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """A cloud to talk to: AWS by the user's own environment, or an embedded one by its address."""
+    """A cloud: AWS with the settings of the user's environment, or an embedded one with its address."""
 
     session: boto3.Session
     endpoint_url: str | None = None
 
     @classmethod
     def aws(cls) -> "Cloud":
-        """AWS as AWS_PROFILE, AWS_DEFAULT_REGION and the like say."""
+        """AWS, with AWS_PROFILE, AWS_DEFAULT_REGION and the other settings of the user's environment."""
         return cls(boto3.Session())
 
     @classmethod
     def embedded(cls, url: str) -> "Cloud":
-        """The embedded cloud at an address, whatever the user's AWS environment says."""
+        """The embedded cloud at an address. The user's AWS settings are ignored."""
         unset = (None, None, None, None)
         isolated = botocore.session.Session(
             session_vars={

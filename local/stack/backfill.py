@@ -1,7 +1,7 @@
-"""Checks bins that are in a bucket already: lists them and sends a message per bin to a queue of the Checker.
+"""Checks the bins that a bucket holds already: lists them, and sends a message for each bin to the backfill queue.
 
-The messages look like S3's own notifications with the lowest sequencer, so live uploads are always newer. The backfill
-has a queue of its own with few concurrent Checkers (`BackfillConcurrency`), so live uploads never wait behind it.
+The messages have the form of S3's notifications with the lowest sequencer, so live uploads always count as newer. The
+backfill queue has few concurrent Checkers (`BackfillConcurrency`), so live uploads do not wait for a backfill.
 """
 
 import json
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 RESUME_WINDOW = timedelta(days=7)
-"""The retention period of the queue: earlier messages may have expired."""
+"""The retention period of the queue. After it, messages of an interrupted run may have expired."""
 SENDERS = 8
 KEYS_A_PAGE = 1000
 POLL_S = 0.5
 EMPTY_POLLS = 3
-"""The queue is empty after so many empty polls in a row: SQS counts approximately."""
+"""The queue counts as empty after this number of empty polls in a row, because SQS counts approximately."""
 
 
 class CannotBackfill(CommandFailed):
-    """The Checker may not read the bucket, or the bucket has nothing to check; the message says what to do."""
+    """The Checker may not read the bucket, or the bucket has nothing to check. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,16 @@ class Location:
         """The location that an `s3://bucket[/prefix]` address names.
 
         Raises:
-            CannotBackfill: it is no such address, or the stack's Checker may not read that bucket.
+            CannotBackfill: the address has another form, or the stack's Checker may not read the bucket.
         """
         parts = urlsplit(address)
         if parts.scheme != "s3" or not parts.netloc:
-            raise CannotBackfill(f"{address} is no s3://bucket[/prefix]; `bincheck drop` takes folders")
+            raise CannotBackfill(f"{address} is not s3://bucket[/prefix]: use `bincheck drop` for folders")
         readable = {stack.inbox_bucket, stack.outputs.get("BackfillBucketName", stack.inbox_bucket)}
         if parts.netloc not in readable:
             raise CannotBackfill(
-                f"the Checker of stack {stack.name!r} may not read s3://{parts.netloc}. Let it, by `sam deploy "
-                f"--parameter-overrides BackfillBucket={parts.netloc}`, or copy the bins into the inbox, by "
+                f"the Checker of stack {stack.name!r} may not read s3://{parts.netloc}: allow it with `sam deploy "
+                f"--parameter-overrides BackfillBucket={parts.netloc}`, or copy the bins to the inbox with "
                 f"`bincheck drop {address}`"
             )
         prefix = parts.path.strip("/")
@@ -78,12 +78,12 @@ class Page:
 
 
 def list_uploads(stack: Stack, location: Location) -> Iterator[Page]:
-    """The images below a location, and the metadata files without an image, page by page in order of keys.
+    """The images below a location, and the metadata files without an image, page by page in the order of keys.
 
-    The Checker finds the partner of either by itself. A site's images are listed before its metadata.
+    The Checker finds the partner of each itself. The order of keys puts a site's images before its metadata.
 
     Raises:
-        CannotBackfill: in the end, when there was none.
+        CannotBackfill: the location has no bins; raised at the end of the iteration.
     """
     found = False
     photographed: set[str] = set()
@@ -114,7 +114,7 @@ def list_uploads(stack: Stack, location: Location) -> Iterator[Page]:
 
 
 def message(upload: Upload, *, recheck: bool) -> str:
-    """The message that makes the Checker check an upload, in the form of S3's notifications."""
+    """A message for the Checker to check an upload, in the form of S3's notifications."""
     stored = {"key": quote_plus(upload.key, safe="/"), "eTag": upload.version}
     record = {
         "eventSource": "bincheck:backfill",
@@ -125,14 +125,14 @@ def message(upload: Upload, *, recheck: bool) -> str:
 
 
 class Marker:
-    """The position of an interrupted backfill. It is stored in the table of checks, so it is deleted with them."""
+    """The position of an interrupted backfill. It is an item of the checks table, so it is deleted with the table."""
 
     def __init__(self, table: "Table", location: Location, *, recheck: bool) -> None:
         self._table = table
         self._key = {"bin": BACKFILLS, "check": f"{location}{' recheck' if recheck else ''}"}
 
     def read(self) -> str:
-        """The last key of the last page that was enqueued; empty when there is none."""
+        """The last key of the last enqueued page; empty if there is none, or if it has expired."""
         item = self._table.get_item(Key=self._key, ConsistentRead=True).get("Item", {})
         still_queued = int(str(item.get("expires_at", 0))) > time.time()
         return str(item["last_key"]) if still_queued else ""
@@ -146,12 +146,12 @@ class Marker:
 
 
 def enqueue(stack: Stack, location: Location, *, recheck: bool = False) -> Iterator[Page]:
-    """Send a message for each bin below a location to the backfill queue; yield each page once it is sent.
+    """Send a message for each bin below a location to the backfill queue. Yield each page when it is sent.
 
-    After an interruption it resumes after the last page; after its end it starts from the beginning.
+    After an interruption it resumes after the last page. After a complete run it starts from the beginning.
 
     Raises:
-        QueueFailed: the queue refuses messages.
+        QueueFailed: the queue rejects messages.
     """
     marker = Marker(stack.table, location, recheck=recheck)
     resume_after = marker.read()

@@ -1,4 +1,4 @@
-"""The answers of an endpoint that captures its data, read from S3: so a model can be judged without the application.
+"""Reads the captured answers of an endpoint from S3, so that a model can be evaluated without the application.
 
 SageMaker writes files of JSON lines below `<destination>/<endpoint>/<variant>/yyyy/mm/dd/hh/`, in UTC.
 """
@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 
 
 class InvalidCapture(CommandFailed):
-    """A captured line is not of this project's model; the message names the file."""
+    """The captured data is not from this project's model. The message names the file."""
 
 
 def captured_answers(s3: "S3Client", uri: str, day: date) -> Iterator[Answer]:
-    """The answers captured on a day; `uri` is `s3://<bucket>/<prefix>/<endpoint>/<variant>`, the site is the last two.
+    """The answers that were captured on a day.
+
+    `uri` is `s3://<bucket>/<prefix>/<endpoint>/<variant>`. The last two parts serve as the site.
 
     Raises:
-        InvalidCapture: the address has no such form, or a line holds no prediction.
+        InvalidCapture: the address has another form, or a line is not a prediction.
     """
     parts = urlsplit(uri)
     folder = parts.path.strip("/")
     if parts.scheme != "s3" or folder.count("/") < 1:
-        raise InvalidCapture(f"{uri} is no place of captured data: name s3://<bucket>/[<prefix>/]<endpoint>/<variant>")
+        raise InvalidCapture(
+            f"{uri} is not an address of captured data: name s3://<bucket>/[<prefix>/]<endpoint>/<variant>"
+        )
     site = "/".join(folder.split("/")[-2:])
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=f"{folder}/{day:%Y/%m/%d}/"):
         for stored in page.get("Contents", ()):
@@ -40,7 +44,7 @@ def captured_answers(s3: "S3Client", uri: str, day: date) -> Iterator[Answer]:
                     answer = _answer(site, day, line)
                 except (ValueError, KeyError, TypeError) as error:
                     raise InvalidCapture(
-                        f"s3://{parts.netloc}/{stored['Key']} holds a line that is no captured prediction "
+                        f"s3://{parts.netloc}/{stored['Key']} holds a line that is not a captured prediction "
                         f"({type(error).__name__}: {error}): does the endpoint serve the model of this project, and "
                         "capture its output?"
                     ) from error

@@ -1,4 +1,4 @@
-"""Dead letters: which messages failed five times, why, and how they are archived."""
+"""Lists and archives dead letters: the messages that failed five times."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from local.stack.queues import delete, receive, release
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-UNKNOWN = "not known: the Checker, or the Alerter, crashed or ran out of time; its log tells more"
+UNKNOWN = "not known: the Checker or the Alerter crashed or timed out; see its log"
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class DeadLetter:
 
 
 def list_dead_letters(stack: Stack) -> list[DeadLetter]:
-    """All dead letters, the oldest first. They stay in the queue and are visible to others again afterwards."""
+    """All dead letters, the oldest first. They stay in the queue, and are visible to other consumers afterwards."""
     held: dict[str, MessageTypeDef] = {}
     try:
         while messages := receive(stack, stack.dead_letters_url):
             new = messages[0]["MessageId"] not in held
             held |= {message["MessageId"]: message for message in messages}
-            if not new:  # so many that the first ones are visible again
+            if not new:  # there are so many that the first ones are visible again
                 break
     finally:
         release(stack, stack.dead_letters_url, list(held.values()))
@@ -69,8 +69,8 @@ def list_dead_letters(stack: Stack) -> list[DeadLetter]:
 def drop(stack: Stack, archive: Path) -> Iterator[int]:
     """Append all dead letters to a file, one JSON object with its `body` per line, and delete them.
 
-    They are deleted once the disk has them, so a kill in between can archive some twice, but loses none. Yields the
-    size of each batch.
+    They are deleted after the file is synced to the disk. If the process is killed in between, some are archived twice
+    and none is lost. Yields the size of each batch.
     """
     while messages := receive(stack, stack.dead_letters_url):
         letters = [_read(stack, message) for message in messages]
@@ -99,7 +99,7 @@ def _read(stack: Stack, message: "MessageTypeDef") -> DeadLetter:
 
 
 def _bins_and_keys(body: str) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
-    """The bins and keys that a message names, by its alert or its uploads; else why it cannot be read."""
+    """The bins and keys of a message, from its alert or its uploads, and the reason if it cannot be read."""
     with suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return (str(read_alert(body).check.bin),), (), None
     try:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class NotDeployed(NotAvailable):
-    """There is no such stack, or it is not one of ours; the message says what to do."""
+    """There is no such stack, or it is not a bincheck stack. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed stack: its outputs, and the cloud that it is in."""
+    """A deployed stack: its cloud, its outputs and its tags."""
 
     cloud: Cloud
     name: str
@@ -75,15 +75,15 @@ class Stack:
         return TallyStore(self.table)
 
     def _queue_url(self, output: str) -> str:
-        """Look up the address by the queue's name: the port of the embedded cloud may have changed since."""
+        """Look up the address by the queue's name, because the port of the embedded cloud may have changed."""
         name = self._output_of_newer_version(output).rsplit("/", 1)[-1]
         return self.cloud.sqs().get_queue_url(QueueName=name)["QueueUrl"]
 
     def _output_of_newer_version(self, output: str) -> str:
-        """An output that a stack of an earlier version may lack.
+        """An output that stacks of earlier versions lack.
 
         Raises:
-            NotDeployed: it does.
+            NotDeployed: this stack lacks it.
         """
         if output not in self.outputs:
             raise NotDeployed(f"stack {self.name!r} has no {output} yet: deploy the template.yaml of this version")
@@ -91,7 +91,7 @@ class Stack:
 
 
 def was_created(cloud: Cloud, name: str) -> bool:
-    """Whether the creation of a stack of this name was ever completed, whatever its state is now."""
+    """Whether the creation of the stack with this name was ever completed, whatever its state is now."""
     try:
         (stack,) = cloud.cloudformation().describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
@@ -102,10 +102,10 @@ def was_created(cloud: Cloud, name: str) -> bool:
 
 
 def find_stack(cloud: Cloud, name: str) -> Stack:
-    """A stack that is deployed and usable.
+    """The deployed stack with this name.
 
     Raises:
-        NotDeployed: there is none of this name, it is broken, or it lacks our outputs.
+        NotDeployed: there is no stack with this name, its deployment failed, or it is not a bincheck stack.
     """
     try:
         described = cloud.cloudformation().describe_stacks(StackName=name)["Stacks"]
@@ -123,5 +123,5 @@ def find_stack(cloud: Cloud, name: str) -> Stack:
         raise NotDeployed(f"stack {name!r} is {stack['StackStatus']}: deploy it again")
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     if "InboxBucketName" not in outputs:
-        raise NotDeployed(f"stack {name!r} is no bincheck stack: it has no output InboxBucketName")
+        raise NotDeployed(f"stack {name!r} is not a bincheck stack: it has no output InboxBucketName")
     return Stack(cloud, name, outputs, {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])})

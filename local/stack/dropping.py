@@ -1,4 +1,4 @@
-"""Uploads bins to an inbox: from folders, files or another bucket, in parallel and resumable."""
+"""Uploads bins to an inbox from folders, files or another bucket, in parallel. A second run skips uploaded files."""
 
 import hashlib
 from collections import deque
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WORKERS = 16
 WINDOW = 4 * WORKERS
-"""Files that are being uploaded or wait: the bound on memory."""
+"""The maximum number of files in memory: uploading or waiting."""
 FOLDERS: dict[str, Part] = {"bin-images": "image", "metadata": "metadata"}
 CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".json": "application/json"}
 IMAGE_ENDINGS = [f".{end}" for extension in IMAGE_EXTENSIONS for end in (extension, extension.upper())]
@@ -34,12 +34,12 @@ Outcome = Literal["uploaded", "there already", "failed"]
 
 
 class NothingToDrop(CommandFailed):
-    """The source does not exist, or has nothing in the inbox layout; the message says what the layout is."""
+    """The source does not exist, or has no files in the inbox layout. The message describes the layout."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file to drop: its key in the inbox, and how to read it."""
+    """One file to upload: its key in the inbox, and a function that reads it."""
 
     key: str
     read: Callable[[], bytes]
@@ -51,7 +51,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Dropped:
-    """The outcome of one file."""
+    """The outcome of the upload of one file. `reason` says why it failed."""
 
     key: str
     bin: Bin
@@ -61,13 +61,13 @@ class Dropped:
 
 
 def find(paths: Iterable[str], aws: Cloud, site: str = "", limit: int | None = None) -> Iterator[Source]:
-    """The files of some folders, files or `s3://bucket[/prefix]` addresses that fit the inbox layout, bin by bin.
+    """The files in the inbox layout from folders, files and `s3://bucket[/prefix]` addresses, bin by bin.
 
-    `site` goes before every key; `limit` is a number of bins. Folders and prefixes are searched at any depth. Of a
-    bin the image comes first; metadata without an image comes last, and from a bucket with a limit not at all.
+    `site` is prepended to every key. `limit` is a number of bins. Folders and prefixes are searched at any depth. The
+    image of a bin comes first. Metadata without an image comes last; from a bucket with a limit it is skipped.
 
     Raises:
-        NothingToDrop: when it turns out, i.e. also while iterating.
+        NothingToDrop: there are no such files; raised during the iteration.
     """
     found: Iterable[tuple[str, Callable[[], bytes]]] = chain.from_iterable(
         _in_bucket(path, aws, images_first=limit is not None) if path.startswith("s3://") else _in_folder(Path(path))
@@ -92,7 +92,7 @@ def find(paths: Iterable[str], aws: Cloud, site: str = "", limit: int | None = N
 
 
 def drop(sources: Iterable[Source], stack: Stack, workers: int = WORKERS) -> Iterator[Dropped]:
-    """Upload what the inbox does not have with the same content; yield each result in the order of the sources."""
+    """Upload the files that the inbox does not hold with the same content. Yield the results in the sources' order."""
     inbox = stack.cloud.s3()
     bucket = stack.inbox_bucket
     filled = bool(inbox.list_objects_v2(Bucket=bucket, MaxKeys=1).get("Contents"))
@@ -112,9 +112,9 @@ def drop(sources: Iterable[Source], stack: Stack, workers: int = WORKERS) -> Ite
 
 
 def upload_again(stack: Stack, since: datetime, margin: timedelta = timedelta(seconds=2)) -> Iterator[str]:
-    """Copy what the inbox received after a moment onto itself, so that S3 sends its notification again; yield the keys.
+    """Copy each object that the inbox received after a moment onto itself, and yield its key.
 
-    A repeated notification makes no second check.
+    So S3 sends the notification again. A repeated notification makes no second check.
     """
     inbox, bucket = stack.cloud.s3(), stack.inbox_bucket
     for page in inbox.get_paginator("list_objects_v2").paginate(Bucket=bucket):
@@ -128,7 +128,7 @@ def upload_again(stack: Stack, since: datetime, margin: timedelta = timedelta(se
 
 
 def count(paths: Iterable[str], limit: int | None = None) -> int | None:
-    """How many files `find` will find, where that is cheap to know: in folders, without a limit."""
+    """The number of files that `find` yields, if it is cheap to count: for folders without a limit. Else None."""
     paths = list(paths)
     if limit is not None or any(path.startswith("s3://") for path in paths):
         return None
@@ -169,7 +169,7 @@ def _is_inbox_key(key: str) -> bool:
 
 
 def _in_folder(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The inbox keys under a folder, with how to read them."""
+    """The inbox keys below a folder, each with a function that reads the file."""
     path = path.expanduser()
     if path.is_file():
         key = f"{path.absolute().parent.name}/{path.name}"
@@ -188,7 +188,7 @@ def _in_folder(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
 
 
 def _sites(path: Path) -> Iterator[Path]:
-    """This folder and those below it that hold bins."""
+    """The folders that hold bins, among this one and those below it."""
     folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if any(folder.name in FOLDERS for folder in folders):
         yield path
@@ -198,7 +198,7 @@ def _sites(path: Path) -> Iterator[Path]:
 
 
 def _bins(site: Path, prefix: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Every image followed by its metadata, then the metadata that has no image."""
+    """Every image followed by its metadata, then the metadata files without an image."""
     images, records = site / "bin-images", site / "metadata"
     for key, read in _parts(images, f"{prefix}bin-images/"):
         yield key, read
@@ -220,7 +220,7 @@ def _parts(folder: Path, prefix: str) -> Iterator[tuple[str, Callable[[], bytes]
 
 
 def _in_bucket(address: str, aws: Cloud, *, images_first: bool) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The inbox keys under a prefix of a bucket: each image with its metadata, or in the order of the listing."""
+    """The inbox keys below a prefix of a bucket: each image with its metadata, or in the order of the listing."""
     parts = urlsplit(address)
     bucket, prefix = parts.netloc, parts.path.strip("/")
     prefix = f"{prefix}/" if prefix else ""
@@ -252,10 +252,10 @@ def _in_bucket(address: str, aws: Cloud, *, images_first: bool) -> Iterator[tupl
 
 
 def _listing_client(aws: Cloud, bucket: str, prefix: str) -> "S3Client":
-    """A client that may list the bucket: with the user's credentials, or without any where the bucket is public.
+    """A client that may list the bucket: with the user's credentials, or without any if the bucket is public.
 
     Raises:
-        NothingToDrop: neither may.
+        NothingToDrop: the bucket cannot be listed either way.
     """
     problem = ""
     for signed in (True, False):

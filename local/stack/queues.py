@@ -1,4 +1,4 @@
-"""The queues: their depth, sending and receiving messages, and the redrive of dead letters."""
+"""Operations on queues: their depth, sending and receiving messages, and the redrive of dead letters."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef, SendMessageBatchRequestEntryTypeDef
 
 BATCH = 10
-"""Messages in one request, at most."""
+"""The maximum number of messages in one request."""
 COUNTS = "ApproximateNumberOfMessages"
-"""How the names of the counts of visible, hidden and delayed messages begin."""
+"""The common prefix of the attributes that count visible, hidden and delayed messages."""
 VISIBILITY_TIMEOUT_S = 120
-"""How long a taken message stays hidden from others; moving it takes milliseconds."""
+"""How long a received message is hidden from other consumers. Moving a message takes milliseconds."""
 NO_SUCH_ACTION = ("InvalidAction", "UnknownOperationException")
-"""Error codes of a service that cannot move messages by itself, as the embedded cloud."""
+"""Error codes of a service without message move tasks, like the embedded cloud."""
 POLL_S = 1.0
 SEND_ATTEMPTS = 3
 
 
 class QueueFailed(CommandFailed):
-    """A queue refused a request; the message says which, and that nothing is lost."""
+    """A queue rejected a request. The message names the queue. No message is lost."""
 
 
 def send(stack: Stack, queue_url: str, bodies: Sequence[str]) -> None:
     """Send up to ten messages.
 
     Raises:
-        QueueFailed: the queue refuses some of them at every attempt.
+        QueueFailed: the queue rejects some of them at every attempt.
     """
     entries: list[SendMessageBatchRequestEntryTypeDef] = [
         {"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)
@@ -44,11 +44,11 @@ def send(stack: Stack, queue_url: str, bodies: Sequence[str]) -> None:
             return
         entries = [entry for entry in entries if entry["Id"] in refused]
     reasons = {one.get("Message") or one["Code"] for one in refused.values()}
-    raise QueueFailed(f"{len(refused)} messages were refused by {queue_url}: {', '.join(sorted(reasons))}")
+    raise QueueFailed(f"{len(refused)} messages were rejected by {queue_url}: {', '.join(sorted(reasons))}")
 
 
 def receive(stack: Stack, queue_url: str, visibility_timeout_s: int = VISIBILITY_TIMEOUT_S) -> "list[MessageTypeDef]":
-    """Receive up to ten messages, which stay in the queue, hidden from others for `visibility_timeout_s`."""
+    """Receive up to ten messages. They stay in the queue, hidden from other consumers for `visibility_timeout_s`."""
     return (
         stack.cloud.sqs()
         .receive_message(
@@ -63,7 +63,7 @@ def receive(stack: Stack, queue_url: str, visibility_timeout_s: int = VISIBILITY
 
 
 def release(stack: Stack, queue_url: str, messages: "Sequence[MessageTypeDef]") -> None:
-    """Make any number of received messages visible again."""
+    """Make received messages visible again, in batches."""
     for first in range(0, len(messages), BATCH):
         stack.cloud.sqs().change_message_visibility_batch(
             QueueUrl=queue_url,
@@ -87,18 +87,18 @@ def delete(stack: Stack, queue_url: str, messages: "Sequence[MessageTypeDef]") -
 
 
 def depth(stack: Stack, queue_url: str) -> int:
-    """The approximate number of messages in a queue, with those in flight."""
+    """The approximate number of messages in a queue, including hidden and delayed ones."""
     attributes = stack.cloud.sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
     return sum(int(count) for name, count in attributes.items() if name.startswith(COUNTS))
 
 
 def redrive(stack: Stack) -> Iterator[int]:
-    """Move all dead letters back to their source queues; yield at intervals how many more were moved.
+    """Move all dead letters back to their source queues. Yield at intervals how many more were moved.
 
-    SQS does so by itself; where it cannot (the embedded cloud), this function sends the messages.
+    SQS moves them. The embedded cloud cannot, so there this function sends and deletes each message.
 
     Raises:
-        QueueFailed: it stopped half-way; what was not moved is still in the dead letters.
+        QueueFailed: the move ended early. The other dead letters are still in their queue.
     """
     sqs = stack.cloud.sqs()
     attributes = sqs.get_queue_attributes(QueueUrl=stack.dead_letters_url, AttributeNames=["QueueArn"])["Attributes"]
@@ -113,7 +113,7 @@ def redrive(stack: Stack) -> Iterator[int]:
 
 
 def _follow(stack: Stack, dead_letters_arn: str) -> Iterator[int]:
-    """Yield the progress of SQS's own move until it ends."""
+    """Yield the progress of SQS's move task until it ends."""
     reported = 0
     while True:
         (task,) = stack.cloud.sqs().list_message_move_tasks(SourceArn=dead_letters_arn, MaxResults=1)["Results"]
@@ -130,8 +130,8 @@ def _follow(stack: Stack, dead_letters_arn: str) -> Iterator[int]:
 
 
 def _send_back(stack: Stack) -> Iterator[int]:
-    """A dead letter is deleted after it was sent, so a kill in between can duplicate it, which is harmless, but not
-    lose it."""
+    """Send each dead letter to its source queue, then delete it. A kill in between duplicates a message, which is
+    harmless, and loses none."""
     while messages := receive(stack, stack.dead_letters_url):
         for message in messages:
             send(stack, _source(stack, message), [message["Body"]])
@@ -140,6 +140,6 @@ def _send_back(stack: Stack) -> Iterator[int]:
 
 
 def _source(stack: Stack, message: "MessageTypeDef") -> str:
-    """The address of a dead letter's source queue; the inbox queue where the message does not name one."""
+    """The address of a dead letter's source queue; the inbox queue if the message names none."""
     name = message.get("Attributes", {}).get("DeadLetterQueueSourceArn", "").rsplit(":", 1)[-1]
     return stack.cloud.sqs().get_queue_url(QueueName=name)["QueueUrl"] if name else stack.inbox_queue_url

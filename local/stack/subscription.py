@@ -1,4 +1,4 @@
-"""Receives alerts: a temporary queue, subscribed to the topic while a listener runs."""
+"""Receives alerts through a temporary queue that is subscribed to the topic."""
 
 import json
 import uuid
@@ -11,10 +11,10 @@ from local.stack.deployed_stack import Stack
 from local.stack.queues import delete
 
 RETENTION_S = 3600
-"""How long alerts stay in a queue that was not removed, e.g. of a listener that was killed."""
+"""The retention of alerts in a queue that was not removed, e.g. because the command was killed."""
 
 Alert = Mapping[str, Any]
-"""An alert's JSON body, as the design describes it."""
+"""The JSON body of an alert."""
 FilterPolicy = Mapping[str, Sequence[Any]]
 """The filter policy of an SNS subscription, by message attribute."""
 
@@ -38,7 +38,7 @@ class Subscription:
 
 @contextmanager
 def subscribed(stack: Stack, wanted: FilterPolicy | None = None) -> Iterator[Subscription]:
-    """Subscribe a new queue to all alerts or to those of a filter, and remove both at the end."""
+    """Subscribe a new queue to all alerts, or to those of a filter policy. Remove both at the end."""
     sqs, sns = stack.cloud.sqs(), stack.cloud.sns()
     topic = stack.mismatch_topic_arn
     name = f"{stack.name}-watch-{uuid.uuid4().hex[:12]}"
@@ -57,7 +57,7 @@ def subscribed(stack: Stack, wanted: FilterPolicy | None = None) -> Iterator[Sub
     finally:
         if subscription_arn:
             sns.unsubscribe(SubscriptionArn=subscription_arn)
-        with suppress(sqs.exceptions.QueueDoesNotExist):  # somebody removed it already
+        with suppress(sqs.exceptions.QueueDoesNotExist):  # it was removed already
             sqs.delete_queue(QueueUrl=url)
 
 

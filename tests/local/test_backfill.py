@@ -91,7 +91,7 @@ def test_a_page_that_was_not_put_whole_is_put_again(deployed, small_pages, monke
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("photos", "no s3://bucket"),
+        ("photos", "not s3://bucket"),
         ("s3://elsewhere/bins", "BackfillBucket=elsewhere"),
         ("s3://inbox", "holds nothing to check"),
     ],
@@ -136,8 +136,8 @@ def bincheck(deployed, monkeypatch):
 def test_a_dry_run_counts_and_tells_cost_and_time_and_puts_nothing(deployed, bincheck):
     put(deployed, *(f"bin-images/{id}.jpg" for id in range(40)), "notes.txt")
     said = bincheck("--dry-run").output
-    assert "40 bins below s3://inbox/; 1 files without a place" in said
-    assert "0:00:06 (h:mm:ss) by 2 Checkers" in said
+    assert "40 bins below s3://inbox/; 1 files outside the layout" in said
+    assert "0:00:06 (h:mm:ss) with 2 concurrent Checkers" in said
     assert depth(deployed, deployed.backfill_queue_url) == 0
 
 
@@ -150,7 +150,7 @@ def test_ctrl_c_while_the_cloud_works_leaves_the_rest_to_it(deployed, bincheck, 
     monkeypatch.setattr(commands, "follow", interrupted)
     ended = bincheck()
     assert ended.exit_code == INCOMPLETE
-    assert "The rest is checked all the same" in ended.output
+    assert "The rest is still checked" in ended.output
 
 
 def test_what_fails_meanwhile_is_told(deployed, bincheck, monkeypatch):

@@ -60,7 +60,7 @@ def test_each_command_shows_an_example(command):
         (["mismatches", "--since", "yesterday"], 2, "30m, 12h, 7d"),
         (["mismatches", "--json", "--csv"], 2, "choose one"),
         (["resolve", "1"], 2, "--actual N or --false-alarm"),
-        (["resolve", "1", "--actual", "3", "--false-alarm"], 2, "one of them"),
+        (["resolve", "1", "--actual", "3", "--false-alarm"], 2, "either --actual"),
         (["watch", "--severity", "severe"], 2, "low, medium, high"),
         (["drop"], 2, "Missing argument"),
         (["dead-letters"], 3, "start it with `bincheck up`"),

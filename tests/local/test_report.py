@@ -152,7 +152,7 @@ def test_captured_data_are_reported_like_checks(capture_file):
 def test_what_is_no_captured_prediction_is_named(capture_file):
     capture_file([capture({"hello": "world"})])
     s3, today = boto3.client("s3"), datetime.now(UTC).date()
-    with pytest.raises(InvalidCapture, match=r"file.jsonl holds a line that is no captured prediction"):
+    with pytest.raises(InvalidCapture, match=r"file.jsonl holds a line that is not a captured prediction"):
         list(captured_answers(s3, "s3://captured/data/counter/AllTraffic", today))
     with pytest.raises(InvalidCapture, match="name s3://<bucket>"):
         list(captured_answers(s3, "s3://captured", today))

@@ -34,7 +34,8 @@ def test_precision_counts_reviewed_mismatches_by_severity(reviewed):
     right, wrong = reviewed(a=3, b=5)
     agreed = replace(right, status="match")
     severe = replace(right, severity="high")
-    assert precision([right, wrong, agreed, severe, replace(right, reviewed_at=None)]) == {
+    unclear = replace(right, actual=None)
+    assert precision([right, wrong, agreed, severe, unclear]) == {
         "high": Reviewed(1, 1),
         "medium": Reviewed(2, 1),
     }
