@@ -16,6 +16,8 @@ from tests.template import template
 PERMISSIONS = template("deploy/permissions.yaml")["Resources"]
 NOTHING_SMALLER = {
     "application-autoscaling:DescribeScalableTargets",
+    "cognito-idp:CreateUserPool",
+    "cognito-idp:DescribeUserPoolDomain",
     "cloudformation:ValidateTemplate",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
@@ -28,18 +30,34 @@ NOTHING_SMALLER = {
     "sagemaker:ListModels",
     "sagemaker:ListPipelines",
     "s3:ListAllMyBuckets",
-}
+    "secretsmanager:GetRandomPassword",
+} | {
+    f"logs:{action}"
+    for action in (
+        "CreateLogDelivery", "DeleteLogDelivery", "DescribeResourcePolicies", "GetLogDelivery", "ListLogDeliveries",
+        "PutResourcePolicy", "UpdateLogDelivery",
+    )
+}  # fmt: skip
 """Actions that the Service Authorization Reference lets a policy name "*" only as the resource of, or that a condition
 narrows instead."""
 MAKES = {
+    "AWS::ApiGatewayV2::Api": "apigateway:POST",
+    "AWS::ApiGatewayV2::Integration": "apigateway:POST",
+    "AWS::ApiGatewayV2::Route": "apigateway:POST",
+    "AWS::ApiGatewayV2::Stage": "apigateway:POST",
     "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm",
     "AWS::CloudWatch::Dashboard": "cloudwatch:PutDashboard",
+    "AWS::Cognito::UserPool": "cognito-idp:CreateUserPool",
+    "AWS::Cognito::UserPoolClient": "cognito-idp:CreateUserPoolClient",
+    "AWS::Cognito::UserPoolDomain": "cognito-idp:CreateUserPoolDomain",
     "AWS::DynamoDB::Table": "dynamodb:CreateTable",
     "AWS::Events::Rule": "events:PutRule",
     "AWS::IAM::Role": "iam:CreateRole",
+    "AWS::Lambda::Permission": "lambda:AddPermission",
     "AWS::Logs::LogGroup": "logs:CreateLogGroup",
     "AWS::S3::Bucket": "s3:CreateBucket",
     "AWS::S3::BucketPolicy": "s3:PutBucketPolicy",
+    "AWS::SecretsManager::Secret": "secretsmanager:CreateSecret",
     "AWS::SNS::Subscription": "sns:Subscribe",
     "AWS::SNS::Topic": "sns:CreateTopic",
     "AWS::SNS::TopicPolicy": "sns:SetTopicAttributes",

@@ -65,6 +65,16 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
     return boto3.client("sagemaker-runtime", config=_ENDPOINT)
 
 
+def secrets() -> Any:
+    return boto3.client("secretsmanager", config=_STORAGE)
+
+
+def cognito_url() -> str:
+    """Where user pools publish their keys and addresses."""
+    url: str = boto3.client("cognito-idp").meta.endpoint_url
+    return url
+
+
 def _retry_delay_s(response: Any, attempts: int, **_: Any) -> float | None:
     """A handler of botocore's `needs-retry` event: returns the seconds to wait before a retry, None for no retry."""
     if response is None or attempts >= ATTEMPTS:

@@ -3,6 +3,9 @@
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
+
+LOOPBACK = ("localhost", "127.0.0.1")
 
 
 class SettingsError(Exception):
@@ -86,6 +89,42 @@ class ReporterSettings:
     @classmethod
     def from_environment(cls) -> "ReporterSettings":
         return cls(_text("CHECKS_TABLE"), os.environ.get("DIGEST_TOPIC_ARN") or None)
+
+
+@dataclass(frozen=True)
+class ReviewSettings:
+    """`url` is the address of the review page, `buckets` are those whose images it shows. `secret_arn` names the secret
+    that signs sessions."""
+
+    checks_table: str
+    buckets: tuple[str, ...]
+    url: str
+    user_pool_id: str
+    client_id: str
+    secret_arn: str
+
+    @classmethod
+    def from_environment(cls) -> "ReviewSettings":
+        """Raises SettingsError: the address is neither HTTPS nor on the loopback device, or a variable is missing."""
+        settings = cls(
+            checks_table=_text("CHECKS_TABLE"),
+            buckets=tuple(_text("IMAGE_BUCKETS").split()),
+            url=_text("REVIEW_URL").rstrip("/"),
+            user_pool_id=_text("REVIEW_USER_POOL_ID"),
+            client_id=_text("REVIEW_CLIENT_ID"),
+            secret_arn=_text("REVIEW_SECRET_ARN"),
+        )
+        if not settings.https and not (settings.host in LOOPBACK or settings.host.endswith(".localhost")):
+            raise SettingsError(f"REVIEW_URL is {settings.url}: sessions travel by HTTPS only, except on this machine")
+        return settings
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def https(self) -> bool:
+        return urlsplit(self.url).scheme == "https"
 
 
 def _text(name: str) -> str:

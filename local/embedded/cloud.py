@@ -79,14 +79,16 @@ class EmbeddedCloud:
     def logs(self) -> Path:
         return self.folder / "logs"
 
-    def up(self, report: Report = lambda _: None) -> Stack:
+    def up(self, report: Report = lambda _: None, *, review_page: bool | None = None) -> Stack:
         """Start what does not run or serves an older model, deploy the template where it differs from what is
-        deployed, and return the stack.
+        deployed, and return the stack. `review_page` says whether the stack has one; None leaves that as it was.
 
         Raises:
             ServiceFailed, SamFailed: a step failed; the message names its log.
         """
         with self._locked():
+            if review_page is not None:
+                self._update_known(review_page=review_page)
             endpoint_url = self._external_endpoint_url or self._start_endpoint(report).url
             lost_since = self._last_checkpoint() if self._cloud.was_killed() else None
             cloud = Cloud.embedded(self._start_cloud(endpoint_url, report).url)
@@ -172,7 +174,8 @@ class EmbeddedCloud:
         return running
 
     def _deploy(self, cloud: Cloud, report: Report) -> Stack:
-        wanted = sam.digest(self._parameters)
+        parameters = {"ReviewPage": "yes" if self._read_known().get("review_page") else "no", **self._parameters}
+        wanted = sam.digest(parameters)
         try:
             stack = find_stack(cloud, STACK)
             if stack.tags.get("bincheck-digest") == wanted:
@@ -185,7 +188,7 @@ class EmbeddedCloud:
         with contextlib.suppress(cloud.s3().exceptions.BucketAlreadyOwnedByYou):
             cloud.s3().create_bucket(Bucket=sam.ARTIFACTS_BUCKET)
         log = self.logs / "sam-deploy.log"
-        sam.deploy(template, STACK, self._parameters, cloud.endpoint_url or "", log)
+        sam.deploy(template, STACK, parameters, cloud.endpoint_url or "", log)
         return find_stack(cloud, STACK)
 
     def _cloud_environment(self, port: int) -> dict[str, str]:

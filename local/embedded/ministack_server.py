@@ -16,6 +16,8 @@ each against the pinned version:
   Here a package is unpacked once, and later processes link to it.
 - **Checkpoints.** State is saved on a graceful stop only. It is saved in between as well, so that a killed run loses
   seconds.
+- **HTTP APIs.** They get an address under MINISTACK_HOST, which is 127.0.0.1 here, and no name ends in an address. Here
+  they get one under localhost, where browsers find every name.
 - **Streams.** Records of DynamoDB's streams are not saved, but how far they were read is: after a stop as many would be
   passed over. Here the records that are still to be read are saved, in one with the tables.
 """
@@ -60,6 +62,8 @@ PACKAGE_RETENTION_S = 2 * 24 * 3600.0
 """The retention of an unpacked package after its last use. Every change of the functions makes a new package."""
 CHECKPOINT_SHARE = 0.05
 """The maximum share of the time for checkpoints. So a large state is saved less often."""
+DISCOVERY = "/.well-known/openid-configuration"
+"""It names addresses by the scheme of its own request, and browsers open them."""
 INVOCATION = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
 logger = logging.getLogger("bincheck")
 _saving = threading.Lock()
@@ -80,7 +84,8 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self.requests_served += 1
-            scope = {**scope, "scheme": "https"}
+            if not scope["path"].endswith(DISCOVERY):
+                scope = {**scope, "scheme": "https"}
             invocation = INVOCATION.fullmatch(scope["path"])
             if invocation and self._endpoints:
                 request = Request(scope, receive)
@@ -150,6 +155,12 @@ def accept_metric_math_alarms() -> None:
         return original(name, known)
 
     provisioners._cw_metric_alarm_record = of_one_metric
+
+
+def name_apis_under_localhost() -> None:
+    """Give an HTTP API an address that browsers find."""
+    provisioners._MINISTACK_HOST = "localhost"
+    ministack._EXECUTE_API_RE = re.compile(r"^([a-f0-9]{8})\.execute-api\.localhost(?::\d+)?$")
 
 
 def persist_streams() -> None:
@@ -251,6 +262,7 @@ def main() -> None:
     arguments = parser.parse_args()
     read_concurrency_as_number()
     accept_metric_math_alarms()
+    name_apis_under_localhost()
     persist_streams()
     unpack_once(UNPACKED)
     ministack.save_all = lambda _: save()

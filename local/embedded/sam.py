@@ -25,7 +25,7 @@ PIP_VERSION = "26.1"
 BUILD = ROOT / ".bincheck" / "build"
 """One build serves every embedded cloud of this checkout: it depends on the sources and the interpreter only."""
 ARTIFACTS_BUCKET = "bincheck-deployments"
-SOURCES = ("template.yaml", "functions")
+SOURCES = ("template.yaml", "functions", "review", "deploy/review")
 
 
 class SamFailed(CommandFailed):

@@ -73,6 +73,9 @@ class Cloud:
     def sagemaker_runtime(self) -> "SageMakerRuntimeClient":
         return self.session.client("sagemaker-runtime", **self._options())
 
+    def user_pools(self) -> Any:
+        return self.session.client("cognito-idp", **self._options())
+
     def table(self, name: str) -> "Table":
         return self.session.resource("dynamodb", **self._options()).Table(name)
 
