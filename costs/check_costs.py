@@ -1,4 +1,4 @@
-"""What checks cost in AWS, by the prices of prices.toml and the quantities of quantities.toml, without free tiers."""
+"""The costs of checks in AWS, from prices.toml and quantities.toml, without free tiers."""
 
 import math
 import tomllib
@@ -17,14 +17,14 @@ ALERT_RETENTION_DAYS = 90
 STATE_RETENTION_DAYS = 120
 LONG_POLL_S = 20
 ALARM_METRICS = 20
-"""Metrics that all alarms together evaluate, by which they are paid; one that learns what is usual counts for three."""
+"""The number of metrics that all alarms evaluate, which AWS charges. Anomaly detection counts as three."""
 PEAK = 5
 
 
 @dataclass(frozen=True)
 class Load:
-    """`checks` a day, the share of them that are `mismatches` and the share that is `emailed`, on so many instances of
-    a type."""
+    """`checks` a day, the shares of them that are `mismatches` and that are `emailed`, 0 to 1, and the endpoint's
+    instances."""
 
     checks: int
     mismatches: float
@@ -35,12 +35,12 @@ class Load:
 
 @cache
 def quantities() -> dict[str, Any]:
-    """What one bin takes."""
+    """The quantities of one bin, as quantities.toml lists them."""
     return tomllib.loads(QUANTITIES.read_text())
 
 
 def request_usd(load: Load) -> dict[str, float]:
-    """USD for each service of 1,000 checks of such a load, the endpoint left out."""
+    """USD for 1,000 checks by service, without the endpoint."""
     bin, mismatch, sizes, function = (quantities()[table] for table in ("bin", "mismatch", "sizes", "lambda"))
     price = prices()["service"]
     return {
@@ -59,7 +59,7 @@ def request_usd(load: Load) -> dict[str, float]:
 
 
 def _function_millionths(bin: dict[str, Any], mismatches: float) -> float:
-    """Millionths of a USD for a bin's Checkers and its Alerter; of all bins such a share mismatches."""
+    """Millionths of a USD for one bin's Checkers and Alerter. `mismatches` is the share of bins with an alert."""
     mismatch, function, price = quantities()["mismatch"], quantities()["lambda"], prices()["service"]
     checkers, alerters = bin["invocations"], mismatches * mismatch["invocations"]
     gb_seconds = function["memory_gb"] * (checkers * function["upload_ms"] + alerters * function["alert_ms"]) / 1e3
@@ -67,7 +67,7 @@ def _function_millionths(bin: dict[str, Any], mismatches: float) -> float:
 
 
 def _dynamodb_millionths(bin: dict[str, Any], mismatches: float) -> float:
-    """Likewise, for what is read and written."""
+    """Millionths of a USD for one bin's reads and writes."""
     mismatch, price = quantities()["mismatch"], prices()["service"]
     reads = bin["dynamodb_gets"] + bin["dynamodb_queries"]
     writes = _write_units(bin) + mismatches * _write_units(mismatch)
@@ -79,8 +79,10 @@ def _write_units(row: dict[str, Any]) -> int:
 
 
 def month_usd(load: Load) -> dict[str, float]:
-    """USD a month for each service, once matches and the states of bins have been kept for as long as they are. Raises
-    KeyError for an instance whose price is not known."""
+    """USD a month by service, when stored matches and states have reached their retention.
+
+    Raises KeyError for an instance type without a known price.
+    """
     price, sizes, tracing = prices()["service"], quantities()["sizes"], quantities()["tracing"]
     month = {name: usd * load.checks * DAYS_A_MONTH / 1e3 for name, usd in request_usd(load).items()}
     mismatch = quantities()["mismatch"]
@@ -109,8 +111,10 @@ def month_usd(load: Load) -> dict[str, float]:
 
 
 def backfill_usd(bins: int, mismatches: float) -> float:
-    """USD for checking so many bins that are in a bucket already, of which such a share mismatches; the endpoint is
-    left out. At most: messages that come together share an invocation."""
+    """USD for a backfill of `bins`, of which the share `mismatches` has an alert, without the endpoint.
+
+    It is an upper limit, because messages that arrive together share an invocation.
+    """
     bin, mismatch, sizes = (quantities()[table] for table in ("backfill", "mismatch", "sizes"))
     price = prices()["service"]
     millionths = (
@@ -126,14 +130,14 @@ def backfill_usd(bins: int, mismatches: float) -> float:
 
 
 def images_per_second(instance_type: str) -> float:
-    """What one instance counts at the peak that it is chosen for."""
+    """Images per second of one instance at the peak load that it is chosen for."""
     endpoint = quantities()["endpoint"]
     cores = prices()["virtual_cpus"][instance_type] / 2
     return float(cores * endpoint["busy"] * 1e3 / endpoint["image_ms"])
 
 
 def endpoint_usd(instance_type: str) -> float:
-    """USD for 1,000 checks of an instance that is kept that busy. Raises KeyError where its price is not known."""
+    """USD for 1,000 checks of an instance at that load. Raises KeyError if its price is not known."""
     hourly = hourly_usd(instance_type)
     if hourly is None:
         raise KeyError(instance_type)
@@ -141,7 +145,7 @@ def endpoint_usd(instance_type: str) -> float:
 
 
 def instances_for(instance_type: str, checks: int, peak: float) -> int:
-    """How many instances such a day needs, whose busiest second has `peak` times the mean of calls."""
+    """The number of instances for `checks` a day, if the busiest second has `peak` times the mean number of calls."""
     return math.ceil(checks / DAY_S * peak / images_per_second(instance_type))
 
 

@@ -1,4 +1,4 @@
-"""Prices of AWS, as prices.toml lists them."""
+"""The prices of AWS in prices.toml."""
 
 import tomllib
 from functools import cache
@@ -15,6 +15,6 @@ def prices() -> dict[str, Any]:
 
 
 def hourly_usd(instance_type: str) -> float | None:
-    """USD an hour on demand in us-east-1; None where it is not listed."""
+    """USD an hour on demand in us-east-1; None if the type is not listed."""
     hourly: dict[str, float] = prices()["hourly"]
     return hourly.get(instance_type)

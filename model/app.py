@@ -3,8 +3,9 @@
     uvicorn model.app:app --port 8080
     curl --data-binary @bin.jpg -H 'Content-Type: image/jpeg' localhost:8080/invocations
 
-Any reply but 200 is JSON with a `reason`: 4xx where the image or the call is at fault and trying again cannot help,
-5xx where we are. COUNTER_ARTIFACT names another artifact folder, COUNTER_CONCURRENCY how many images run at once.
+Every answer other than 200 is JSON with a `reason`. 4xx means that the image or the request is at fault, so a retry
+cannot help. 5xx means that the server is. COUNTER_ARTIFACT names another artifact folder. COUNTER_CONCURRENCY is the
+number of images that run at the same time.
 """
 
 import asyncio
@@ -26,28 +27,28 @@ from .predictor import ARTIFACT, Predictor
 CONTENT_TYPES = ("image/jpeg", "image/png")
 ARTIFACT_VARIABLE = "COUNTER_ARTIFACT"
 CONCURRENCY_VARIABLE = "COUNTER_CONCURRENCY"
-MAX_LENGTH_DIGITS = 20  # of a Content-Length; Python reads no number of thousands
+MAX_LENGTH_DIGITS = 20  # of a Content-Length; int() raises ValueError for thousands of digits
 logger = logging.getLogger(__name__)
 
 
 class Counter:
-    """A loaded network that answers HTTP requests, whichever server brings them."""
+    """A loaded network that answers HTTP requests of any server."""
 
     def __init__(self, artifact: Path | None = None, concurrency: int | None = None) -> None:
-        """Load the network of `artifact`; at most `concurrency` images, by default one a core, run at once.
+        """Load the network of `artifact`. At most `concurrency` images run at the same time, by default one per core.
 
-        Raises model.predictor.BrokenArtifactError when the folder holds no network that can be served.
+        Raises model.predictor.BrokenArtifactError if the folder holds no network that can be served.
         """
         self._predictor = Predictor(artifact or Path(os.environ.get(ARTIFACT_VARIABLE, ARTIFACT)))
         workers = concurrency or int(os.environ.get(CONCURRENCY_VARIABLE, os.cpu_count() or 1))
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="counter")
 
     async def ping(self, _: Request) -> Response:
-        """Alive and loaded; says which model."""
+        """Answer 200 with the model's name. The model is loaded before the server answers anything."""
         return JSONResponse({"model": self._predictor.name})
 
     async def invoke(self, request: Request) -> Response:
-        """Count the objects in the request's image; never raises."""
+        """Count the objects in the request's image. Every fault becomes an answer; nothing is raised."""
         try:
             _check_content_type(request)
             image = await _read_body(request)
@@ -66,7 +67,7 @@ class Counter:
 
 
 def create_app(artifact: Path | None = None, concurrency: int | None = None) -> Starlette:
-    """The two routes around a Counter, loaded now; arguments and errors are those of Counter."""
+    """The application with both routes. It loads the model at once; arguments and errors are those of Counter."""
     counter = Counter(artifact, concurrency)
     routes = [Route("/ping", counter.ping), Route("/invocations", counter.invoke, methods=["POST"])]
     return Starlette(routes=routes, exception_handlers={HTTPException: _no_such_route})
@@ -79,7 +80,7 @@ def _check_content_type(request: Request) -> None:
 
 
 async def _read_body(request: Request) -> bytes:
-    """The request's body; gives up as soon as it is known to be too large."""
+    """The request's body. Raises HTTPException 413 as soon as it is known to be too large."""
     too_large = HTTPException(413, f"the image has more than {MAX_BYTES:,} bytes: upload a smaller one")
     length = request.headers.get("content-length", "")
     if length.isdecimal() and (len(length) > MAX_LENGTH_DIGITS or int(length) > MAX_BYTES):

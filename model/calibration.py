@@ -1,20 +1,21 @@
-"""From logits to probabilities that mean what they say.
+"""Converts logits to calibrated probabilities.
 
-A network that was trained on soft targets answers the soft target of what it sees: even an empty bin that it is sure
-of gets only 0.8 at 0. So `calibrate` deconvolves its answer first, then applies a temperature that was fitted
-on held-out bins. Last it adjusts the prior: from the mix of counts in training to the one that is assumed in service.
+A network that was trained on soft targets predicts soft targets: even for an empty bin that is certain, it gives only
+0.8 to the count 0. So `calibrate` first deconvolves the prediction. Then it applies a temperature that was fitted on
+held-out bins. Last it adjusts the prior from the mix of counts in training to the one that is assumed in service.
 """
 
 import numpy as np
 import numpy.typing as npt
 
 ROUNDS = 16
-"""Of sharpening; log loss on held-out bins hardly falls after the eighth."""
+"""Iterations of the deconvolution. The log loss on held-out bins hardly falls after the eighth."""
 Shares = npt.NDArray[np.float64]
 
 
 def soft_targets(labels: int, width: float) -> Shares:
-    """Row k is the target (labels,) of label k: a Gaussian of `width` labels, adding up to 1; width 0 is one-hot."""
+    """The targets (labels, labels). Row k is a Gaussian of `width` labels around label k; it adds up to 1. A width of 0
+    gives one-hot targets."""
     distance = np.arange(labels)[None] - np.arange(labels)[:, None]
     if width == 0:
         return np.eye(labels)
@@ -23,7 +24,7 @@ def soft_targets(labels: int, width: float) -> Shares:
 
 
 def deconvolve(logits: Shares, width: float) -> Shares:
-    """The distributions (n, labels) whose soft targets best explain the network's answers, from logits (n, labels).
+    """The distributions (n, labels) whose soft targets best explain the network's logits (n, labels).
 
     Richardson-Lucy deconvolution: Richardson (1972), "Bayesian-Based Iterative Method of Image Restoration"; Lucy
     (1974), "An iterative technique for the rectification of observed distributions".
@@ -40,19 +41,23 @@ def deconvolve(logits: Shares, width: float) -> Shares:
 
 
 def apply_temperature(shares: Shares, temperature: float) -> Shares:
-    """Distributions (n, labels), their log probabilities divided by `temperature`: above 1 less sure, below surer."""
+    """Distributions (n, labels) with their log probabilities divided by `temperature`.
+
+    A temperature above 1 makes them flatter, one below 1 sharper.
+    """
+    # Deconvolution can leave exact zeros, whose logarithm is -inf.
     return _softmax(np.log(shares + 1e-12) / temperature)
 
 
 def merge_tail(shares: Shares, labels: int) -> Shares:
-    """Distributions (n, labels or more) whose last ones are added up, so that (n, `labels`) remain, the last open."""
+    """Merge distributions (n, at least `labels`) into (n, `labels`): the last label gets the sum of the rest."""
     return np.asarray(np.add.reduceat(shares, np.arange(labels), axis=1), np.float64)
 
 
 def prior_ratio(prior: npt.NDArray[np.float64], trained_prior: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """How many times as frequent each label (labels,) is in `prior` as it was in training, 0 where training had none.
+    """The ratio (labels,) of `prior` to the mix of labels in training; 0 for a label that training did not have.
 
-    Raises ValueError when `prior` has a share for a label that training did not have.
+    Raises ValueError if `prior` has a share for a label that training did not have.
     """
     if untrained := np.flatnonzero((trained_prior == 0) & (prior > 0)).tolist():
         raise ValueError(f"the prior has a share for label {untrained[0]}, which training did not have")
@@ -60,7 +65,7 @@ def prior_ratio(prior: npt.NDArray[np.float64], trained_prior: npt.NDArray[np.fl
 
 
 def adjust_prior(shares: Shares, ratio: npt.NDArray[np.float64]) -> Shares:
-    """Distributions (n, labels) where each label is `ratio` (labels,) times as frequent as they assume, up to a factor.
+    """Distributions (n, labels) with each label weighted by `ratio` (labels,), then normalised.
 
     Saerens, Latinne and Decaestecker (2002), "Adjusting the Outputs of a Classifier to New a Priori Probabilities".
     """
@@ -69,11 +74,14 @@ def adjust_prior(shares: Shares, ratio: npt.NDArray[np.float64]) -> Shares:
 
 
 def calibrate(logits: Shares, soft_width: float, temperature: float, ratio: npt.NDArray[np.float64]) -> Shares:
-    """Calibrated distributions (n, labels) for logits (n, outputs): deconvolved, with the temperature applied, the tail
-    merged into as many labels as `ratio` (labels,) has, and the prior adjusted by it."""
+    """Calibrated distributions (n, labels) for logits (n, outputs).
+
+    The steps are deconvolution, temperature, merging of the tail into as many labels as `ratio` (labels,) has, and
+    adjustment of the prior by `ratio`.
+    """
     return adjust_prior(merge_tail(apply_temperature(deconvolve(logits, soft_width), temperature), len(ratio)), ratio)
 
 
 def _softmax(logits: Shares) -> Shares:
-    weights = np.exp(logits - logits.max(1, keepdims=True))
+    weights = np.exp(logits - logits.max(1, keepdims=True))  # the largest exponent is 0, so exp cannot overflow
     return np.asarray(weights / weights.sum(1, keepdims=True), np.float64)

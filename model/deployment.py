@@ -1,6 +1,7 @@
-"""The counter under Ray Serve, for the managed SageMaker container; imported nowhere else, since Ray lives only there.
+"""The counter under Ray Serve, for SageMaker's managed container. No other module imports it, because only that
+container has Ray.
 
-The container's adapter answers SageMaker's `/ping` itself and posts the body of `/invocations`, with its Content-Type,
+The container's adapter answers SageMaker's `/ping` itself. It posts the body of `/invocations`, with its Content-Type,
 to the root route of this application.
 """
 

@@ -1,7 +1,7 @@
-"""From the bytes of an upload to the pixels that the network sees; training and serving share this path.
+"""Converts the bytes of an upload to the pixels of the network's input. Training and serving share this code.
 
-Whatever cannot be counted is refused with a `RejectedImage` that says why and what to do about it. The header
-is read before any pixel is: an image that would need gigabytes is refused without allocating them.
+An image that cannot be counted raises `RejectedImage`, which says why and what to do. The header is read before the
+pixels, so an image that would need gigabytes is rejected without allocating them.
 """
 
 import io
@@ -10,19 +10,20 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-MAX_BYTES = 6 * 1024 * 1024  # what a real-time SageMaker endpoint takes
+MAX_BYTES = 6 * 1024 * 1024  # the payload limit of a real-time SageMaker endpoint
 MAX_PIXELS = 40_000_000
 MAX_SEGMENTS = 500
-"""Of one kind in a JPEG. A photograph has a dozen scans; in 6 MiB of noise, such as a video that a telephone appends,
-any two bytes come some 96 times."""
+"""The maximum number of segments of one kind in a JPEG. A photograph has a dozen scans. In 6 MiB of noise, such as a
+video that a telephone appends, any two given bytes occur about 96 times."""
 COSTLY_SEGMENTS = {b"\xff\xda": "scans", b"\xff\xe1": "EXIF segments"}
-"""Each scan is a pass over all pixels, and Pillow copies what it has of EXIF for each segment more."""
+"""Segments whose number makes decoding slow. Each scan is a pass over all pixels, and for each EXIF segment Pillow
+copies all EXIF data before it."""
 FORMATS = ("JPEG", "PNG")
 Pixels = npt.NDArray[np.uint8]
 
 
 class RejectedImage(ValueError):
-    """The image is at fault, so trying again cannot help; `too_large` when only its size is."""
+    """The image is at fault, so a retry cannot help. `too_large` says that only its size is."""
 
     def __init__(self, reason: str, *, too_large: bool = False) -> None:
         super().__init__(reason)
@@ -35,7 +36,7 @@ def decode(data: bytes) -> Image.Image:
 
     Grey, palette, 16-bit, CMYK and transparent images are converted (transparency over white).
 
-    Raises RejectedImage when `data` is empty, too large, cut short, animated or no JPEG or PNG.
+    Raises RejectedImage if `data` is empty, too large, truncated, animated, or neither JPEG nor PNG.
     """
     if not data:
         raise RejectedImage("the image is empty (0 bytes): upload it again")
@@ -44,7 +45,7 @@ def decode(data: bytes) -> Image.Image:
         raise RejectedImage(reason, too_large=True)
     for marker, name in COSTLY_SEGMENTS.items():
         if data.startswith(b"\xff\xd8") and data.count(marker) > MAX_SEGMENTS:
-            raise RejectedImage(f"the image has more than {MAX_SEGMENTS} {name}: save it anew")
+            raise RejectedImage(f"the image has more than {MAX_SEGMENTS} {name}: save it again with fewer")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
@@ -79,5 +80,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def resize(image: Image.Image, size: int) -> Pixels:
-    """Resize to `size` x `size`, whatever the aspect: every object stays in view. Returns (size, size, 3), 0..255."""
+    """Resize to `size` x `size` without keeping the aspect ratio, so that no object is cut off.
+
+    Returns (size, size, 3), uint8, 0 to 255.
+    """
     return np.array(image.resize((size, size), Image.Resampling.BICUBIC))

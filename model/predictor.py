@@ -1,18 +1,18 @@
-"""Counts the objects in an image: loads the artifact, prepares the image as training did, runs the network.
+"""Counts the objects in an image: loads the artifact, preprocesses the image as in training, runs the network.
 
-The artifact is a folder with `counter.onnx` and `counter.json`. The JSON says all that differs between networks, so
-that a retrained one is served by replacing the folder:
+The artifact is a folder with `counter.onnx` and `counter.json`. The JSON holds everything that differs between
+networks, so a retrained one is served by replacing the folder:
 
-    name          what to call the model
-    labels        what is answered; the last is open: "6+" is six or more, whatever further outputs the network has
+    name          the model's name
+    labels        the labels of the answers; the last is open: "6+" is six or more, even if the network has more outputs
     size          side in pixels that images are resized to
-    mean, std     per channel, of images scaled to 0..1
-    soft_width    of the targets that the network was trained on, in labels (model.calibration)
-    temperature   divides the log probabilities, so that they mean what they say
+    mean, std     of each channel, for images scaled to 0..1
+    soft_width    width of the soft targets in training, in labels (model.calibration)
+    temperature   divides the log probabilities to calibrate them
     flip          whether to average over the image and its mirror image
     trained_prior share of each label in training; a label of share 0 is never answered
     prior         share of each label that the answers assume
-    volume_error  standard deviation of the logarithm of the volume seen, if the network tells one
+    volume_error  standard deviation of the logarithm of the predicted volume, if the network has a volume output
 """
 
 import hashlib
@@ -32,17 +32,17 @@ from .calibration import calibrate, prior_ratio
 from .images import Pixels, decode, resize
 
 ARTIFACT = Path(__file__).parent / "artifact"
-MAX_LOG_VOLUME = 20.0  # a house; no image of a bin shows more
+MAX_LOG_VOLUME = 20.0  # the volume of a house; exp() of a larger output could overflow
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 THREADS_VARIABLE = "COUNTER_THREADS"  # threads for one image; 1 serves most images a second
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """How many objects an image shows: the likeliest count (6 for "6+"), and how likely each label is.
+    """The answer for one image: the most likely count (6 for "6+"), and the probability of each label.
 
     `volume_in3` is the volume of all objects in cubic inches, `volume_error` the standard deviation of its natural
-    logarithm; None where the network does not tell.
+    logarithm. Both are None if the network has no volume output.
     """
 
     count: int
@@ -62,9 +62,9 @@ class Predictor:
     """A loaded network. Safe to use from several threads at once."""
 
     def __init__(self, artifact: Path = ARTIFACT, threads: int | None = None) -> None:
-        """Load the network of `artifact`, running each image on `threads` threads.
+        """Load the network of `artifact`. Each image runs on `threads` threads.
 
-        Raises BrokenArtifactError when a file is missing or does not fit the other.
+        Raises BrokenArtifactError if a file is missing, or the two files do not belong together.
         """
         try:
             network = (artifact / "counter.onnx").read_bytes()
@@ -82,7 +82,7 @@ class Predictor:
             mean, std = (np.array(about[key], np.float32) for key in ("mean", "std"))
             self.name = f"{about['name']}@{hashlib.sha256(network + description).hexdigest()[:12]}"
         except (OSError, KeyError, TypeError, ValueError) as error:
-            reason = f"{artifact} is no model artifact ({error!r}): make one with `python -m training.export`"
+            reason = f"{artifact} is not a model artifact ({error!r}): make one with `python -m training.export`"
             raise BrokenArtifactError(reason) from error
         self._scale = (1 / (255 * std)).astype(np.float32)
         self._offset = (-mean / std).astype(np.float32)
@@ -97,21 +97,22 @@ class Predictor:
         outputs = self._session.get_outputs()[0].shape[-1]
         has_volume = len(self._session.get_outputs()) > 1
         if self.volume_error is not None and not has_volume:
-            raise BrokenArtifactError(f"the network of {artifact} tells no volume, its JSON says so: export it again")
+            reason = f"the network of {artifact} has no volume output, but its JSON has volume_error: export it again"
+            raise BrokenArtifactError(reason)
         if not len(self.prior) == len(self.labels) <= outputs:
             sizes = f"{len(self.labels)} labels, {len(self.prior)} priors, {outputs} outputs"
-            reason = f"the files of {artifact} are of different networks ({sizes}): export it again"
+            reason = f"the files of {artifact} belong to different networks ({sizes}): export it again"
             raise BrokenArtifactError(reason)
 
     def preprocess(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """The network's input (1 or 2, 3, size, size) for resized pixels; the second is the mirror image."""
+        """The network's input (1 or 2, 3, size, size), float32, for resized pixels. The second is the mirror image."""
         image = (pixels * self._scale + self._offset).transpose(2, 0, 1)
         return np.stack((image, image[..., ::-1])) if self.flip else np.ascontiguousarray(image[None])
 
     def infer(self, pixels: Pixels) -> tuple[npt.NDArray[np.float64], float | None]:
-        """What the network says of resized pixels (size, size, 3), 0..255: logits (outputs,), log(1 + cubic inches).
+        """Run the network on resized pixels (size, size, 3), 0 to 255: logits (outputs,) and log(1 + cubic inches).
 
-        Both are averaged over the mirror image if set so.
+        With `flip` both are means over the image and its mirror image. The second is None without a volume output.
         """
         logits, *further = self._session.run(None, {self._input: self.preprocess(pixels)})
         log_volume = float(np.mean(further[0])) if further else None
@@ -125,7 +126,7 @@ class Predictor:
     def predict(self, data: bytes) -> Prediction:
         """Count the objects in the bytes of a JPEG or PNG.
 
-        Raises model.images.RejectedImage when the bytes are no image that can be counted.
+        Raises model.images.RejectedImage if the bytes are not an image that can be counted.
         """
         logits, log_volume = self.infer(resize(decode(data), self.size))
         probabilities = self.probabilities(logits)

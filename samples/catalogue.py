@@ -1,4 +1,4 @@
-"""The committed samples: for each bin what the image shows, what the record says, and what should come of it."""
+"""The committed samples: for each bin the true count, the recorded count, and the expected outcome."""
 
 import io
 import json
@@ -13,8 +13,8 @@ from .render import as_json, jpeg, metadata_of, render_bin
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample bin. `recorded` is None where there is no record to read; `outcome` is what a perfect count leads to:
-    match, mismatch, waiting or rejected. `flaw` says what is wrong with the files, empty for sound ones."""
+    """A sample bin. `recorded` is None without a readable record. `outcome` is the status after a perfect count: match,
+    mismatch, waiting or rejected. `flaw` says what is wrong with the files; it is empty for sound ones."""
 
     id: str
     true: int
@@ -28,7 +28,7 @@ def _sound(bin_id: str, true: int, recorded: int, suffix: str = ".jpg") -> Sampl
     return Sample(bin_id, true, recorded, "match" if true == recorded else "mismatch", suffix=suffix)
 
 
-# A sample's place here is its seed: append new ones.
+# A sample's index here is its seed, so append new samples and keep the order.
 SAMPLES = (
     _sound("r001", 1, 1),
     _sound("r002", 2, 2),
@@ -62,7 +62,7 @@ SAMPLES = (
 
 
 def files_of(sample: Sample) -> dict[str, bytes]:
-    """The sample's files by their path in the inbox layout, made afresh."""
+    """Render the sample's files, by their path in the inbox layout."""
     rendered = render_bin(SAMPLES.index(sample), sample.true)
     if sample.suffix == ".png":
         buffer = io.BytesIO()
@@ -82,7 +82,7 @@ def files_of(sample: Sample) -> dict[str, bytes]:
 
 
 def write_samples(folder: Path) -> tuple[Sample, ...]:
-    """Write every sample and index.json under `folder`, replacing what is there; returns the samples."""
+    """Write every sample and index.json below `folder`, in place of earlier ones. Returns the samples."""
     for name in ("bin-images", "metadata"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)

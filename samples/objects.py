@@ -1,7 +1,7 @@
-"""Draws one object of a bin as a transparent tile, seen from the front: a box, a book, a bag, a bottle, a jar, a ball.
+"""Draws one object of a bin, seen from the front, as a transparent tile: a box, book, bag, bottle, jar or ball.
 
-Each painter is a function `(rng, width, height) -> RGBA image of that size in pixels`; the same generator state and
-size give the same tile, so that two units of one product look alike.
+Each painter is a function `(rng, width, height) -> RGBA image of that size in pixels`. The same generator state and
+size give the same tile, so two units of one product look alike.
 """
 
 from collections.abc import Callable

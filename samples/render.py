@@ -1,4 +1,4 @@
-"""Renders bins: what a camera sees in front of a fabric pod, and the metadata that belongs to it.
+"""Renders bins: an image like one of a camera in front of a fabric pod, and its metadata.
 
 Nothing here is a photograph. The same seed and count give the same image, byte for byte under the locked Pillow
 and numpy. Every counted object stays in view: an arrangement that hides one is drawn again.
@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 from .objects import PAINTERS, Rgb, shadow_of
 
 SUPERSAMPLING = 1.5  # canvas pixels per image pixel
-ATTEMPTS = 20  # at other products, where those first chosen do not fit
-MINIMUM_IN_VIEW = 0.4  # share of an object's own area that stays in view
-MINIMUM_AREA = 0.006  # share of the canvas that an object covers, at least
+ATTEMPTS = 20  # with other products, if the first ones do not fit
+MINIMUM_IN_VIEW = 0.4  # the share of an object's own area that must be visible
+MINIMUM_AREA = 0.006  # the share of the canvas that an object must cover
 TRAINING_SEEDS = 1_000_000  # training bins use seeds from here on, samples use seeds below
 TRAINING_MIX = {0: 0.03, 1: 0.13, 2: 0.16, 3: 0.17, 4: 0.17, 5: 0.16, 6: 0.07, 7: 0.05, 8: 0.03, 9: 0.02, 10: 0.01}
 HELD_OUT_SHARE = 0.125  # of a training set, marked "val" in its index
@@ -37,7 +37,7 @@ NOUNS = {
     "jar": ("Peach Jam", "Protein Powder", "Paint Tin", "Drink Mix", "Coffee Tin"),
     "ball": ("Juggling Ball", "Handball", "Massage Ball", "Play Ball"),
 }
-SHAPES = {  # (width, height) of the front as shares of the bin's opening: least, most
+SHAPES = {  # width and height of the front as shares of the bin's opening: (minimum, maximum) each
     "box": ((0.16, 0.5), (0.25, 0.85)),
     "book": ((0.06, 0.42), (0.4, 0.85)),
     "bag": ((0.2, 0.5), (0.28, 0.75)),
@@ -49,7 +49,7 @@ SHAPES = {  # (width, height) of the front as shares of the bin's opening: least
 
 @dataclass(frozen=True)
 class Product:
-    """Something on sale: what it is, how its front looks, its size as shares of the bin's opening."""
+    """A product: its kind, the seed of its front's appearance, and its size as shares of the bin's opening."""
 
     asin: str
     name: str
@@ -69,7 +69,7 @@ class RenderedBin:
 
     @property
     def count(self) -> int:
-        """How many objects the image shows."""
+        """The number of objects in the image."""
         return len(self.objects)
 
 
@@ -82,7 +82,7 @@ class _Placement:
 
 @dataclass(frozen=True)
 class _Opening:
-    """The inside of the bin in canvas pixels; `floor` is where objects stand."""
+    """The inside of the bin in canvas pixels. Objects stand on `floor`."""
 
     left: float
     top: float
@@ -99,13 +99,13 @@ class _Opening:
 
 
 class _Crowded(Exception):
-    """No arrangement of the products keeps every one in view."""
+    """No arrangement of the products keeps all of them in view."""
 
 
 def render_bin(seed: int, count: int) -> RenderedBin:
-    """Render a bin that shows `count` objects; 370 to 680 pixels a side.
+    """Render a bin with `count` objects. The sides have 370 to 680 pixels.
 
-    Raises ValueError when `count` is negative or above 16, more than can stay in view.
+    Raises ValueError if `count` is negative or above 16: more objects would hide each other.
     """
     if not 0 <= count <= 16:
         raise ValueError(f"count is {count}: a rendered bin shows 0 to 16 objects")
@@ -156,7 +156,7 @@ def _choose_products(rng: np.random.Generator, count: int) -> tuple[Product, ...
 
 
 def _draw_empty_bin(rng: np.random.Generator, size: tuple[int, int], fabric: Rgb) -> tuple[Image.Image, _Opening]:
-    """The back wall, the side walls and the floor; returns the canvas and where objects may stand."""
+    """Draw the back wall, the side walls and the floor. Returns the canvas and the space for objects."""
     width, height = size
     left, right = width * rng.uniform(0.02, 0.09), width * rng.uniform(0.91, 0.98)
     top, floor = height * rng.uniform(0.08, 0.16), height * rng.uniform(0.84, 0.9)
@@ -179,7 +179,7 @@ def _draw_empty_bin(rng: np.random.Generator, size: tuple[int, int], fabric: Rgb
 def _arrange(
     rng: np.random.Generator, products: tuple[Product, ...], opening: _Opening, size: tuple[int, int]
 ) -> list[_Placement]:
-    """Where each object goes, back to front, none of them hidden; tries a calmer order each time one is."""
+    """The placement of each object, back to front. If an object is hidden, it tries again with less disorder."""
     if not products:
         return []
     for calm in np.linspace(0, 1, 40):
@@ -200,7 +200,7 @@ def _stand_in_a_row(
     disorder: float,
     stretch: float = 1.0,
 ) -> list[_Placement]:
-    """Objects side by side on the floor; `disorder` (0 to 1) tilts them and lets them overlap."""
+    """Objects side by side on the floor. `disorder` (0 to 1) tilts them and lets them overlap."""
     widths = np.array([product.width for product in products])
     widths = widths * min(rng.uniform(0.9, 1.3), 0.97 / widths.sum())
     gaps = rng.dirichlet(np.ones(len(products) + 1)) * (1 - widths.sum())
@@ -237,7 +237,7 @@ def _lay_in_a_pile(
 def _heap_in_two_rows(
     rng: np.random.Generator, products: tuple[Product, ...], opening: _Opening, disorder: float
 ) -> list[_Placement]:
-    """A row at the back that shows above a lower row at the front."""
+    """A row at the back that is visible above a lower row at the front."""
     behind = int(rng.integers((len(products) + 1) // 2, len(products) + 1))
     back = _Opening(opening.left, opening.top, opening.right, opening.floor - opening.height * rng.uniform(0.12, 0.3))
     placements = _stand_in_a_row(rng, products[:behind], back, disorder, stretch=0.95)
@@ -270,7 +270,7 @@ def _all_in_view(placements: list[_Placement], size: tuple[int, int], step: int 
 
 
 def _draw_front(rng: np.random.Generator, canvas: Image.Image, opening: _Opening, fabric: Rgb) -> None:
-    """What hangs before the objects: the hems with their stickers, and elastic bands."""
+    """Draw what hangs in front of the objects: the hems with their stickers, and elastic bands."""
     width, height = canvas.size
     draw = ImageDraw.Draw(canvas)
     hem = _scaled(fabric, rng.uniform(0.95, 1.1))
@@ -291,7 +291,7 @@ def _draw_front(rng: np.random.Generator, canvas: Image.Image, opening: _Opening
 
 
 def _draw_sticker(rng: np.random.Generator, canvas: Image.Image, left: float, top: float, width: float) -> None:
-    """The location label of a bin: a letter and digit, and something like a square code."""
+    """Draw the location label of a bin: a digit and a letter, and a pattern like a square code."""
     draw = ImageDraw.Draw(canvas)
     tall = width * 0.3
     draw.rectangle((left, top, left + width, top + tall), fill=STICKER[rng.integers(len(STICKER))])
@@ -305,7 +305,7 @@ def _draw_sticker(rng: np.random.Generator, canvas: Image.Image, left: float, to
 
 
 def _draw_elastic(rng: np.random.Generator, canvas: Image.Image, top: float, opening_height: float) -> None:
-    """An elastic band: many pale threads across the whole width, the objects showing through."""
+    """Draw an elastic band: many pale threads across the whole width, with the objects visible between them."""
     layer = Image.new("L", canvas.size)
     draw = ImageDraw.Draw(layer)
     xs = np.linspace(0, canvas.width, 12)
@@ -320,7 +320,7 @@ def _draw_elastic(rng: np.random.Generator, canvas: Image.Image, top: float, ope
 
 
 def _photograph(rng: np.random.Generator, image: Image.Image) -> Image.Image:
-    """What the camera adds: pale colours, uneven light, a colour cast, exposure, a little blur and noise."""
+    """Add the effects of a camera: pale colours, uneven light, a colour cast, exposure, a little blur and noise."""
     image = ImageEnhance.Color(image).enhance(rng.uniform(0.55, 0.9))
     if rng.random() < 0.5:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.3)))
@@ -340,9 +340,9 @@ def _scaled(colour: Rgb, factor: float) -> Rgb:
 
 
 def metadata_of(rendered: RenderedBin, recorded: int) -> dict[str, object]:
-    """The metadata of a bin, in the schema of the real ones, when the warehouse believes it holds `recorded` objects.
+    """The metadata of a bin with `recorded` objects, in the schema of the public data set.
 
-    A record below the true count lacks objects of the last products; a record above it has more of the last one.
+    A record below the true count lacks objects of the last products. A record above it has more of the last product.
     """
     objects = list(rendered.objects[:recorded])
     spare = rendered.objects[-1] if rendered.objects else _choose_products(np.random.default_rng(recorded), 1)[0]
@@ -369,7 +369,7 @@ def jpeg(image: Image.Image, quality: int = 80) -> bytes:
 
 
 def as_json(value: object) -> str:
-    """JSON laid out as in the public bucket: four spaces, keys sorted."""
+    """JSON in the format of the public bucket: indented by four spaces, keys sorted."""
     return json.dumps(value, indent=4, sort_keys=True) + "\n"
 
 
@@ -383,8 +383,11 @@ def _write_training_bin(out: Path, seed: int) -> int:
 
 
 def write_training_set(out: Path, size: int, seed: int) -> None:
-    """Write `size` bins with true records under `out` in the inbox layout, and `index.csv` (id, expected_quantity,
-    split: the last eighth is "val"). Seeds never meet those of the committed samples."""
+    """Write `size` bins with correct records below `out` in the inbox layout, and `index.csv`.
+
+    The columns are id, expected_quantity and split. The last eighth has the split "val". The seeds differ from those of
+    the committed samples.
+    """
     for folder in ("bin-images", "metadata"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     seeds = [TRAINING_SEEDS * (1 + seed) + index for index in range(size)]

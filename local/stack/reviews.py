@@ -21,7 +21,7 @@ GONE = ("NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404")
 
 @dataclass(frozen=True)
 class Reviewed:
-    """How many alerted mismatches people have reviewed, and in how many of them the record was wrong."""
+    """The number of reviewed mismatches, and the number of those whose record was wrong."""
 
     reviewed: int
     right: int
@@ -37,7 +37,7 @@ class Exported:
 
 
 def precision(checks: Iterable[Check]) -> dict[str, Reviewed]:
-    """How often mismatches were right, by severity, the highest first; severities that nobody reviewed are absent."""
+    """The precision of mismatches by severity, the highest first. Severities without a review are absent."""
     found: dict[str, list[bool]] = defaultdict(list)
     for check in checks:
         if check.status == "mismatch" and check.actual is not None:
@@ -58,7 +58,7 @@ def export(checks: Iterable[Check], s3: "S3Client", folder: Path) -> Iterator[Ex
         name = bin.replace("/", "~")
         try:
             if any(row["id"] == name for row in rows):
-                raise _Missing(f"another bin is called {name} too")
+                raise _Missing(f"another bin has the name {name} too")
             image, record = _files(s3, check)
         except _Missing as missing:
             yield Exported(bin, "skipped", str(missing))
@@ -77,7 +77,7 @@ def export(checks: Iterable[Check], s3: "S3Client", folder: Path) -> Iterator[Ex
 
 
 class _Missing(Exception):
-    """A reviewed file no longer exists; the message says which and why."""
+    """A reviewed file no longer exists. The message says which, and why."""
 
 
 def _files(s3: "S3Client", check: Check) -> tuple[bytes, Mapping[str, Any]]:
@@ -109,7 +109,7 @@ def _read(s3: "S3Client", address: str | None, version: str) -> bytes:
         return s3.get_object(**place, VersionId=version)["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] in GONE:
-            raise _Missing(f"{address} is not there any more") from error
+            raise _Missing(f"{address} no longer exists") from error
         raise
 
 

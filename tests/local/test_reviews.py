@@ -66,7 +66,7 @@ def test_an_image_that_is_gone_or_replaced_is_skipped_with_a_reason(reviewed, wa
     warehouse.s3.delete_object(Bucket="inbox", Key="bin-images/gone.jpg")
     warehouse.s3.put_object(Bucket="inbox", Key="bin-images/replaced.jpg", Body=image_of(4))
     skipped = {each.bin: each.reason for each in export(found, warehouse.s3, tmp_path)}
-    assert "not there any more" in skipped["gone"]
+    assert "no longer exists" in skipped["gone"]
     assert "replaced since" in skipped["replaced"]
     assert not (tmp_path / "index.csv").exists()
 
