@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from inventory.check import Check
-from inventory.reports.audit import Audit, Interval, audit, reviewed_check, wilson
+from inventory.reports.audit import Audit, audit, reviewed_check
+from inventory.reports.intervals import Interval, clopper_pearson
 from review.desk import Desk
 
 DAYS = 30
@@ -42,5 +43,5 @@ def _right_alerts(reviewed: list[Check]) -> tuple[tuple[str, int, Interval], ...
         alerts = [check for check in reviewed if check.status == "mismatch" and check.severity == severity]
         if alerts:
             right = sum(check.actual != check.expected for check in alerts)
-            rows.append((severity, len(alerts), wilson(right, len(alerts))))
+            rows.append((severity, len(alerts), clopper_pearson(right, len(alerts))))
     return tuple(rows)

@@ -1,6 +1,7 @@
 """The audit's figures hold for all checks, though few are reviewed, reviewers err, and alerts are no random sample."""
 
 from collections import Counter
+from math import lgamma
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from benchmarks.audit import World, coverage, simulate
 from inventory.prediction import Prediction
-from inventory.reports.audit import OTHER, ReviewedCheck, audit, band_of, slip_shares, wilson
+from inventory.reports.audit import OTHER, ReviewedCheck, audit, band_of, slip_shares
+from inventory.reports.intervals import clopper_pearson
 
 RUNS = 40
 
@@ -47,16 +49,37 @@ def test_one_answer_alone_would_find_far_too_many_wrong_records():
     assert max(found) < 1 - world.reviewer_right
 
 
-@given(st.integers(0, 200), st.integers(0, 200))
-def test_an_interval_holds_its_estimate_and_stays_between_0_and_1(successes, more):
-    interval = wilson(successes, successes + more)
+@given(st.just(0.0) | st.floats(0.01, 200), st.floats(1, 200))
+def test_an_interval_holds_its_estimate_and_stays_between_0_and_1(successes, failures):
+    interval = clopper_pearson(successes, successes + failures)
     assert 0 <= interval.low <= interval.estimate <= interval.high <= 1
 
 
-def test_wilson_is_the_published_formula():
-    # Newcombe (1998), "Two-sided confidence intervals for the single proportion", table I: 81 of 263.
-    interval = wilson(81, 263)
-    assert (interval.low, interval.high) == (pytest.approx(0.2553, abs=1e-4), pytest.approx(0.3662, abs=1e-4))
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    # Newcombe (1998), "Two-sided confidence intervals for the single proportion", table I, method 5.
+    [(81, 263, 0.2527, 0.3676), (15, 148, 0.0578, 0.1617), (0, 20, 0.0000, 0.1684), (1, 29, 0.0009, 0.1776)],
+)
+def test_intervals_are_the_published_ones(successes, trials, low, high):
+    interval = clopper_pearson(successes, trials)
+    assert (interval.low, interval.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+@pytest.mark.parametrize("trials", [7, 200, 5_000])
+@given(share=st.floats(0, 1))
+def test_the_limits_are_those_of_the_binomial(trials, share):
+    successes = round(share * trials)
+    interval = clopper_pearson(successes, trials)
+    if 0 < successes < trials:
+        assert 1 - below(successes - 1, trials, interval.low) == pytest.approx(0.025, rel=1e-6)
+        assert below(successes, trials, interval.high) == pytest.approx(0.025, rel=1e-6)
+
+
+def below(successes, trials, share):
+    """The chance of at most so many successes, summed term by term."""
+    logs = np.array([lgamma(trials + 1) - lgamma(k + 1) - lgamma(trials - k + 1) for k in range(successes + 1)])
+    counts = np.arange(successes + 1)
+    return float(np.exp(logs + counts * np.log(share) + (trials - counts) * np.log1p(-share)).sum())
 
 
 def checked(expected, actual, suspicion, audited=True):

@@ -9,20 +9,19 @@ Two groups of checks are reviewed, and neither alone answers for the rest:
   rest. Together with the audit, and each weighted by the chance of its suspicion band to be reviewed, they say which
   slips happen: wrong records are rare in the audit and frequent among alerts.
 
-Intervals cover 95%. Those of shares are Wilson's, that of a mean is a normal one.
+Intervals cover 95%. Those of shares are Clopper's and Pearson's, that of a mean is a normal one.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
 
 from inventory.check import Check
+from inventory.reports.intervals import Interval, Z, clopper_pearson
 from inventory.verdict import SLIPS
 
-Z = NormalDist().inv_cdf(0.975)
-"""Half the width of a 95% interval, in standard errors."""
 BAND_EDGES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 """Of suspicion, each band from its edge up to the next one."""
 OTHER = 0
@@ -51,15 +50,6 @@ class ReviewedCheck:
     @property
     def model_right(self) -> bool:
         return self.actual == self.predicted or (self.open_label and self.actual >= self.predicted)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its 95% interval."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -93,18 +83,6 @@ def reviewed_check(check: Check, *, audited: bool) -> ReviewedCheck | None:
     return ReviewedCheck(check.expected, check.predicted, check.actual, check.suspicion, audited, opens)
 
 
-def wilson(successes: float, trials: float) -> Interval:
-    """The share of successes with the interval of Wilson (1927), "Probable Inference, the Law of Succession, and
-    Statistical Inference". Without trials it is 0 to 1 around one half."""
-    if trials == 0:
-        return Interval(0.5, 0.0, 1.0)
-    share = successes / trials
-    scale = 1 + Z**2 / trials
-    centre = (share + Z**2 / (2 * trials)) / scale
-    half = Z / scale * math.sqrt(share * (1 - share) / trials + (Z / (2 * trials)) ** 2)
-    return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
-
-
 def audit(findings: Sequence[ReviewedCheck]) -> Audit | None:
     """What the audited ones of `findings` say; None where none is audited."""
     sample = [finding for finding in findings if finding.audited]
@@ -113,8 +91,8 @@ def audit(findings: Sequence[ReviewedCheck]) -> Audit | None:
     alerts = [finding for finding in findings if not finding.audited]
     return Audit(
         reviewed=len(sample),
-        wrong=wilson(sum(finding.record_wrong for finding in sample), len(sample)),
-        accuracy=wilson(sum(finding.model_right for finding in sample), len(sample)),
+        wrong=clopper_pearson(sum(finding.record_wrong for finding in sample), len(sample)),
+        accuracy=clopper_pearson(sum(finding.model_right for finding in sample), len(sample)),
         bias=_mean_error(sample),
         reliability=tuple(_reliability(sample)),
         naive_wrong=fmean(finding.record_wrong for finding in alerts) if alerts else None,
@@ -131,9 +109,8 @@ def slip_shares(findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, 
 
     `checks_by_band` says how many checks lie in each band of suspicion. Within a band every check is taken to have the
     same chance of being reviewed, so each reviewed one stands for as many as its band has per review: Horvitz and
-    Thompson (1952), "A Generalization of Sampling Without Replacement From a Finite Universe". The intervals are
-    Wilson's for as many reviews as weigh the same: Kish (1965), "Survey Sampling"; Franco et al. (2019), "Comparative
-    Study of Confidence Intervals for Proportions in Complex Sample Surveys".
+    Thompson (1952), "A Generalization of Sampling Without Replacement From a Finite Universe". The intervals are those
+    of as many reviews as weigh the same: Kish (1965), "Survey Sampling".
     """
     weights: dict[int, list[float]] = defaultdict(list)
     for members, checks in _merged_bands(findings, checks_by_band):
@@ -143,7 +120,7 @@ def slip_shares(findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, 
     total = sum(map(sum, weights.values()))
     squares = sum(weight**2 for each in weights.values() for weight in each)
     alike = total**2 / squares if squares else 0.0
-    return {slip: wilson(alike * sum(weights[slip]) / (total or 1), alike) for slip in (*SLIPS, OTHER)}
+    return {slip: clopper_pearson(alike * sum(weights[slip]) / (total or 1), alike) for slip in (*SLIPS, OTHER)}
 
 
 def _merged_bands(
@@ -172,7 +149,7 @@ def _reliability(sample: Iterable[ReviewedCheck]) -> Iterable[ReliabilityBand]:
     for finding in sample:
         by_band[band_of(finding.suspicion)].append(finding)
     for _, members in sorted(by_band.items()):
-        wrong = wilson(sum(member.record_wrong for member in members), len(members))
+        wrong = clopper_pearson(sum(member.record_wrong for member in members), len(members))
         yield ReliabilityBand(len(members), fmean(member.suspicion for member in members), wrong)
 
 
