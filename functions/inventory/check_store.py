@@ -123,7 +123,7 @@ class CheckStore:
         item = self._get(subject, f"{AUDIT}{check}")
         return read_check(item) if item else None
 
-    def settle_audited(self, check: Check) -> None:
+    def update_audited(self, check: Check) -> None:
         """Store the agreed count in the audit's copy of a check, and move the copy to the list that fits."""
         found = {":actual": check.actual, ":reviewed_at": check.reviewed_at} if check.reviewed_at else {}
         finding = ", actual = :actual, reviewed_at = :reviewed_at" if found else " REMOVE actual, reviewed_at"

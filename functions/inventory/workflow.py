@@ -210,7 +210,7 @@ def review(
         return decision.check or check
 
     reviewed = _retrying(check.subject, attempt)
-    settle_audit(store, reviewed, moment)
+    update_audit(store, reviewed, moment)
     return reviewed
 
 
@@ -235,11 +235,11 @@ def withdraw_review(store: CheckStore, check: Check, moment: datetime, reviewer:
         return decision.check or check
 
     restored = _retrying(check.subject, attempt)
-    settle_audit(store, restored, moment)
+    update_audit(store, restored, moment)
     return restored
 
 
-def settle_audit(store: CheckStore, check: Check, moment: datetime) -> None:
+def update_audit(store: CheckStore, check: Check, moment: datetime) -> None:
     """Store the agreed count of an audited check, if its reviews agree. A check outside the audit is left alone.
 
     It runs after the review's own transaction and is idempotent. If it fails, the next review of the check repairs it.
@@ -250,7 +250,7 @@ def settle_audit(store: CheckStore, check: Check, moment: datetime) -> None:
     actual = agreed_count(audited.expected, store.list_findings(check.subject, check.check))
     reviewed_at = timestamp(moment) if actual is not None else None
     if audited.actual != actual:
-        store.settle_audited(replace(audited, actual=actual, reviewed_at=reviewed_at))
+        store.update_audited(replace(audited, actual=actual, reviewed_at=reviewed_at))
 
 
 def _retrying(subject: Subject, attempt: Callable[[], Result]) -> Result:

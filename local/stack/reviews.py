@@ -47,10 +47,10 @@ def precision(checks: Iterable[Check]) -> dict[str, Reviewed]:
 
 
 def export(checks: Iterable[Check], s3: "S3Client", folder: Path) -> Iterator[Exported]:
-    """Write the images that people reviewed as bins of the inbox layout, whose records say what was found.
+    """Write the reviewed images as bins of the inbox layout. Their records hold the counts that were found.
 
-    Each bin has its last review, under its name with `~` for a slash. The items of the record are kept only where the
-    record was right, because sizes of a wrong record would mislead. `index.csv` (COLUMNS) is written at the end.
+    A bin has its last review. Its id is its name with `~` for a slash. The record's items are included only if the
+    record was right, because the sizes of a wrong record would mislead. `index.csv` (COLUMNS) is written at the end.
     """
     newest = {check.bin: check for check in sorted(checks, key=lambda check: check.reviewed_at or "")}
     rows: list[dict[str, Any]] = []
@@ -81,7 +81,7 @@ class _Missing(Exception):
 
 
 def _files(s3: "S3Client", check: Check) -> tuple[bytes, Mapping[str, Any]]:
-    """The image that was reviewed, and its record as it should have been."""
+    """The reviewed image, and its corrected record."""
     image_version, _, versions = check.check.partition("/")
     image = _read(s3, check.image, image_version)
     record: dict[str, Any] = {}
@@ -94,7 +94,7 @@ def _files(s3: "S3Client", check: Check) -> tuple[bytes, Mapping[str, Any]]:
 
 
 def _read(s3: "S3Client", address: str | None, version: str) -> bytes:
-    """The content that a check read, if it still exists: the current object, or that version of it."""
+    """The content that a check read, if it still exists: the current object or an earlier version of it."""
     if not address:
         raise _Missing("the check had no image")
     bucket, key = bucket_and_key(address)

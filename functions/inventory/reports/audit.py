@@ -1,13 +1,12 @@
-"""What reviews say about all checks: how many records are wrong, how good the model is, which slips happen. Pure code.
+"""Estimates from reviews: the share of wrong records, the accuracy of the model, and the slips in records. Pure code.
 
-Two groups of checks are reviewed, and neither alone answers for the rest:
+People review two groups of checks:
 
-- The **audit** is a random sample of all checks with a count, drawn by `sampling.is_audited` whatever their suspicion.
-  From it alone come the share of wrong records, the accuracy and the bias of the model, and whether suspicion means
-  what it says.
-- **Alerts** are reviewed because they are suspicious, so the share of wrong records among them says nothing about the
-  rest. Together with the audit, and each weighted by the chance of its suspicion band to be reviewed, they say which
-  slips happen: wrong records are rare in the audit and frequent among alerts.
+- The **audit** is a random sample of all checks with a count, independent of their suspicion (`sampling.is_audited`).
+  The share of wrong records, the accuracy and bias of the model, and the calibration of suspicion come from it alone.
+- **Alerts** are reviewed because they are suspicious, so the share of wrong records among them is no estimate for all
+  checks. But wrong records are rare in the audit and frequent among alerts. So the distribution of slips comes from
+  both, each weighted by the chance of its suspicion band to be reviewed.
 
 Intervals cover 95%. Those of shares are Clopper's and Pearson's, that of a mean is a normal one.
 """
@@ -23,17 +22,18 @@ from inventory.reports.intervals import Interval, Z, clopper_pearson
 from inventory.verdict import SLIPS
 
 BAND_EDGES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
-"""Of suspicion, each band from its edge up to the next one."""
+"""The edges of the bands of suspicion. A band includes its lower edge."""
 OTHER = 0
-"""Stands for every slip that SLIPS does not name: the record belongs to another bin."""
+"""The key for all slips that SLIPS does not contain: the record belongs to another bin."""
 LEAST_REVIEWS = 20
-"""Of a band; bands with fewer are merged with their neighbour below."""
+"""The minimum number of reviews in a band. A band with fewer is merged with the next lower one."""
 
 
 @dataclass(frozen=True)
 class ReviewedCheck:
-    """A check that people reviewed: `expected`, `predicted` and `actual` are object counts, `suspicion` lies between 0
-    and 1. `predicted` stands for itself and more where `open_label`. `audited` is whether the check is in the audit.
+    """A reviewed check. `expected`, `predicted` and `actual` are object counts, `suspicion` is between 0 and 1.
+
+    With `open_label` `predicted` means that count or more. `audited` says whether the check belongs to the audit.
     """
 
     expected: int
@@ -54,7 +54,7 @@ class ReviewedCheck:
 
 @dataclass(frozen=True)
 class ReliabilityBand:
-    """Audited checks of one band of suspicion: how many, their mean suspicion, and the share of wrong records."""
+    """The audited checks of one band of suspicion: their number, mean suspicion, and share of wrong records."""
 
     checks: int
     suspicion: float
@@ -63,9 +63,12 @@ class ReliabilityBand:
 
 @dataclass(frozen=True)
 class Audit:
-    """What the audit alone says. `bias` is the mean of predicted minus actual counts, over checks without an open
-    label; None where there are fewer than two. `naive_wrong` is the share among reviewed alerts, which is no estimate
-    of the whole and is shown beside it for that reason; None without any."""
+    """The estimates from the audit alone.
+
+    `bias` is the mean of predicted minus actual counts, over checks without an open label; None for fewer than two.
+    `naive_wrong` is the share of wrong records among reviewed alerts; None without any. It is no estimate for all
+    checks, and is reported for comparison.
+    """
 
     reviewed: int
     wrong: Interval
@@ -76,7 +79,7 @@ class Audit:
 
 
 def reviewed_check(check: Check, *, audited: bool) -> ReviewedCheck | None:
-    """A check with the count that people found; None where they found none, or nothing was counted or recorded."""
+    """A check as a ReviewedCheck; None if it lacks a reviewed, predicted or recorded count."""
     if check.actual is None or check.expected is None or check.predicted is None or check.suspicion is None:
         return None
     opens = f"{check.predicted}+" in (check.probabilities or {})
@@ -84,7 +87,7 @@ def reviewed_check(check: Check, *, audited: bool) -> ReviewedCheck | None:
 
 
 def audit(findings: Sequence[ReviewedCheck]) -> Audit | None:
-    """What the audited ones of `findings` say; None where none is audited."""
+    """The estimates from the audited ones of `findings`; None if none is audited."""
     sample = [finding for finding in findings if finding.audited]
     if not sample:
         return None
@@ -100,17 +103,17 @@ def audit(findings: Sequence[ReviewedCheck]) -> Audit | None:
 
 
 def band_of(suspicion: float) -> int:
-    """The index of the band of BAND_EDGES in which a suspicion lies."""
+    """The index of the band that a suspicion belongs to."""
     return max(index for index, edge in enumerate(BAND_EDGES[:-1]) if suspicion >= edge)
 
 
 def slip_shares(findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, int]) -> dict[int, Interval]:
-    """The share of each slip (actual minus expected count) among all wrong records; OTHER holds what SLIPS lacks.
+    """The share of each slip (actual minus expected count) among all wrong records. OTHER has the rest.
 
-    `checks_by_band` says how many checks lie in each band of suspicion. Within a band every check is taken to have the
-    same chance of being reviewed, so each reviewed one stands for as many as its band has per review: Horvitz and
-    Thompson (1952), "A Generalization of Sampling Without Replacement From a Finite Universe". The intervals are those
-    of as many reviews as weigh the same: Kish (1965), "Survey Sampling".
+    `checks_by_band` is the number of checks in each band of suspicion. The checks of a band are assumed to have the
+    same chance of a review, so each review has the weight of the band's checks per review: Horvitz and Thompson (1952),
+    "A Generalization of Sampling Without Replacement From a Finite Universe". The intervals are those of the effective
+    sample size: Kish (1965), "Survey Sampling".
     """
     weights: dict[int, list[float]] = defaultdict(list)
     for members, checks in _merged_bands(findings, checks_by_band):
@@ -126,7 +129,7 @@ def slip_shares(findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, 
 def _merged_bands(
     findings: Iterable[ReviewedCheck], checks_by_band: Mapping[int, int]
 ) -> Iterable[tuple[list[ReviewedCheck], int]]:
-    """The reviewed checks of each band, and how many checks it has; bands with few reviews joined to the next below."""
+    """The reviewed checks of each band, and its number of checks. A band with few reviews joins the next lower one."""
     by_band: dict[int, list[ReviewedCheck]] = defaultdict(list)
     for finding in findings:
         by_band[band_of(finding.suspicion)].append(finding)
