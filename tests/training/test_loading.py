@@ -11,6 +11,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
+from training import train  # noqa: E402
 from training.data import cache, loading  # noqa: E402
 from training.data.bins import LabelledBin, read_bins  # noqa: E402
 from training.data.decoding import exact_pixels, fast_pixels  # noqa: E402
@@ -20,6 +21,7 @@ from training.data.sampling import batches, epoch_order  # noqa: E402
 from .builders import write_set  # noqa: E402
 
 CPU = torch.device("cpu")
+SMALL = "--size 32 --batch 10 --epochs 2 --labels 7 --backbone test_resnet --weights none --drop-path 0"
 SAMPLES = sorted((Path(__file__).parents[2] / "samples" / "bin-images").glob("r00*.jpg"))
 
 
@@ -181,3 +183,29 @@ def test_workers_are_as_many_as_are_of_use(
 ) -> None:
     monkeypatch.setattr(loading, "cores", lambda: 8)
     assert loading._workers(None, images, torch.device(device), place) == workers
+
+
+def test_run_ends_the_same_wherever_images_are_held(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", 70, labels=7)
+    small = [
+        "--size",
+        "32",
+        "--batch",
+        "10",
+        "--epochs",
+        "2",
+        "--labels",
+        "7",
+        "--backbone",
+        "test_resnet",
+        "--weights",
+        "none",
+        "--drop-path",
+        "0",
+    ]
+    ends = []
+    for place in ("none", "memory"):
+        out = tmp_path / place
+        train.main([*SMALL.split(), "--data", str(folder), "--out", str(out), "--cache", place, "--workers", "1"])
+        ends.append(torch.load(out / "best.pt", weights_only=True)["network"])
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])

@@ -81,7 +81,6 @@ class ImageLoader:
             num_workers=self.workers,
             pin_memory=device.type == "cuda",
             persistent_workers=self.workers > 0,
-            prefetch_factor=4 if self.workers else None,
             generator=torch.Generator(),  # the loop's own random numbers stay as they are
         )
         started = time.monotonic()
