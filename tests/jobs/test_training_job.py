@@ -31,7 +31,7 @@ def test_job_runs_on_spot_with_checkpoints_and_the_channels_that_the_script_read
     assert description["StoppingCondition"] == {"MaxRuntimeInSeconds": 4 * 3600, "MaxWaitTimeInSeconds": 12 * 3600}
     assert description["CheckpointConfig"]["S3Uri"].endswith(f"{summary['TrainingJobName']}/checkpoints")
     assert description["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
-    assert description["HyperParameters"] == {"backbone": "tf_efficientnet_lite2"}
+    assert description["HyperParameters"]["backbone"] == "tf_efficientnet_lite2"
     assert description["TensorBoardOutputConfig"]["S3OutputPath"] == "s3://our-bucket/bincheck/tensorboard"
 
 
@@ -84,7 +84,7 @@ def test_contradictions_are_named(settings_with: Any, account: Any, toml: str, m
     settings = settings_with(toml)
     with staged_source() as source, pytest.raises(JobError, match=message):
         training_job.trainer(Account(settings.aws, account.boto), settings.train, str(source)).train(
-            training_job.channels(settings.train)
+            training_job.channels(account, settings.train)
         )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from training.jobs.errors import JobError
 
 DEFAULTS = Path(__file__).with_name("settings.toml")
+RECIPES = Path(__file__).parents[1] / "recipes"
 S3Uri = Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]+(/.*)?)?$")]
 InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
 Option = str | int | float | bool
@@ -31,6 +32,11 @@ class Aws(Section):
     kms_key: str
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
+    packages: S3Uri
+    mlflow: Annotated[
+        str, Field(pattern=r"^(arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:\d{12}:mlflow-(app|tracking-server)/.+)?$")
+    ]
+    mlflow_experiment: Annotated[str, Field(min_length=1)]
 
 
 class Processing(Section):
@@ -59,6 +65,8 @@ class Train(Section):
     data: S3Uri
     extra: S3Uri
     teacher: S3Uri
+    weights: Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]+/.*[^/]\.[a-z]+)?$")]
+    recipe: str
     image: str
     instance_type: InstanceType
     instances: Annotated[int, Field(ge=1)]
@@ -147,38 +155,68 @@ class Settings(Section):
 
 
 def load(path: Path | None = None) -> Settings:
-    """The defaults, and over them what the file at `path` says.
+    """The defaults, overridden by the file at `path`; the recipe's options are in train.options, overridden by them.
 
-    Raises JobError when the file is missing, is no TOML, or says something that is no setting.
+    Raises JobError when a file is missing or is no TOML, when a setting is unknown or wrong, or a recipe is unknown.
     """
-    values = tomllib.loads(DEFAULTS.read_text())
+    values = _read(DEFAULTS)
     if path:
-        try:
-            values = _merge(values, tomllib.loads(path.read_text()))
-        except OSError as error:
-            raise JobError(f"{path} cannot be read ({error.strerror}): name a settings file with --settings") from error
-        except tomllib.TOMLDecodeError as error:
-            raise JobError(f"{path} is no TOML: {error}") from error
+        values = _merge(values, _read(path, "name a settings file with --settings"))
     try:
+        settings = Settings.model_validate(values)
+        options = read_recipe(settings.train.recipe) | _underscored(settings.train.options)
+        values["train"]["options"] = options
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise JobError(f"{path or DEFAULTS}: {place}: {first['msg']}; {DEFAULTS.name} lists what there is") from error
+        raise JobError(f"{path or DEFAULTS}: {place}: {first['msg']}; {DEFAULTS.name} lists all settings") from error
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """The options of a recipe: a file of training/recipes by its name, or another by its path; none for "".
+
+    Raises JobError when there is no such file.
+    """
+    if not name:
+        return {}
+    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
+    known = ", ".join(sorted(one.stem for one in RECIPES.glob("*.toml")))
+    return _underscored(_read(path, f"train.recipe is a path, or one of {known}"))
+
+
+def _read(path: Path, cure: str = "") -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise JobError(f"{path} cannot be read ({error.strerror}): {cure}") from error
+    except ValueError as error:
+        raise JobError(f"{path} is no TOML: {error}") from error
+
+
+def _underscored(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.replace("-", "_"): value for name, value in options.items()}
 
 
 def dump(settings: Settings) -> str:
-    """All settings as a file that `load` reads."""
-    return "\n".join(_tables("", settings.model_dump(mode="json")))
+    """All settings as a file that `load` reads, without the recipe's name: its options are in train.options."""
+    values = settings.model_dump(mode="json")
+    values["train"]["recipe"] = ""
+    return "\n".join(_tables("", values))
 
 
 def _tables(name: str, values: dict[str, Any]) -> Iterator[str]:
     plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
     if name:
         yield f"[{name}]"
-    yield from (f"{key} = {json.dumps(value)}" for key, value in plain.items())
+    yield from (f"{key} = {_toml(value)}" for key, value in plain.items())
     for key in values.keys() - plain.keys():
         yield from ("", *_tables(f"{name}.{key}" if name else key, values[key]))
+
+
+def _toml(value: object) -> str:
+    """A JSON value is TOML but for surrogate pairs, which TOML refuses, and DEL, which JSON does not escape."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _merge(values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:

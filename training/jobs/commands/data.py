@@ -24,7 +24,7 @@ def prepare(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait
         processor.run(
             code=processing_job.CODE,
             source_dir=str(source),
-            inputs=processing_job.inputs(chosen),
+            inputs=processing_job.inputs(context.account, chosen),
             outputs=processing_job.outputs(place),
             arguments=arguments,
             job_name=name,

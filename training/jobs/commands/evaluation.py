@@ -50,7 +50,7 @@ def evaluate(
         evaluation_job.judge(account, chosen).run(
             code=evaluation_job.CODE,
             source_dir=str(source),
-            inputs=evaluation_job.inputs(place, chosen.split, f"{report}/answers"),
+            inputs=evaluation_job.inputs(account, place, chosen.split, f"{report}/answers"),
             outputs=evaluation_job.outputs(report),
             arguments=["--split", chosen.split],
             job_name=name,

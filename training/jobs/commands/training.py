@@ -19,7 +19,7 @@ def train(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait =
 
     with job_context(settings, dry=dry_run) as context, staged_source() as source:
         chosen = context.settings.train
-        inputs = training_job.channels(chosen)
+        inputs = training_job.channels(context.account, chosen)
         trainer = training_job.trainer(context.account, chosen, str(source))
         context.print_costs(training_job.cost(chosen))
         name = training_job.start(trainer, inputs)
@@ -44,7 +44,7 @@ def profile(
         chosen = training_job.with_profile(context.settings.train)
         trainer = training_job.trainer(context.account, chosen, str(source))
         context.print_costs(training_job.cost(chosen))
-        name = training_job.start(trainer, training_job.channels(chosen))
+        name = training_job.start(trainer, training_job.channels(context.account, chosen))
         context.print_started(f"Training job {name}")
         description = waiting.wait(context.account, waiting.TRAINING, name, context.console)
         print(training_job.fetch_profile(context.account, description, out))

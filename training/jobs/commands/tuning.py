@@ -34,9 +34,11 @@ def tune(
     with job_context(settings, dry=dry_run) as context, staged_source() as source:
         chosen, trial = context.settings.tune, context.settings.train
         name = name_from_base(tuning_job.BASE_NAME, tuning_job.NAME_LENGTH, short=True)
-        inputs = training_job.channels(trial)
+        inputs = training_job.channels(context.account, trial)
         tuner = tuning_job.tuner(context.account, context.settings, str(source), name, warm_start=warm_start)
         context.print_costs(training_job.cost(trial, chosen.jobs))
+        searched, optimizer = tuning_job.searched_options(context.settings), tuning_job.optimizer_of(context.settings)
+        context.console.print(f"It searches {', '.join(searched)} under {optimizer}.", highlight=False, soft_wrap=True)
         tuner.tune(inputs, job_name=name, wait=False)
         context.print_started(f"Tuning job {name}")
         if no_wait:
@@ -79,7 +81,8 @@ def explore(
 
     with job_context(settings, dry=dry_run) as context, staged_source() as source:
         chosen = context.settings.explore
-        inputs = [one for one in training_job.channels(context.settings.train) if one.channel_name == "data"]
+        channels = training_job.channels(context.account, context.settings.train)
+        inputs = [one for one in channels if one.channel_name in ("data", "packages")]
         trainer = explore_job.trainer(context.account, chosen, str(source))
         context.print_costs(estimate(chosen.instance_type, 1, chosen.max_hours))
         name = training_job.start(trainer, inputs)

@@ -102,7 +102,7 @@ def _prepare(account: Account, settings: Settings, source: Path, bins: Parameter
         step_args=processor.run(
             code=processing_job.CODE,
             source_dir=str(source),
-            inputs=processing_job.inputs(chosen),
+            inputs=processing_job.inputs(account, chosen),
             outputs=processing_job.outputs(_execution_uri(account, "set")),
             arguments=arguments,
         ),
@@ -117,7 +117,7 @@ def _train(
     trainer = training_job.trainer(account, settings.train, str(source), in_pipeline=True)
     trainer.checkpoint_config = CheckpointConfig(s3_uri=_sibling(prepared, "checkpoints"))
     train = TrainingStep(
-        name="Train", step_args=trainer.train(_channels(settings, prepared)), cache_config=_cache(settings)
+        name="Train", step_args=trainer.train(_channels(account, settings, prepared)), cache_config=_cache(settings)
     )
     return train, train.properties.ModelArtifacts.S3ModelArtifacts
 
@@ -130,16 +130,16 @@ def _tune(
     tuner.model_trainer.checkpoint_config = CheckpointConfig(s3_uri=_sibling(prepared, "checkpoints"))
     tune = TuningStep(
         name="Tune",
-        step_args=tuner.tune(_channels(settings, prepared), wait=False),
+        step_args=tuner.tune(_channels(account, settings, prepared), wait=False),
         cache_config=_cache(settings),
     )
     prefix = account.uri("train").removeprefix(f"s3://{account.bucket}/")
     return tune, tune.get_top_model_s3_uri(0, account.bucket, prefix)
 
 
-def _channels(settings: Settings, prepared: PipelineVariable) -> list[InputData]:
+def _channels(account: Account, settings: Settings, prepared: PipelineVariable) -> list[InputData]:
     data = InputData(channel_name="data", data_source=_joined(prepared, ""))
-    return [data, *training_job.optional_channels(settings.train)]
+    return [data, *training_job.optional_channels(account, settings.train)]
 
 
 def _candidate(account: Account, settings: Settings, archive: PipelineVariable) -> ModelStep:
@@ -186,13 +186,16 @@ def _judge(
     }
     comparison = PropertyFile(name="comparison", output_name="report", path=COMPARISON)
     processor = evaluation_job.judge(account, chosen, in_pipeline=True)
-    processor.env = {"AWS_DEFAULT_REGION": account.region}
+    processor.env |= {"AWS_DEFAULT_REGION": account.region}
     judge = ProcessingStep(
         name="Judge",
         step_args=processor.run(
             code=entry_module("compare"),
             source_dir=str(source),
-            inputs=[processing_job.s3_input(name, place) for name, place in inputs.items()],
+            inputs=[
+                *(processing_job.s3_input(name, place) for name, place in inputs.items()),
+                *processing_job.package_inputs(account),
+            ],
             outputs=evaluation_job.outputs(_execution_uri(account, "judged")),
             arguments=["--split", chosen.split, "--endpoint", settings.deploy.endpoint],
         ),
@@ -211,7 +214,10 @@ def _register(
             code=entry_module("release"),
             source_dir=str(source),
             requirements=REQUIREMENTS,
-            inputs=[processing_job.s3_input("report", _output(judge, "report"))],
+            inputs=[
+                processing_job.s3_input("report", _output(judge, "report")),
+                *processing_job.package_inputs(account),
+            ],
             outputs=[processing_job.s3_output("package", _execution_uri(account, "registered"))],
             arguments=["register", "--model", archive],
         ),
@@ -231,6 +237,7 @@ def _deploy(
             code=entry_module("release"),
             source_dir=str(source),
             requirements=REQUIREMENTS,
+            inputs=processing_job.package_inputs(account),
             arguments=["deploy", "--package", arn],
         ),
     )
@@ -239,7 +246,7 @@ def _deploy(
 def _releaser(account: Account, settings: Settings) -> Any:
     name = f"{settings.pipeline.name}-release"
     made = processing_job.processor(account, settings.pipeline, name, 1, in_pipeline=True)
-    made.env = {"AWS_DEFAULT_REGION": account.region}
+    made.env |= {"AWS_DEFAULT_REGION": account.region}
     return made
 
 

@@ -8,7 +8,7 @@ from costs.job_costs import Estimate, estimate
 from training.jobs.aws.account import TAGS, Account
 from training.jobs.errors import JobError
 from training.jobs.settings import Evaluate, Settings
-from training.jobs.steps.processing_job import processor, s3_input, s3_output
+from training.jobs.steps.processing_job import package_inputs, processor, s3_input, s3_output
 from training.jobs.steps.source import entry_module
 
 BASE_NAME = "bincheck-evaluate"
@@ -63,7 +63,7 @@ def costs(settings: Evaluate) -> dict[str, Estimate]:
     return {"Transform": transform, "Judge": estimate(settings.instance_type, 1, settings.max_hours)}
 
 
-def inputs(place: str, split: str, answers: str) -> list[ProcessingInput]:
+def inputs(account: Account, place: str, split: str, answers: str) -> list[ProcessingInput]:
     """What of the set at s3:// `place` the judging job reads, and the answers of the transform."""
     places = {
         "index": f"{place}/index.csv",
@@ -71,7 +71,7 @@ def inputs(place: str, split: str, answers: str) -> list[ProcessingInput]:
         "images": f"{place}/{split}/",
         "answers": answers,
     }
-    return [s3_input(name, uri) for name, uri in places.items()]
+    return [*(s3_input(name, uri) for name, uri in places.items()), *package_inputs(account)]
 
 
 def outputs(place: str) -> list[ProcessingOutput]:

@@ -11,9 +11,11 @@ from sagemaker.core.training.configs import (
 )
 from sagemaker.train import ModelTrainer
 
-from training.jobs.aws.account import PROJECT_TAG, Account
+from training.jobs.aws.account import Account
 from training.jobs.settings import Explore
+from training.jobs.steps.run_record import environment, tags
 from training.jobs.steps.source import CONTAINER, entry_script
+from training.jobs.steps.training_job import CHANNELS
 
 BASE_NAME = "bincheck-explore"
 PYTHON = "py311"
@@ -57,5 +59,6 @@ def trainer(account: Account, settings: Explore, source: str) -> ModelTrainer:
         stopping_condition=StoppingCondition(max_runtime_in_seconds=round(settings.max_hours * 3600)),
         output_data_config=OutputDataConfig(s3_output_path=account.uri("explore"), kms_key_id=aws.kms_key or None),
         hyperparameters={name.replace("_", "-"): value for name, value in options.items()},
-        tags=[Tag(key=key, value=value) for key, value in PROJECT_TAG.items()],
+        environment=environment(account, packages=f"{CHANNELS}/packages"),
+        tags=[Tag(key=key, value=value) for key, value in tags().items()],
     )

@@ -5,10 +5,11 @@ from sagemaker.core.network import NetworkConfig
 from sagemaker.core.processing import FrameworkProcessor
 from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Input, ProcessingS3Output
 
-from training.jobs.aws.account import TAGS, Account
+from training.jobs.aws.account import Account
 from training.jobs.aws.images import training_image
 from training.jobs.errors import JobError
 from training.jobs.settings import Prepare, Processing
+from training.jobs.steps.run_record import environment, tags
 from training.jobs.steps.source import entry_module
 
 BASE_NAME = "bincheck-prepare"
@@ -36,7 +37,8 @@ def processor(
         max_runtime_in_seconds=round(settings.max_hours * HOUR_S),
         base_job_name=base_name,
         sagemaker_session=account.pipeline_session if in_pipeline else account.session,
-        tags=TAGS,
+        env=environment(account, packages=f"{FOLDER}/input/packages"),
+        tags=[{"Key": key, "Value": value} for key, value in tags().items()],
         network_config=NetworkConfig(
             subnets=list(aws.subnets) or None, security_group_ids=list(aws.security_groups) or None
         ),
@@ -57,9 +59,15 @@ def s3_output(name: str, place: str | PipelineVariable) -> ProcessingOutput:
     return ProcessingOutput(output_name=name, s3_output=uploaded)
 
 
-def inputs(settings: Prepare) -> list[ProcessingInput]:
-    """The lists that the settings name, files here or in S3."""
-    return [s3_input(name, place) for name in LISTS if (place := getattr(settings, name))]
+def package_inputs(account: Account) -> list[ProcessingInput]:
+    """The folder of wheels that pip installs from, if the settings name one."""
+    return [s3_input("packages", account.settings.packages)] if account.settings.packages else []
+
+
+def inputs(account: Account, settings: Prepare) -> list[ProcessingInput]:
+    """The lists that the settings name, files here or in S3, and the wheels."""
+    lists = [s3_input(name, place) for name in LISTS if (place := getattr(settings, name))]
+    return [*lists, *package_inputs(account)]
 
 
 def outputs(place: str) -> list[ProcessingOutput]:

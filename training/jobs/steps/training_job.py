@@ -23,15 +23,17 @@ from sagemaker.train import ModelTrainer
 from sagemaker.train.distributed import Torchrun
 
 from costs.job_costs import Estimate, estimate
-from training.jobs.aws.account import PROJECT_TAG, Account
+from training.jobs.aws.account import Account
 from training.jobs.aws.images import training_image
 from training.jobs.errors import JobError
-from training.jobs.settings import Train
+from training.jobs.settings import Option, Train
 from training.jobs.steps.archives import unpack
+from training.jobs.steps.run_record import data_digest, environment, tags
 from training.jobs.steps.source import REQUIREMENTS, entry_script
 from training.loop.epoch_line import figure_regex
 
 BASE_NAME = "bincheck-train"
+CHANNELS = "/opt/ml/input/data"
 METRICS = (
     *("epoch", "train_loss", "val_loss", "val_log_loss", "val_accuracy_0_5", "val_standardised_accuracy"),
     *("val_standardised_rmse", "val_within_one_0_5", "val_calibration_error"),
@@ -50,6 +52,7 @@ def trainer(account: Account, settings: Train, source: str, *, in_pipeline: bool
     if settings.spot and settings.max_wait_hours < settings.max_hours:
         raise JobError("train.max_wait_hours holds the computing too: make it at least train.max_hours")
     aws = account.settings
+    digest = "" if in_pipeline else data_digest(account, settings.data)
     made = ModelTrainer(
         sagemaker_session=account.pipeline_session if in_pipeline else account.session,
         role=account.role,
@@ -76,8 +79,9 @@ def trainer(account: Account, settings: Train, source: str, *, in_pipeline: bool
         ),
         output_data_config=OutputDataConfig(s3_output_path=account.uri("train"), kms_key_id=aws.kms_key or None),
         checkpoint_config=CheckpointConfig(),
-        hyperparameters={name.replace("_", "-"): value for name, value in settings.options.items()},
-        tags=[Tag(key=key, value=value) for key, value in PROJECT_TAG.items()],
+        environment=environment(account, packages=f"{CHANNELS}/packages", data=digest, tracked=True),
+        hyperparameters=hyperparameters(settings),
+        tags=[Tag(key=key, value=value) for key, value in tags(settings, digest).items()],
     )
     made.with_metric_definitions([MetricDefinition(name=name, regex=figure_regex(name)) for name in METRICS])
     made.with_tensorboard_output_config(TensorBoardOutputConfig(s3_output_path=account.uri("tensorboard")))
@@ -86,16 +90,29 @@ def trainer(account: Account, settings: Train, source: str, *, in_pipeline: bool
     return made
 
 
-def channels(settings: Train) -> list[InputData]:
+def hyperparameters(settings: Train) -> dict[str, Option]:
+    """Every option of the recipe and of the settings, by its name on the command line of `training.train`."""
+    options = {"seed": 0} | settings.options
+    if settings.weights:
+        options["weights"] = f"{CHANNELS}/weights/{settings.weights.rsplit('/', 1)[-1]}"
+    return {name.replace("_", "-"): value for name, value in options.items()}
+
+
+def channels(account: Account, settings: Train) -> list[InputData]:
     """The data that the job reads, by the names that `training.train` finds in its environment."""
     if not settings.data:
         raise JobError("train.data is missing: name the s3:// of a set that `prepare` made")
-    return [InputData(channel_name="data", data_source=settings.data), *optional_channels(settings)]
+    return [InputData(channel_name="data", data_source=settings.data), *optional_channels(account, settings)]
 
 
-def optional_channels(settings: Train) -> list[InputData]:
-    """Those that a training may go without."""
-    named = {"extra": settings.extra, "teacher": settings.teacher}
+def optional_channels(account: Account, settings: Train) -> list[InputData]:
+    """The channels that a training can do without."""
+    named = {
+        "extra": settings.extra,
+        "teacher": settings.teacher,
+        "weights": settings.weights,
+        "packages": account.settings.packages,
+    }
     return [InputData(channel_name=name, data_source=uri) for name, uri in named.items() if uri]
 
 
