@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
@@ -19,22 +20,27 @@ def pins(path):
     return dict(line.split("==") for line in lines if "==" in line)
 
 
-@pytest.mark.parametrize("path", ["functions/requirements.txt", "model/code/requirements.txt"])
+FUNCTIONS = ["functions/requirements.txt", "deploy/review/requirements.txt"]
+
+
+@pytest.mark.parametrize("path", [*FUNCTIONS, "model/code/requirements.txt"])
 def test_deployed_packages_are_pinned_as_in_the_lock(path):
     assert pins(path)
     assert pins(path).items() <= LOCKED
 
 
-def test_the_functions_list_also_what_their_packages_need():
-    listed = pins("functions/requirements.txt")
+@pytest.mark.parametrize(("path", "extra"), [(FUNCTIONS[0], "tracer"), (FUNCTIONS[1], "crypto")])
+def test_the_functions_list_also_what_their_packages_need(path, extra):
+    listed = pins(path)
     for name in listed:
         for requirement in map(Requirement, requires(name) or []):
-            if requirement.marker is None or requirement.marker.evaluate({"extra": "tracer"}):
-                assert requirement.name.replace("_", "-") in listed, f"{name} needs {requirement.name}"
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                assert canonicalize_name(requirement.name) in listed, f"{name} needs {requirement.name}"
 
 
-def test_the_packages_of_the_functions_are_pinned_by_what_they_contain():
-    text = (ROOT / "functions" / "requirements.txt").read_text()
+@pytest.mark.parametrize("path", FUNCTIONS)
+def test_the_packages_of_the_functions_are_pinned_by_what_they_contain(path):
+    text = (ROOT / path).read_text()
     listed = {one.split("==")[0].strip(): set(re.findall(r"sha256:\w+", one)) for one in re.split(r"\n(?=\w)", text)}
     locked = {
         package["name"]: {file["hash"] for file in [package["sdist"], *package["wheels"]]}

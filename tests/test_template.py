@@ -16,7 +16,7 @@ from inventory.verdict import SEVERITIES
 from local.stack.backfill import RESUME_WINDOW
 from tests.template import ROOT, resource, template
 
-FUNCTIONS = ["Checker", "Counter", "Alerter", "Watchdog", "Reporter"]
+FUNCTIONS = ["Checker", "Counter", "Alerter", "Watchdog", "Reporter", "Review"]
 QUEUES = ["InboxQueue", "BackfillQueue", "AlertsQueue", "InboxDeadLetters"]
 GLOBALS = template()["Globals"]["Function"]
 
@@ -195,10 +195,10 @@ once = DynamoDBPersistenceLayer("sent-alerts", boto_config=Config(region_name="u
 """Where Powertools keeps what was done, with the names that it gives to attributes."""
 
 
-@pytest.mark.parametrize("function", ["Checker", "Watchdog"])
+@pytest.mark.parametrize("function", ["Checker", "Watchdog", "Review"])
 def test_one_other_bucket_is_read_only_where_it_is_named(function):
     assert template()["Parameters"]["BackfillBucket"]["Default"] == ""
-    reading = [s for s in function_statements(function) if str(s["Action"]).startswith("s3:")]
+    reading = [s for s in function_statements(function) if listed(s["Action"])[0].startswith("s3:")]
     assert reading
     for statement in reading:
         inbox, (condition, other, nothing) = statement["Resource"][0], statement["Resource"][1]["If"]
@@ -286,6 +286,17 @@ def test_each_function_may_do_what_it_does_and_no_more():
             "s3:ListBucket",
         ],
         "Reporter": ["dynamodb:PutItem", "dynamodb:Query", "dynamodb:Query"],
+        "Review": [
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "s3:GetObject",
+            "s3:GetObjectVersion",
+            "s3:ListBucket",
+            "secretsmanager:GetSecretValue",
+        ],
     }
 
 
@@ -390,6 +401,68 @@ def test_a_schedule_or_the_index_of_a_labelled_set_starts_the_pipeline_and_nothi
     assert allowed["Action"] == "sagemaker:StartPipelineExecution"
     assert allowed["Resource"] == target["Arn"]
     assert target["RoleArn"] == {"GetAtt": "PipelineStartRole.Arn"}
+
+
+def test_the_review_page_is_there_only_where_it_is_asked_for():
+    assert template()["Parameters"]["ReviewPage"]["Default"] == "no"
+    parts = {**template()["Resources"], **template()["Outputs"]}
+    mine = {name: body["Condition"] for name, body in parts.items() if name.startswith("Review")}
+    assert mine == dict.fromkeys(mine, "HasReviewPage")
+    kinds = ("ApiGatewayV2", "Cognito", "SecretsManager")
+    assert {
+        name for name, body in template()["Resources"].items() if any(kind in body["Type"] for kind in kinds)
+    } <= set(mine)
+    assert {"ReviewUrl", "ReviewUserPoolId"} <= set(mine)
+
+
+def test_the_review_page_may_write_what_a_review_changes_and_no_other_attribute():
+    writing = [s for s in function_statements("Review") if "PutItem" in str(s["Action"])]
+    assert [s["Resource"] for s in writing] == [{"GetAtt": "ChecksTable.Arn"}]
+    people = template("deploy/permissions.yaml")["Resources"]["ApplicationPolicy"]["Properties"]["PolicyDocument"]
+    (findings,) = [s for s in people["Statement"] if s["Sid"] == "RecordFindings"]
+    assert writing[0]["Condition"] == findings["Condition"]
+    counted = {
+        "expected",
+        "predicted",
+        "probabilities",
+        "suspicion",
+        "severity",
+        "image",
+        "metadata",
+        "model",
+        "status",
+    }
+    assert not counted & set(findings["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"])
+
+
+def test_reviewers_are_made_by_an_admin_and_sign_in_on_the_hosted_pages_only():
+    pool, client = resource("ReviewUserPool"), resource("ReviewClient")
+    assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+    assert pool["DeletionProtection"] == "ACTIVE"
+    assert template()["Resources"]["ReviewUserPool"]["DeletionPolicy"] == "Retain"
+    assert pool["Policies"]["PasswordPolicy"]["MinimumLength"] >= 12
+    assert pool["EnabledMfas"] == ["SOFTWARE_TOKEN_MFA"]
+    (email,) = pool["Schema"]
+    assert (email["Name"], email["Required"], email["Mutable"]) == ("email", True, False), "it signs reviews"
+    assert client["GenerateSecret"] is False
+    assert client["AllowedOAuthFlows"] == ["code"]
+    assert client["AllowedOAuthScopes"] == ["openid", "email"]
+    assert client["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
+    assert client["PreventUserExistenceErrors"] == "ENABLED"
+    page = "${ReviewApi.ApiEndpoint}"
+    assert (client["CallbackURLs"], client["LogoutURLs"]) == ([{"Sub": f"{page}/signed-in"}], [{"Sub": f"{page}/"}])
+
+
+def test_the_review_page_is_throttled_and_logs_no_query():
+    stage = resource("ReviewStage")
+    assert 0 < stage["DefaultRouteSettings"]["ThrottlingRateLimit"] <= 100
+    assert stage["AccessLogSettings"]["DestinationArn"] == {"GetAtt": "ReviewAccessLogs.Arn"}
+    logged = json.loads(stage["AccessLogSettings"]["Format"])
+    assert logged["path"] == "$context.path"
+    assert "query" not in json.dumps(logged).lower()
+    assert resource("ReviewAccessLogs")["RetentionInDays"] <= 90
+    (permission,) = of_type("AWS::Lambda::Permission").values()
+    assert permission["SourceArn"]["Sub"].endswith(":${ReviewApi}/*/$default")
 
 
 def test_every_parameter_says_what_it_is():
