@@ -7,7 +7,7 @@ from typing import Any
 from ..measure.published import BENCHMARK
 
 BENCHMARK_TEXT = (
-    f"The published benchmark: {BENCHMARK.source}, {BENCHMARK.data}. Its network chooses among 0 to 5, as here. Its "
+    f"Public: the benchmark of {BENCHMARK.source}, {BENCHMARK.data}. Its network chooses among 0 to 5, as here. Its "
     "split is random, so neighbouring ids, which are often one bin twice, lie on both sides."
 )
 Interval = Sequence[float | None]

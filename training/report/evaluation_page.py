@@ -85,7 +85,7 @@ def _classes(report: Mapping[str, Any]) -> Section:
          row.published_rmse)
         for row in class_rows(report)
     ]  # fmt: skip
-    columns = ("true count", "bins", "exact", "95% from", "to", "published", "RMSE", "95% from", "to", "published")
+    columns = ("true count", "bins", "exact", "95% from", "to", "public", "RMSE", "95% from", "to", "public")
     text = f"Of bins that hold 0 to 5, with 95% intervals. {BENCHMARK_TEXT}"
     return Section("By true count", text, tables=[Table(columns, rows)], plots=plots)
 

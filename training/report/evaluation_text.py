@@ -39,7 +39,11 @@ def _headline(report: Mapping[str, Any]) -> Table:
 
 
 def _classes(report: Mapping[str, Any]) -> Table:
-    table = Table("true count", "bins", "exact", "95% interval", "published", "RMSE", "95% interval", "published")
+    table = Table("true count", "bins")
+    for figure in ("exact", "RMSE"):
+        table.add_column(figure)
+        table.add_column("95% interval")
+        table.add_column("public", min_width=len("public"))
     for row in class_rows(report):
         exact = (_shown(row.exact), _range(row.exact_interval), _shown(row.published_exact))
         rmse = (_shown(row.rmse), _range(row.rmse_interval), _shown(row.published_rmse))
