@@ -187,22 +187,6 @@ def test_workers_are_as_many_as_are_of_use(
 
 def test_run_ends_the_same_wherever_images_are_held(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", 70, labels=7)
-    small = [
-        "--size",
-        "32",
-        "--batch",
-        "10",
-        "--epochs",
-        "2",
-        "--labels",
-        "7",
-        "--backbone",
-        "test_resnet",
-        "--weights",
-        "none",
-        "--drop-path",
-        "0",
-    ]
     ends = []
     for place in ("none", "memory"):
         out = tmp_path / place
