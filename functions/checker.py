@@ -21,6 +21,7 @@ from inventory.prediction import Prediction
 from inventory.returned_messages import report_returned
 from inventory.settings import CheckerSettings
 from inventory.uploads import Upload, read_message, read_notification
+from inventory.verdict import ASSUMED_SLIPS, Slips
 from inventory.workflow import CheckWorkflow
 
 MIN_REMAINING_TIME_MS = 25_000
@@ -43,6 +44,7 @@ workflow = CheckWorkflow(
     count=count,
     mismatch_rate=config.mismatch_rate,
     audit_share=config.audit_share,
+    slips=Slips.of_wrong_records(config.slips) if config.slips else ASSUMED_SLIPS,
 )
 failures = Failures(clients.checks_table_best_effort(config.checks_table))
 

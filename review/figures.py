@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from inventory.check import Check
-from inventory.reports.audit import Audit, audit, reviewed_check
+from inventory.reports.audit import Audit, audit
+from inventory.reports.findings import reviewed_checks
 from inventory.reports.intervals import Interval, clopper_pearson
 from review.desk import Desk
 
@@ -27,8 +28,7 @@ def figures(desk: Desk) -> Figures:
     until = desk.now()
     since = until - timedelta(days=DAYS)
     reviewed = list(desk.store.list_open("reviewed", since, until))
-    audited = (reviewed_check(check, audited=True) for check in desk.store.list_audited(since, until))
-    return Figures(_by_day(reviewed, until), _right_alerts(reviewed), audit([each for each in audited if each]))
+    return Figures(_by_day(reviewed, until), _right_alerts(reviewed), audit(reviewed_checks(desk.store, since, until)))
 
 
 def _by_day(reviewed: list[Check], until: datetime) -> tuple[tuple[str, int], ...]:

@@ -10,7 +10,8 @@ such objects fill that volume (`Record.volumes_in3`).
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from inventory.metadata import Record
@@ -54,7 +55,25 @@ class Verdict:
     severity: Severity
 
 
-def judge(prediction: Prediction, record: Record, mismatch_rate: float) -> Verdict:
+@dataclass(frozen=True)
+class Slips:
+    """How records come to be wrong. `shares` are those of each slip, true minus recorded count, and add up to 1.
+    `mixed_up` is the share of wrong records that belong to another bin, from 0 to below 1."""
+
+    shares: Mapping[int, float] = field(default_factory=lambda: SLIPS)
+    mixed_up: float = MIXED_UP_SHARE
+
+    @classmethod
+    def of_wrong_records(cls, shares: Mapping[int, float]) -> "Slips":
+        """From the share of each slip among all wrong records. What is missing to 1 is mixed up."""
+        slipped = sum(shares.values())
+        return cls({slip: share / slipped for slip, share in shares.items()}, max(0.0, 1 - slipped))
+
+
+ASSUMED_SLIPS = Slips()
+
+
+def judge(prediction: Prediction, record: Record, mismatch_rate: float, slips: Slips = ASSUMED_SLIPS) -> Verdict:
     """Compare a prediction with the record.
 
     `mismatch_rate` is the share of wrong records in general, between 0 and 1 exclusive. An open label ("6+") agrees
@@ -63,7 +82,7 @@ def judge(prediction: Prediction, record: Record, mismatch_rate: float) -> Verdi
     expected = record.expected
     covers = is_open(prediction) and prediction.count == len(prediction.labels) - 1 and expected >= prediction.count
     difference = 0 if covers else prediction.count - expected
-    suspicion = suspect(prediction, record, mismatch_rate)
+    suspicion = suspect(prediction, record, mismatch_rate, slips)
     return Verdict(
         status="mismatch" if difference else "match",
         difference=difference,
@@ -73,7 +92,7 @@ def judge(prediction: Prediction, record: Record, mismatch_rate: float) -> Verdi
     )
 
 
-def suspect(prediction: Prediction, record: Record, mismatch_rate: float) -> float:
+def suspect(prediction: Prediction, record: Record, mismatch_rate: float, slips: Slips = ASSUMED_SLIPS) -> float:
     """The probability, from 0 to 1, that the record is wrong. The arguments are those of `judge`."""
     recorded = min(record.expected, len(prediction.labels) + FLAT_TAIL)
     record = replace(record, expected=recorded)
@@ -83,10 +102,12 @@ def suspect(prediction: Prediction, record: Record, mismatch_rate: float) -> flo
         return _mass(prediction.probabilities, opens, count) * _volume_fit(prediction, record, count)
 
     slipped = sum(
-        _slip_chance(recorded, recorded + slip) * likely(recorded + slip) for slip in SLIPS if recorded + slip >= 0
+        _slip_chance(slips, recorded, recorded + slip) * likely(recorded + slip)
+        for slip in slips.shares
+        if recorded + slip >= 0
     )
     mixed_up = (1 - _mass(prediction.probabilities, opens, recorded)) * _mass(prediction.prior, opens, recorded)
-    wrong = mismatch_rate * ((1 - MIXED_UP_SHARE) * slipped + MIXED_UP_SHARE * mixed_up)
+    wrong = mismatch_rate * ((1 - slips.mixed_up) * slipped + slips.mixed_up * mixed_up)
     right = (1 - mismatch_rate) * likely(recorded)
     # Both are 0 only if the model rules out the recorded count and all others that the slips reach: a wrong record.
     return wrong / (wrong + right) if wrong + right > 0 else 1.0
@@ -117,7 +138,7 @@ def _mass(distribution: tuple[float, ...], opens: bool, count: int) -> float:
     return distribution[last] * (1 - TAIL_RATIO) * TAIL_RATIO ** (count - last)
 
 
-def _slip_chance(recorded: int, true: int) -> float:
+def _slip_chance(slips: Slips, recorded: int, true: int) -> float:
     """q(recorded | true). A record is never negative, so the shares of the possible slips are scaled to add up to 1."""
-    possible = sum(share for slip, share in SLIPS.items() if true - slip >= 0)
-    return SLIPS.get(true - recorded, 0.0) / possible
+    possible = sum(share for slip, share in slips.shares.items() if true - slip >= 0)
+    return slips.shares.get(true - recorded, 0.0) / possible if possible else 0.0

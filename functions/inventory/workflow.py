@@ -34,6 +34,7 @@ from inventory.metadata import METADATA_LIMIT_BYTES, read_record
 from inventory.prediction import Prediction
 from inventory.sampling import agreed_count, is_audited
 from inventory.uploads import Upload
+from inventory.verdict import ASSUMED_SLIPS, Slips
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -56,6 +57,7 @@ class CheckWorkflow:
     count: Callable[[bytes, str], Prediction]
     mismatch_rate: float
     audit_share: float = 0.0
+    slips: Slips = ASSUMED_SLIPS
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def process(self, upload: Upload) -> Check | None:
@@ -144,7 +146,7 @@ class CheckWorkflow:
             prediction = self.count(image.read(IMAGE_LIMIT_BYTES), check.check_id)
         except RejectedUpload as rejection:
             return replace(check, reason=str(rejection))
-        judged = verdict.judge(prediction, record, self.mismatch_rate)
+        judged = verdict.judge(prediction, record, self.mismatch_rate, self.slips)
         return replace(
             check,
             status=judged.status,

@@ -23,6 +23,7 @@ def export_labels(
     """Make training labels of what people found: images, records that say what was there, and index.csv.
 
     The folder is in the inbox layout, so [bold]python -m training.prepare --source FOLDER[/] takes it as it is.
+    In index.csv [bold]drawn[/] is "audit" for a random sample of all checks, and "alert" for suspicious ones.
     Images that were replaced since the review are skipped. Where LabelsBucket is set, upload index.csv last.
 
     [dim]$[/] bincheck export-labels reviewed --since 26w
@@ -30,8 +31,9 @@ def export_labels(
     """
     deployed = resolve_stack(stack)
     reviewed = deployed.checks.list_open("reviewed", since, datetime.now(UTC))
+    audited = {check.check_id for check in deployed.checks.list_audited(since, datetime.now(UTC))}
     exported = 0
-    for each in export(reviewed, deployed.cloud.s3(), folder):
+    for each in export(reviewed, deployed.cloud.s3(), folder, audited):
         exported += each.outcome == "exported"
         if each.reason:
             console.print(f"{each.bin} skipped: {each.reason}", highlight=False)

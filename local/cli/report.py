@@ -1,9 +1,10 @@
 """`bincheck report`: shows the figures of each day and site, and their drift."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
 import typer
@@ -11,13 +12,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from inventory.reports.audit import OTHER, ReviewedCheck, audit, slip_shares, suggested_slips
 from inventory.reports.drift import REFERENCE, Comparison, compare
+from inventory.reports.findings import reviewed_checks
 from inventory.reports.tallies import Answer, Tally, answer_of, tally
+from local.cli.audit_tables import audit_table, slips_table
+from local.cli.exits import fail
 from local.cli.stack_option import StackName, resolve_stack
 from local.stack.aws import Cloud
 from local.stack.captured import captured_answers
+from local.stack.deployed_stack import Stack
 
 UNKNOWN = "-"
+ENOUGH_REVIEWS = 100
 console = Console()
 
 
@@ -32,6 +39,9 @@ def report(
             rich_help_panel="Where",
         ),
     ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Print the audit, and the parameters of the stack that it suggests.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per day and site.")] = False,
 ) -> None:
     """Show the mismatch rate, the confidence and the drift of each site and day.
@@ -39,12 +49,20 @@ def report(
     Drift is the population stability index of the predicted counts, compared with the four weeks before. Above 0.1 it
     is moderate. Above 0.25 a person must inspect the site. It is not shown for fewer than 200 answers on either side.
 
+    The audit is a random sample of checks. Its reviews measure how many records are wrong and how good the model is.
+
     [dim]$[/] bincheck report
+    [dim]$[/] bincheck report --days 90 --suggest
     [dim]$[/] bincheck report --stack bincheck --days 30 --json
     [dim]$[/] bincheck report --captured s3://my-bucket/captured/bincheck-counter/AllTraffic
     """
     today = datetime.now(UTC).date()
     first = today - timedelta(days=days - 1)
+    if suggest:
+        if captured:
+            raise typer.BadParameter("--suggest needs the reviews of a stack, which --captured does not have")
+        _suggest(resolve_stack(stack), first, as_json=as_json)
+        return
     tallies = list(_captured(captured, first, today) if captured else _checked(stack, first, today))
     comparisons = compare([each for each in tallies if each.day >= first.isoformat()], tallies)
     if as_json:
@@ -56,11 +74,45 @@ def report(
             console.print(Text(finding, "red"))
     else:
         console.print(f"No answers since {first}.", highlight=False)
+    if not captured and not as_json and (found := audit(_reviewed(resolve_stack(stack), first))):
+        console.print(audit_table(found))
+
+
+def _reviewed(stack: Stack, first: date) -> list[ReviewedCheck]:
+    return reviewed_checks(stack.checks, datetime.combine(first, time(), UTC), datetime.now(UTC))
+
+
+def _suggest(stack: Stack, first: date, *, as_json: bool) -> None:
+    """Print the audit, the slips, and what MismatchRate and Slips they suggest."""
+    reviewed = _reviewed(stack, first)
+    found = audit(reviewed)
+    if found is None:
+        fail(f"No check of the audit has been reviewed since {first}: answer some with `bincheck review`.")
+    bands: Counter[int] = Counter()
+    for each in _checked_tallies(stack, first, datetime.now(UTC).date()):
+        bands.update({int(band): count for band, count in each.bands.items() if each.day >= first.isoformat()})
+    shares, slips = slip_shares(reviewed, bands), suggested_slips(reviewed, bands)
+    parameters = {
+        "MismatchRate": f"{min(max(found.wrong.estimate, 0.0001), 0.5):.4f}",
+        "Slips": ",".join(f"{slip}:{share:.3f}" for slip, share in slips.items()),
+    }
+    if as_json:
+        named = {str(slip) if slip != OTHER else "other": asdict(share) for slip, share in shares.items()}
+        typer.echo(json.dumps({"audit": asdict(found), "slips": named, "parameters": parameters}))
+        return
+    console.print(audit_table(found), slips_table(shares))
+    if found.reviewed < ENOUGH_REVIEWS:
+        console.print(f"Only {found.reviewed} reviews: the intervals are wide. {ENOUGH_REVIEWS} or more are better.")
+    overrides = " ".join(f"{name}={value}" for name, value in parameters.items())
+    console.print(f"sam deploy --parameter-overrides {overrides}", highlight=False, soft_wrap=True)
 
 
 def _checked(stack: str | None, first: date, last: date) -> Iterator[Tally]:
+    yield from _checked_tallies(resolve_stack(stack), first, last)
+
+
+def _checked_tallies(deployed: Stack, first: date, last: date) -> Iterator[Tally]:
     """The stored tallies, and computed ones for days that the Reporter has not processed."""
-    deployed = resolve_stack(stack)
     stored = deployed.tallies.between(first - REFERENCE, last - timedelta(days=1))
     yield from stored
     known = {each.day for each in stored}

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +15,7 @@ from inventory.check import Check, bucket_and_key
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-COLUMNS = ("id", "expected_quantity", "bin", "recorded", "predicted", "model", "reviewed_at", "check_id")
+COLUMNS = ("id", "expected_quantity", "bin", "recorded", "predicted", "model", "reviewed_at", "check_id", "drawn")
 GONE = ("NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404")
 
 
@@ -46,11 +46,12 @@ def precision(checks: Iterable[Check]) -> dict[str, Reviewed]:
     return {severity: Reviewed(len(found[severity]), sum(found[severity])) for severity in ranked}
 
 
-def export(checks: Iterable[Check], s3: "S3Client", folder: Path) -> Iterator[Exported]:
+def export(checks: Iterable[Check], s3: "S3Client", folder: Path, audited: Collection[str] = ()) -> Iterator[Exported]:
     """Write the reviewed images as bins of the inbox layout. Their records hold the counts that were found.
 
     A bin has its last review. Its id is its name with `~` for a slash. The record's items are included only if the
     record was right, because the sizes of a wrong record would mislead. `index.csv` (COLUMNS) is written at the end.
+    Its column `drawn` is "audit" for the `audited` check ids, a random sample, and "alert" for suspicious checks.
     """
     newest = {check.bin: check for check in sorted(checks, key=lambda check: check.reviewed_at or "")}
     rows: list[dict[str, Any]] = []
@@ -66,7 +67,8 @@ def export(checks: Iterable[Check], s3: "S3Client", folder: Path) -> Iterator[Ex
         extension = (check.image or "").rsplit(".", 1)[-1].lower()
         _write(folder / "bin-images" / f"{name}.{extension}", image)
         _write(folder / "metadata" / f"{name}.json", json.dumps(record).encode())
-        details = (check.expected, check.predicted, check.model, check.reviewed_at, check.check_id)
+        drawn = "audit" if check.check_id in audited else "alert"
+        details = (check.expected, check.predicted, check.model, check.reviewed_at, check.check_id, drawn)
         rows.append(dict(zip(COLUMNS, (name, check.actual, bin, *details), strict=True)))
         yield Exported(bin, "exported")
     if rows:

@@ -42,8 +42,10 @@ def test_a_day_is_tallied_by_site_each_check_once(reporter, warehouse, tallies):
     first, second = tallies.between(date(2026, 3, 1), date(2026, 3, 1))
     suspected = sum(one.suspicion for id in "12" for one in warehouse.checks(f"BOS1/{id}"))
     assert first == Tally(
-        "BOS1", "2026-03-01", 3, 1, 2, 1, 1.88, pytest.approx(suspected), {"3": 1, "6+": 1}, {"test@0": 2}
-    )
+        "BOS1", "2026-03-01", 3, 1, 2, 1, 1.88, pytest.approx(suspected), {"3": 1, "6+": 1}, {"test@0": 2},
+        first.bands,
+    )  # fmt: skip
+    assert sum(first.bands.values()) == 2
     assert (first.mismatch_rate, first.mean_confidence) == (0.5, 0.94)
     assert first.mean_suspicion == pytest.approx(suspected / 2)
     assert (second.site, second.answers, second.mismatches) == ("BOS2/hall 4", 1, 0)

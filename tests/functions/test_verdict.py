@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.metadata import Product, Record
-from inventory.verdict import FLAT_TAIL, SLIPS, judge, suspect
+from inventory.verdict import FLAT_TAIL, SLIPS, Slips, judge, suspect
 from tests.builders import distribution, prediction
 
 RATE = 0.02
@@ -106,3 +106,16 @@ def test_a_mistyped_size_does_not_outweigh_a_sure_image():
 @given(shares, st.integers(0, 100_000), st.floats(0, 1e12), st.lists(st.floats(1e-9, 1e6), max_size=5))
 def test_suspicion_stays_a_probability_whatever_the_volumes(probabilities, expected, seen, recorded):
     assert 0 <= suspect(seeing(seen, *probabilities), record(expected, *recorded), RATE) <= 1
+
+
+def test_measured_slips_replace_the_assumed_ones():
+    seen = distribution(0, 0, 0.5, 0.5, 0, 0, 0)
+    always_one_more = Slips.of_wrong_records({1: 1.0})
+    never = Slips.of_wrong_records({-2: 1.0})
+    assert (
+        suspect(seen, record(2), RATE, never)
+        < suspect(seen, record(2), RATE)
+        < suspect(seen, record(2), RATE, always_one_more)
+    )
+    assert Slips.of_wrong_records({slip: share * 0.95 for slip, share in SLIPS.items()}).mixed_up == pytest.approx(0.05)
+    assert 0 <= suspect(seen, record(0), RATE, Slips.of_wrong_records({-1: 1.0})) <= 1

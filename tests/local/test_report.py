@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -9,16 +10,18 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from inventory.check import Check, timestamp
+from inventory.check import BinState, Check, CurrentCheck, timestamp
 from inventory.check_items import check_item
+from inventory.decision import Decision
 from inventory.reports.tallies import Tally
+from inventory.workflow import review
 from local.cli import report
 from local.cli.main import app
 from local.stack.aws import Cloud
 from local.stack.captured import InvalidCapture, captured_answers
 from local.stack.deployed_stack import Stack
 from tests.builders import LABELS, PRIOR, prediction
-from tests.template import table_properties
+from tests.template import table_properties, template
 
 
 @pytest.fixture
@@ -156,3 +159,49 @@ def test_what_is_no_captured_prediction_is_named(capture_file):
         list(captured_answers(s3, "s3://captured/data/counter/AllTraffic", today))
     with pytest.raises(InvalidCapture, match="name s3://<bucket>"):
         list(captured_answers(s3, "s3://captured", today))
+
+
+def put_reviewed(stack, number, expected, actual, *, audited, share):
+    """So many reviewed mismatches, their suspicion being `share`; those in the audit with two answers that agree."""
+    now = datetime.now(UTC)
+    store = stack.checks
+    for id in range(number):
+        check = Check(
+            bin=f"BOS1/{expected}-{audited}-{id}",
+            site="BOS1",
+            check=f"{expected}/{actual}",
+            status="mismatch" if expected != 3 else "match",
+            checked_at=timestamp(now),
+            expected=expected,
+            predicted=3,
+            suspicion=share,
+            severity="low",
+            probabilities={"3": 0.9, "6+": 0.1},
+        )
+        state = BinState(check.subject, 1, current=CurrentCheck(check.check, check.status))
+        store.commit(BinState(check.subject), Decision(state, check, append=check, audited=audited), now)
+        for reviewer in ("ann", "bob"):
+            review(store, check, actual, now, reviewer)
+
+
+def test_the_audit_says_how_many_records_are_wrong_and_what_to_set(stack):
+    put_reviewed(stack, 18, 3, 3, audited=True, share=0.005)
+    put_reviewed(stack, 2, 4, 3, audited=True, share=0.3)
+    put_reviewed(stack, 5, 2, 3, audited=False, share=0.995)
+    printed = reported()
+    assert "wrong records" in printed
+    assert "1.2% to 31.7%" in printed
+    (suggested,) = as_json("--suggest")
+    assert suggested["audit"]["wrong"]["estimate"] == pytest.approx(0.1)
+    assert suggested["audit"]["naive_wrong"] == 1.0
+    assert suggested["parameters"]["MismatchRate"] == "0.1000"
+    slips = dict(pair.split(":") for pair in suggested["parameters"]["Slips"].split(","))
+    assert float(slips["1"]) > 0.3 > float(slips["-2"])
+    assert re.fullmatch(template()["Parameters"]["Slips"]["AllowedPattern"], suggested["parameters"]["Slips"])
+
+
+def test_without_a_review_of_the_audit_nothing_is_suggested(stack):
+    put_checks(stack, 3, 3)
+    result = CliRunner().invoke(app, ["report", "--suggest"])
+    assert result.exit_code == 1
+    assert "No check of the audit has been reviewed" in result.output

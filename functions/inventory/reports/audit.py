@@ -19,12 +19,14 @@ from statistics import fmean, stdev
 
 from inventory.check import Check
 from inventory.reports.intervals import Interval, Z, clopper_pearson
-from inventory.verdict import SLIPS
+from inventory.verdict import MIXED_UP_SHARE, SLIPS
 
 BAND_EDGES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 """The edges of the bands of suspicion. A band includes its lower edge."""
 OTHER = 0
 """The key for all slips that SLIPS does not contain: the record belongs to another bin."""
+ASSUMED_WEIGHT = 10
+"""Wrong records."""
 LEAST_REVIEWS = 20
 """The minimum number of reviews in a band. A band with fewer is merged with the next lower one."""
 
@@ -115,15 +117,35 @@ def slip_shares(findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, 
     "A Generalization of Sampling Without Replacement From a Finite Universe". The intervals are those of the effective
     sample size: Kish (1965), "Survey Sampling".
     """
-    weights: dict[int, list[float]] = defaultdict(list)
+    totals, alike = _wrong_records(findings, checks_by_band)
+    wrong = sum(totals.values())
+    return {slip: clopper_pearson(alike * total / wrong if wrong else 0.0, alike) for slip, total in totals.items()}
+
+
+def suggested_slips(findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, int]) -> dict[int, float]:
+    """The share of each slip of SLIPS among all wrong records, as suspicion can be set to assume it: what was found, as
+    if ASSUMED_WEIGHT further wrong records had been as assumed. So a slip that nobody has met yet stays possible."""
+    totals, alike = _wrong_records(findings, checks_by_band)
+    wrong = sum(totals.values())
+    shares = {}
+    for slip, share in SLIPS.items():
+        found = alike * totals[slip] / wrong if wrong else 0.0
+        shares[slip] = (found + ASSUMED_WEIGHT * share * (1 - MIXED_UP_SHARE)) / (alike + ASSUMED_WEIGHT)
+    return shares
+
+
+def _wrong_records(
+    findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, int]
+) -> tuple[dict[int, float], float]:
+    """Wrong records by slip, among all checks, and how many reviewed ones of equal weight would say as much."""
+    weights: dict[int, list[float]] = {slip: [] for slip in (*SLIPS, OTHER)}
     for members, checks in _merged_bands(findings, checks_by_band):
         for member in members:
             if member.record_wrong:
                 weights[_slip(member)].append(max(1.0, checks / len(members)))
-    total = sum(map(sum, weights.values()))
+    totals = {slip: sum(each) for slip, each in weights.items()}
     squares = sum(weight**2 for each in weights.values() for weight in each)
-    alike = total**2 / squares if squares else 0.0
-    return {slip: clopper_pearson(alike * sum(weights[slip]) / (total or 1), alike) for slip in (*SLIPS, OTHER)}
+    return totals, sum(totals.values()) ** 2 / squares if squares else 0.0
 
 
 def _merged_bands(

@@ -5,8 +5,10 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from inventory.alerts import subject
+from inventory.alert_text import ascii_subject, one_line, seen
+from inventory.alerts import NO_LINKS
 from inventory.check import Check
+from inventory.links import Links
 from inventory.reports.tallies import Tally
 
 if TYPE_CHECKING:
@@ -31,19 +33,21 @@ def most_suspicious(checks: Iterable[Check]) -> dict[str, list[Check]]:
 
 
 class Digests:
-    """The topic that digests are published to."""
+    """The topic that digests are published to. `links` makes the links to bins."""
 
-    def __init__(self, sns: "SNSClient", topic_arn: str) -> None:
+    def __init__(self, sns: "SNSClient", topic_arn: str, links: Links = NO_LINKS) -> None:
         self._sns = sns
         self._topic_arn = topic_arn
+        self._links = links
 
     def publish(self, tally: Tally, worst: list[Check]) -> None:
         """Send the digest of a site's day: JSON for programs, text for email, `site` to filter on."""
+        email = text(tally, worst, self._links)
         self._sns.publish(
             TopicArn=self._topic_arn,
-            Subject=subject(f"{tally.day}, {tally.site or 'bins without a site'}"),
+            Subject=ascii_subject(f"bincheck: {tally.day}, {tally.site or 'bins without a site'}"),
             MessageStructure="json",
-            Message=json.dumps({"default": json.dumps(body(tally, worst)), "email": text(tally, worst)}),
+            Message=json.dumps({"default": json.dumps(body(tally, worst, self._links)), "email": email}),
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value}
                 for name, value in (("kind", "digest"), ("site", tally.site))
@@ -52,7 +56,7 @@ class Digests:
         )
 
 
-def body(tally: Tally, worst: list[Check]) -> dict[str, Any]:
+def body(tally: Tally, worst: list[Check], links: Links = NO_LINKS) -> dict[str, Any]:
     """The JSON body."""
     return {
         "kind": "digest",
@@ -62,15 +66,17 @@ def body(tally: Tally, worst: list[Check]) -> dict[str, Any]:
         "rejected": tally.rejected,
         "compared": tally.compared,
         "mismatches": tally.mismatches,
-        "most_suspicious": [{name: getattr(check, name) for name in CHECK_FIELDS} for check in worst],
+        "most_suspicious": [
+            {**{name: getattr(check, name) for name in CHECK_FIELDS}, "link": links.link(check)} for check in worst
+        ],
     }
 
 
-def text(tally: Tally, worst: list[Check]) -> str:
+def text(tally: Tally, worst: list[Check], links: Links = NO_LINKS) -> str:
     """The text of the email."""
     rate = f" ({tally.mismatch_rate:.0%})" if tally.mismatch_rate is not None else ""
     summary = (
-        f"{tally.site or 'Bins without a site'} on {tally.day}: {tally.answers:,} checks, {tally.mismatches:,} "
+        f"{one_line(tally.site) or 'Bins without a site'} on {tally.day}: {tally.answers:,} checks, {tally.mismatches:,} "
         f"of {tally.compared:,} disagree with their records{rate}, {tally.rejected:,} could not be checked."
     )
     lines = [summary]
@@ -78,7 +84,9 @@ def text(tally: Tally, worst: list[Check]) -> str:
         lines += ["", "Look at these first:"]
     for check in worst:
         chance = f"{check.suspicion or 0:.0%}"
-        lines.append(f"{chance:>5}  {check.bin}: recorded {check.expected}, seen {check.predicted}")
+        lines.append(f"{chance:>5}  {one_line(check.bin)}: recorded {check.expected}, seen {seen(check)}")
+        if link := links.link(check):
+            lines.append(f"       {link}")
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from inventory.check import Check
+from inventory.reports.audit import band_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Tally:
 
     `answers` is the number of all answers, `rejected` of those without a count, `compared` of those with a record, and
     `mismatches` of the compared ones that differ. `confidence` is the sum over answers with a count, `suspicion` the
-    sum over compared ones. `labels` and `models` are the numbers of answers by label and by model.
+    sum over compared ones. `labels`, `models` and `bands` are the numbers of answers by label, by model
+    and by band of suspicion (see `audit`).
     """
 
     site: str
@@ -48,6 +50,7 @@ class Tally:
     suspicion: float = 0.0
     labels: Mapping[str, int] = field(default_factory=dict)
     models: Mapping[str, int] = field(default_factory=dict)
+    bands: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def counted(self) -> int:
@@ -92,6 +95,7 @@ def tally(answers: Iterable[Answer]) -> list[Tally]:
     sums: dict[tuple[str, str], dict[str, Any]] = defaultdict(lambda: defaultdict(int))
     labels: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     models: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    bands: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for answer in answers:
         key = (answer.day, answer.site)
         total = sums[key]
@@ -106,8 +110,16 @@ def tally(answers: Iterable[Answer]) -> list[Tally]:
             total["compared"] += 1
             total["mismatches"] += answer.mismatch
             total["suspicion"] += answer.suspicion or 0
+            bands[key][str(band_of(answer.suspicion or 0))] += 1
     return [
-        Tally(site, day, **total, labels=dict(labels[day, site]), models=dict(models[day, site]))
+        Tally(
+            site,
+            day,
+            **total,
+            labels=dict(labels[day, site]),
+            models=dict(models[day, site]),
+            bands=dict(bands[day, site]),
+        )
         for (day, site), total in sorted(sums.items(), key=lambda one: one[0])
     ]
 
@@ -117,7 +129,7 @@ def merge(site: str, day: str, tallies: Iterable[Tally]) -> Tally:
     sums: dict[str, Any] = {}
     for each in tallies:
         for name, value in asdict(each).items():
-            if name in ("labels", "models"):
+            if name in ("labels", "models", "bands"):
                 sums[name] = Counter(sums.get(name, {})) + Counter(value)
             elif name not in ("site", "day"):
                 sums[name] = sums.get(name, 0) + value

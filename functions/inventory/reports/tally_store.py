@@ -47,11 +47,11 @@ class TallyStore:
 
 
 def _tally(item: Mapping[str, Any]) -> Tally:
-    known = {one.name: item[one.name] for one in fields(Tally)}
+    known = {one.name: item[one.name] for one in fields(Tally) if one.name in item}
     for name in ("answers", "rejected", "compared", "mismatches"):
         known[name] = int(known[name])
     for name in ("confidence", "suspicion"):
         known[name] = float(known[name])
-    for name in ("labels", "models"):
-        known[name] = {label: int(count) for label, count in known[name].items()}
+    for name in ("labels", "models", "bands"):  # older tallies have no bands
+        known[name] = {label: int(count) for label, count in known.get(name, {}).items()}
     return Tally(**known)
