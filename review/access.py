@@ -13,7 +13,11 @@ from starlette.routing import Route
 
 SESSION_LIFE_S = 12 * 3600
 FORM_LIMIT_BYTES = 16_384
+FORM_TYPE = "application/x-www-form-urlencoded"
 REVIEWER, SIGNED_IN_AT, CSRF = "reviewer", "signed_in_at", "csrf"
+
+_ended: dict[str, float] = {}
+"""The CSRF tokens of sessions that were signed out, and when."""
 
 
 class Access(Protocol):
@@ -36,7 +40,17 @@ def reviewer_of(request: Request) -> str | None:
     """Who is signed in; None for a session that has ended."""
     session = request.session
     begun = session.get(SIGNED_IN_AT, 0)
-    return session.get(REVIEWER) if 0 <= time.time() - begun < SESSION_LIFE_S else None
+    holds = 0 <= time.time() - begun < SESSION_LIFE_S and session.get(CSRF) not in _ended
+    return session.get(REVIEWER) if holds else None
+
+
+def sign_out(request: Request) -> None:
+    """End the session: its cookie opens nothing any more in this process, even where somebody has kept a copy."""
+    now = time.time()
+    for token in [token for token, ended_at in _ended.items() if now - ended_at > SESSION_LIFE_S]:
+        del _ended[token]
+    _ended[csrf_token(request)] = now
+    request.session.clear()
 
 
 def csrf_token(request: Request) -> str:
@@ -48,8 +62,11 @@ async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form that this application's own page has sent.
 
     Raises:
-        HTTPException: 403 without the session's CSRF token, 413 beyond FORM_LIMIT_BYTES, 400 for what is no form.
+        HTTPException: 403 without the session's CSRF token, 413 beyond FORM_LIMIT_BYTES, 415 and 400 for what is no
+            form.
     """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+        raise HTTPException(415, "This is no form that the page sends.")
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -88,7 +105,11 @@ class TokenAccess:
 
     def _sign_in(self, request: Request) -> Response:
         token = request.query_params.get("token", "")
-        if self._token is None or not hmac.compare_digest(token.encode(), self._token.encode()):
+        if (
+            request.method != "GET"
+            or self._token is None
+            or not hmac.compare_digest(token.encode(), self._token.encode())
+        ):
             return PlainTextResponse("This address has been used: start `bincheck review` again for another.\n", 403)
         self._token = None
         sign_in(request, self._reviewer)
@@ -96,5 +117,5 @@ class TokenAccess:
 
     async def _sign_out(self, request: Request) -> Response:
         await read_form(request)
-        request.session.clear()
+        sign_out(request)
         return PlainTextResponse("Signed out. Start `bincheck review` again to come back.\n")

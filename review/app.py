@@ -1,16 +1,19 @@
-"""The ASGI application: which address shows what, and the headers that every answer bears."""
+"""The ASGI application: which address shows what."""
 
-import secrets
-from collections.abc import Awaitable, Callable
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from botocore.exceptions import ClientError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -19,21 +22,27 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inventory.check import Check
-from inventory.errors import CannotWithdraw
+from inventory.errors import CannotWithdraw, RetryLater
 from inventory.metadata import EXPECTED_QUANTITY_LIMIT
-from inventory.review_queue import COUNTED, Cursor
+from inventory.review_queue import Cursor
 from review.access import SESSION_LIFE_S, Access, csrf_token, read_form, reviewer_of
-from review.desk import Desk
+from review.desk import LIST_LENGTH, PASSED_DIGITS, Desk, passed_id
 from review.figures import figures
 from review.filters import DIRECTIONS, SEVERITY_NAMES, SINCE, filters_query, read_filters
-from review.words import age, bars, measured_volume, plain, reason, seen
+from review.headers import SecurityHeaders
+from review.words import age, bars, measured_volume, percent, plain, reason, seen
 
 FOLDER = Path(__file__).parent
 NOTE_LIMIT = 1_000
+PASSED_KEPT = 40
+"""So many of the last checks that a reviewer answered or skipped do not come again."""
+ANSWERED_LIMIT = 1_500
+"""Characters of an answered check in the session; the cookie has room for 4,096."""
+PASSED, ANSWERED = "passed", "answered"
 Handler = Callable[[Request], Awaitable[Response] | Response]
+logger = logging.getLogger(__name__)
 
 
 def create_app(desk: Desk, access: Access, hosts: list[str], images: str, *, secret: str, https: bool) -> Starlette:
@@ -57,12 +66,12 @@ def create_app(desk: Desk, access: Access, hosts: list[str], images: str, *, sec
             Mount("/static", StaticFiles(directory=FOLDER / "static")),
         ],
         middleware=[
+            Middleware(SecurityHeaders, images=images, https=https),
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
-            Middleware(_SecurityHeaders, images=images, https=https),
             Middleware(
                 SessionMiddleware,
                 secret_key=secret,
-                session_cookie="__Host-bincheck" if https else f"bincheck-{secrets.token_hex(4)}",
+                session_cookie="__Host-bincheck" if https else f"bincheck-{sha256(secret.encode()).hexdigest()[:8]}",
                 max_age=SESSION_LIFE_S,
                 same_site="lax",
                 https_only=https,
@@ -72,51 +81,26 @@ def create_app(desk: Desk, access: Access, hosts: list[str], images: str, *, sec
     )
 
 
-class _SecurityHeaders:
-    """Nothing but this application's own files and the bucket's images is loaded, and no other page frames it."""
-
-    def __init__(self, app: ASGIApp, images: str, *, https: bool) -> None:
-        self._app = app
-        self._headers = {
-            "content-security-policy": (
-                f"default-src 'none'; img-src 'self' {images}; style-src 'self'; script-src 'self'; "
-                "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-            ),
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-            "cross-origin-opener-policy": "same-origin",
-            "permissions-policy": "camera=(), microphone=(), geolocation=()",
-        }
-        if https:
-            self._headers["strict-transport-security"] = "max-age=63072000"
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers[name] = value
-                if not scope["path"].startswith("/static/"):
-                    headers["cache-control"] = "no-store"
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
-
-
 class _Pages:
     def __init__(self, desk: Desk, access: Access) -> None:
         self._desk, self._access = desk, access
         self._templates = Environment(
             loader=FileSystemLoader(FOLDER / "templates"), autoescape=select_autoescape(), undefined=StrictUndefined
         )
-        self._templates.filters |= {"plain": plain, "age": lambda moment: age(moment, desk.now())}
+        self._templates.filters |= {
+            "plain": plain,
+            "percent": percent,
+            "age": lambda moment: age(moment, desk.now()),
+        }
         self._templates.globals |= {
             "address": address,
+            "asset": _assets().__getitem__,
             "severities": SEVERITY_NAMES,
             "directions": DIRECTIONS,
+            "spans": SINCE,
             "seen": seen,
+            "list_length": LIST_LENGTH,
         }
-        self._templates.globals |= {"spans": SINCE, "counted": COUNTED}
 
     def guarded(self, handler: Handler) -> Handler:
         """The handler for whoever is signed in, and an invitation for everybody else."""
@@ -125,19 +109,31 @@ class _Pages:
         async def guarded(request: Request) -> Response:
             if reviewer_of(request) is None:
                 return self._access.invite(request)
-            answer = handler(request) if request.method == "POST" else await run_in_threadpool(handler, request)
-            return await answer if isinstance(answer, Awaitable) else answer
+            try:
+                answer = handler(request) if request.method == "POST" else await run_in_threadpool(handler, request)
+                return await answer if isinstance(answer, Awaitable) else answer
+            except HTTPException:
+                raise
+            except RetryLater:
+                return self.fault(request, HTTPException(503, "Others changed this bin at the same moment: try again."))
+            except Exception:
+                logger.exception("%s failed", request.url.path)
+                return self.fault(request, HTTPException(500, "Something failed here, and it is logged: try again."))
 
         return guarded
 
     def queue(self, request: Request) -> Response:
         query = request.query_params
         filters = read_filters(query, self._desk.now())
+        no_page = HTTPException(400, "This address names no page of the queue.")
         try:
-            after = Cursor.decode(query.get("after", ""))
+            page = self._desk.page(filters, Cursor.decode(query.get("after", "")))
         except ValueError as error:
-            raise HTTPException(400, "This address names no page of the queue.") from error
-        page = self._desk.page(filters, after)
+            raise no_page from error
+        except ClientError as error:  # a cursor that was made up is no key of the index
+            if error.response["Error"]["Code"] == "ValidationException" and "after" in query:
+                raise no_page from error
+            raise
         rows = [(check, self._desk.image_url(check)) for check in page.checks]
         left = self._desk.queue.count(filters, self._desk.now())
         more = page.after.encode() if page.after else None
@@ -152,29 +148,34 @@ class _Pages:
         return self._page(request, "list.html", rows=rows, tab=name)
 
     def next(self, request: Request) -> Response:
-        query = request.query_params
-        filters = read_filters(query, self._desk.now())
-        check = self._desk.next_check(filters, reviewer_of(request) or "", query.get("skip", ""))
-        if check is None:
-            return RedirectResponse(f"/?{filters_query(query)}", 303)
-        return RedirectResponse(address(check, filters_query(query)), 303)
+        """The bin to review next. Whoever skips one goes on behind it; whoever begins gets those skipped again."""
+        query, reviewer = request.query_params, reviewer_of(request) or ""
+        if "skip" in query:
+            self._desk.release(query.get("bin", ""), reviewer)
+            _pass_by(request, query["skip"])
+        else:
+            request.session.pop(PASSED, None)
+        check = self._desk.next_check(read_filters(query, self._desk.now()), reviewer, _passed(request))
+        return _to_bin(check, query)
 
     def ahead(self, request: Request) -> Response:
         """The image that comes next, so that the browser has it before it is asked for."""
         query = request.query_params
-        check = self._desk.peek(read_filters(query, self._desk.now()), query.get("skip", ""))
+        passed = [*_passed(request), query.get("skip", "")]
+        check = self._desk.peek(read_filters(query, self._desk.now()), passed)
         url = self._desk.image_url(check) if check else None
         return RedirectResponse(url, 302) if url else Response(status_code=204)
 
     def bin(self, request: Request) -> Response:
         query = request.query_params
-        view = self._desk.view(self._check(query.get("bin", ""), query.get("check", "")))
+        view = self._desk.view(self._check(query), reviewer_of(request) or "")
         return self._page(
             request,
             "bin.html",
             view=view,
             check=view.check,
             bars=bars(view.check),
+            passed_id=passed_id(view.check),
             reason=reason(view.check),
             volume=measured_volume(view.check),
             tab="queue",
@@ -182,22 +183,32 @@ class _Pages:
 
     async def answer(self, request: Request) -> Response:
         form = await read_form(request)
-        check = await run_in_threadpool(self._check, form.get("bin", ""), form.get("check", ""))
+        query, reviewer = request.query_params, reviewer_of(request) or ""
+        check = await run_in_threadpool(self._check, query)
+        if check.predicted is None:
+            raise HTTPException(409, "This bin was not counted, so there is no count to answer.")
         actual = _actual(form, check)
-        reviewer = reviewer_of(request) or ""
-        await run_in_threadpool(self._desk.answer, check, actual, reviewer, form.get("note", "")[:NOTE_LIMIT])
-        request.session["answered"] = [check.bin, check.check, actual]
-        return RedirectResponse(f"/next?{filters_query(form)}&skip={check.check_id}", 303)
+        passed = [*_passed(request), passed_id(check)]
+        # The next bin is looked for meanwhile.
+        answered, following = await asyncio.gather(
+            run_in_threadpool(self._desk.answer, check, actual, reviewer, form.get("note", "")[:NOTE_LIMIT]),
+            run_in_threadpool(self._desk.next_check, read_filters(query, self._desk.now()), reviewer, passed),
+        )
+        _pass_by(request, passed_id(answered))
+        request.session[ANSWERED] = _remembered(answered, filters_query(query))
+        return _to_bin(following, query)
 
     async def take_back(self, request: Request) -> Response:
-        form = await read_form(request)
-        check = await run_in_threadpool(self._check, form.get("bin", ""), form.get("check", ""))
+        await read_form(request)
+        query = request.query_params
+        check = await run_in_threadpool(self._check, query)
         try:
             await run_in_threadpool(self._desk.take_back, check, reviewer_of(request) or "")
         except CannotWithdraw as error:
             raise HTTPException(409, f"{error}.") from error
-        request.session.pop("answered", None)
-        return RedirectResponse(address(check, filters_query(form)), 303)
+        request.session.pop(ANSWERED, None)
+        request.session[PASSED] = [one for one in _passed(request) if one != passed_id(check)]
+        return RedirectResponse(address(check, filters_query(query)), 303)
 
     def figures(self, request: Request) -> Response:
         return self._page(request, "figures.html", figures=figures(self._desk), tab="figures")
@@ -207,27 +218,60 @@ class _Pages:
         status, message = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
         return self._page(request, "fault.html", status, code=status, message=message, tab="")
 
-    def _check(self, bin: str, check: str) -> Check:
-        found = self._desk.find(bin, check) if bin and check else None
+    def _check(self, query: Mapping[str, str]) -> Check:
+        found = self._desk.find(query.get("bin", ""), query.get("check", ""))
         if found is None:
             raise HTTPException(404, "There is no such check: it may have expired, or the address is incomplete.")
         return found
 
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+        reviewer = reviewer_of(request)
         values |= {
             "csrf": csrf_token(request),
-            "reviewer": reviewer_of(request),
+            "reviewer": reviewer,
             "query": dict(request.query_params),
             "filters": filters_query(request.query_params),
-            "answered": request.session.get("answered"),
+            "answered": request.session.get(ANSWERED) if reviewer else None,
         }
         return HTMLResponse(self._templates.get_template(template).render(values), status)
 
 
-def address(check: Check, filters: str = "") -> str:
-    """The page of a check."""
+def address(check: Check, filters: str = "", path: str = "/bin") -> str:
+    """The page of a check, or another path that takes one."""
     query = urlencode({"bin": check.bin, "check": check.check}, quote_via=quote)
-    return f"/bin?{query}{f'&{filters}' if filters else ''}"
+    return f"{path}?{query}{f'&{filters}' if filters else ''}"
+
+
+def _to_bin(check: Check | None, query: Mapping[str, str]) -> Response:
+    """To the page of a check, or to the queue where no check is free."""
+    filters = filters_query(query)
+    return RedirectResponse(address(check, filters) if check else f"/?{filters}&end=1", 303)
+
+
+def _passed(request: Request) -> list[str]:
+    passed: list[str] = request.session.get(PASSED, [])
+    return passed
+
+
+def _pass_by(request: Request, check: str) -> None:
+    request.session[PASSED] = [*_passed(request), check[:PASSED_DIGITS]][-PASSED_KEPT:]
+
+
+def _remembered(check: Check, filters: str) -> dict[str, Any] | None:
+    """What the next page says of an answered check, and how to take the answer back; None for a check with a name
+    that is too long for a cookie: its own page offers that, too."""
+    remembered = {
+        "bin": check.bin,
+        "actual": check.actual,
+        "take_back": address(check, filters, "/take-back"),
+    }
+    return remembered if len(json.dumps(remembered)) <= ANSWERED_LIMIT else None
+
+
+def _assets() -> dict[str, str]:
+    """The addresses of the static files by their names. A changed file has another address."""
+    files = (FOLDER / "static").iterdir()
+    return {file.name: f"/static/{file.name}?v={sha256(file.read_bytes()).hexdigest()[:12]}" for file in files}
 
 
 def _actual(form: dict[str, str], check: Check) -> int | None:

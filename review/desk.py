@@ -2,13 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from inventory.bins import Bin, StrayKey, Subject
 from inventory.check import Check, Finding, OpenList, bucket_and_key
 from inventory.check_store import CheckStore
 from inventory.claims import Claims
@@ -21,8 +24,16 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PAGE_SIZE = 25
+LIST_LENGTH = 50
+"""Checks that are shown of the lists beside the queue."""
 STRIP_LENGTH = 8
-"""Earlier checks that are shown below a bin."""
+"""Other checks that are shown below a bin."""
+STRIP_READ = 200
+"""Checks of a bin that are read for them."""
+PASSED_DIGITS = 12
+"""So many digits of the id of a check are kept of those that a reviewer has passed."""
+KEY_LIMIT_BYTES = 1_024
+"""The longest key of an object in S3, and of an item in DynamoDB."""
 LINK_LIFE = timedelta(minutes=10)
 """How long the address of an image works."""
 LINK_REUSED_S = 300.0
@@ -31,6 +42,7 @@ LINKS_KEPT = 2_000
 TEXT_LIMIT = 200
 """Characters of a recorded text that are shown."""
 ITEMS_SHOWN = 50
+THREADS = 8
 GONE = ("404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed")
 
 
@@ -46,15 +58,16 @@ class RecordedItem:
 @dataclass(frozen=True)
 class BinView:
     """All that is shown of a check. `image_url` is None where the image is not there any more, `items` are None where
-    the record cannot be read; `findings` are reviews, the oldest first, and `earlier` checks of the bin, the newest
-    first, each with the address of its image."""
+    the record cannot be read; `findings` are reviews, the oldest first; `others` are further checks of the bin, the
+    newest first, each with the address of its image; `free` says that no other reviewer works on the bin."""
 
     check: Check
     image_url: str | None
     items: tuple[RecordedItem, ...] | None
     more_items: int
     findings: tuple[Finding, ...]
-    earlier: tuple[tuple[Check, str | None], ...]
+    others: tuple[tuple[Check, str | None], ...]
+    free: bool
 
 
 @dataclass
@@ -67,6 +80,7 @@ class Desk:
     s3: "S3Client"
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _links: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS))
 
     # ---- Lists ----
 
@@ -75,49 +89,66 @@ class Desk:
         return self.queue.page(filters, after, self.now(), PAGE_SIZE)
 
     def listed(self, name: OpenList, since: datetime) -> list[Check]:
-        """What stands on another list, the newest first."""
-        found = list(self.store.list_open(name, since, self.now()))
-        return sorted(found, key=lambda check: check.checked_at, reverse=True)[:PAGE_SIZE]
+        """The newest checks of another list, the newest first; LIST_LENGTH at most."""
+        return self.store.list_newest(name, since, self.now(), LIST_LENGTH)
 
-    def next_check(self, filters: Filters, reviewer: str, skip: str = "") -> Check | None:
-        """The first check that no other reviewer works on, claimed for this one; not the one with the id `skip`."""
+    def next_check(self, filters: Filters, reviewer: str, passed: Collection[str] = ()) -> Check | None:
+        """The first check that the reviewer has not passed and no other reviewer works on, claimed for this one."""
         after: Cursor | None = Cursor()
         while after is not None:
             page = self.page(filters, after)
             for check in page.checks:
-                if check.check_id != skip and self.claims.take(check.subject, reviewer, self.now()):
+                if passed_id(check) not in passed and self.claims.take(check.subject, reviewer, self.now()):
                     return check
             after = page.after
         return None
 
-    def peek(self, filters: Filters, skip: str) -> Check | None:
+    def peek(self, filters: Filters, passed: Collection[str]) -> Check | None:
         """The check that probably comes next, unclaimed."""
-        return next((check for check in self.page(filters, Cursor()).checks if check.check_id != skip), None)
+        checks = self.page(filters, Cursor()).checks
+        return next((check for check in checks if passed_id(check) not in passed), None)
 
     # ---- One bin ----
 
-    def find(self, bin: str, check: str) -> Check | None:
-        """The check of that identity of the bin of that name."""
-        return self.store.find(self.store.find_subject(bin), check)
+    def find(self, name: str, check: str) -> Check | None:
+        """The check of that identity: of the bin of that name, or of the key without a place in the inbox."""
+        if not all(0 < len(part.encode()) <= KEY_LIMIT_BYTES for part in (name, check)):
+            return None
+        # No name of a bin ends in a slash: it would be the partition of something else.
+        subjects: list[Subject] = [StrayKey(name)] if name.endswith("/") else [Bin.named(name), StrayKey(name)]
+        found = (self.store.find(subject, check) for subject in subjects)
+        return next((check for check in found if check), None)
 
-    def view(self, check: Check) -> BinView:
-        """All that is shown of a check."""
-        items = self._items(check)
-        earlier = [one for one in self.store.list_by_bin(check.subject) if one.check != check.check]
+    def view(self, check: Check, reviewer: str) -> BinView:
+        """All that is shown of a check, claimed for the reviewer while nobody has reviewed it."""
+        subject, now = check.subject, self.now()
+        free = self._pool.submit(self.claims.take, subject, reviewer, now) if not check.reviewed_at else None
+        there = self._pool.submit(self._is_there, check)
+        record = self._pool.submit(self._record, check)
+        findings = self._pool.submit(self.store.list_findings, subject, check.check)
+        others = [one for one in self.store.list_some(subject, STRIP_READ) if one.check != check.check]
+        items, more_items = record.result()
         return BinView(
             check=check,
-            image_url=self.image_url(check) if self._is_there(check) else None,
-            items=tuple(items[:ITEMS_SHOWN]) if items is not None else None,
-            more_items=max(0, len(items or ()) - ITEMS_SHOWN),
-            findings=tuple(self.store.list_findings(check.subject, check.check)),
-            earlier=tuple((one, self.image_url(one)) for one in reversed(earlier[-STRIP_LENGTH:])),
+            image_url=self.image_url(check) if there.result() else None,
+            items=items,
+            more_items=more_items,
+            findings=tuple(findings.result()),
+            others=tuple((one, self.image_url(one)) for one in reversed(others[-STRIP_LENGTH:])),
+            free=free is None or free.result(),
         )
 
     def answer(self, check: Check, actual: int | None, reviewer: str, note: str) -> Check:
-        """Keep what a reviewer found, and let the bin go."""
-        reviewed = review(self.store, check, actual, self.now(), reviewer, note)
-        self.claims.release(check.subject, reviewer)
-        return reviewed
+        """Keep what a reviewer found.
+
+        The claim stays until it lapses: the queue's index may still list the check for a moment.
+        """
+        return review(self.store, check, actual, self.now(), reviewer, note)
+
+    def release(self, name: str, reviewer: str) -> None:
+        """Let others have a bin that the reviewer skips."""
+        if 0 < len(name.encode()) <= KEY_LIMIT_BYTES and not name.endswith("/"):
+            self.claims.release(Bin.named(name), reviewer)
 
     def take_back(self, check: Check, reviewer: str) -> Check:
         """Take the last answer back.
@@ -135,7 +166,9 @@ class Desk:
         known = self._links.get((check.image, version))
         if known and known[0] > time.monotonic():
             return known[1]
-        place = _place(check.image, version)
+        # Whatever type an upload claims to be: nothing but an image is shown.
+        kind = "image/png" if check.image.lower().endswith(".png") else "image/jpeg"
+        place = _place(check.image, version) | {"ResponseContentType": kind}
         url = self.s3.generate_presigned_url("get_object", Params=place, ExpiresIn=int(LINK_LIFE.total_seconds()))
         if len(self._links) >= LINKS_KEPT:
             self._links.clear()
@@ -144,30 +177,47 @@ class Desk:
 
     def _is_there(self, check: Check) -> bool:
         """Whether the image that was checked still lies in its bucket."""
+        if not check.image:
+            return False
         version = check.check.partition("/")[0]
         try:
-            stored = self.s3.head_object(**_place(check.image or "", version))
+            stored = self.s3.head_object(**_place(check.image, version))
         except ClientError as error:
             if error.response["Error"]["Code"] in GONE:
                 return False
             raise
         return version_of(stored.get("VersionId"), stored["ETag"]) == version
 
-    def _items(self, check: Check) -> list[RecordedItem] | None:
+    def _record(self, check: Check) -> tuple[tuple[RecordedItem, ...] | None, int]:
+        """The recorded items that are shown, None where the record cannot be read, and how many more there are."""
         if not check.metadata:
-            return None
+            return None, 0
         version = check.check.split("/")[1]
         try:
             stored = self.s3.get_object(**_place(check.metadata, version))
             with stored["Body"] as body:
-                record = json.loads(body.read(METADATA_LIMIT_BYTES + 1).decode("utf-8-sig"))
-            return [_item(item) for item in record["BIN_FCSKU_DATA"].values()]
+                content = body.read(METADATA_LIMIT_BYTES + 1)
         except ClientError as error:
             if error.response["Error"]["Code"] in GONE:
-                return None
+                return None, 0
             raise
-        except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
-            return None
+        if version_of(stored.get("VersionId"), stored["ETag"]) != version:  # another was uploaded since
+            return None, 0
+        return _recorded_items(content)
+
+
+def passed_id(check: Check) -> str:
+    """Names a check among those that a reviewer has passed."""
+    return check.check_id[:PASSED_DIGITS]
+
+
+def _recorded_items(metadata: bytes) -> tuple[tuple[RecordedItem, ...] | None, int]:
+    try:
+        items = json.loads(metadata.decode("utf-8-sig")).get("BIN_FCSKU_DATA", {})
+        shown = tuple(_item(item) for item in islice(items.values(), ITEMS_SHOWN))
+    except (AttributeError, RecursionError, ValueError):
+        return None, 0
+    return shown, len(items) - len(shown)
 
 
 def _place(address: str, version: str) -> Any:
@@ -177,16 +227,19 @@ def _place(address: str, version: str) -> Any:
     return {"Bucket": bucket, "Key": key} | ({} if is_etag else {"VersionId": version})
 
 
-def _item(item: Mapping[str, Any]) -> RecordedItem:
-    known = [_size(item.get(side)) for side in ("length", "width", "height")]
+def _item(item: Any) -> RecordedItem:
+    if not isinstance(item, dict):
+        return RecordedItem(_shown(item), "", "")
     name = item.get("name") or item.get("normalizedName") or item.get("asin") or "without a name"
-    return RecordedItem(_shown(name), _shown(item.get("quantity", "?")), _shown(" x ".join(filter(None, known))))
+    sides = (_size(item.get(side)) for side in ("length", "width", "height"))
+    return RecordedItem(_shown(name), _shown(item.get("quantity", "?")), " x ".join(filter(None, sides)))
 
 
-def _size(side: object) -> str:
-    if isinstance(side, dict) and isinstance(side.get("value"), int | float) and isinstance(side.get("unit"), str):
-        return f"{side['value']:.4g} {side['unit']}"
-    return ""
+def _size(side: Any) -> str:
+    try:
+        return f"{float(side['value']):.4g} {_shown(side['unit'])}"
+    except (KeyError, OverflowError, TypeError, ValueError):
+        return ""
 
 
 def _shown(value: object) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
-from inventory.review_queue import Filters
+from inventory.review_queue import MOST_DAYS, Filters
 from inventory.verdict import SEVERITIES
 
 DEFAULT_SINCE = "7d"
@@ -16,9 +16,9 @@ _AGO = re.compile(r"(\d{1,3})d")
 
 
 def read_filters(query: Mapping[str, str], now: datetime) -> Filters:
-    """The filters that a query asks for. What it says in no way that is known is left out."""
+    """The filters that a query asks for, without those that it names wrongly. They go back MOST_DAYS at most."""
     ago = _AGO.fullmatch(query.get("since", DEFAULT_SINCE))
-    days = int(ago[1]) if ago else 7
+    days = min(int(ago[1]), MOST_DAYS - 1) if ago else 7
     severity, direction = query.get("severity"), query.get("direction")
     return Filters(
         since=now.astimezone(UTC) - timedelta(days=days),

@@ -37,17 +37,28 @@ def seen(check: Check) -> str:
     return opened if opened in (check.probabilities or {}) else str(check.predicted)
 
 
+def percent(share: float) -> str:
+    """A share from 0 to 1 in whole percents; what is neither nothing nor all is not called so."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
 def reason(check: Check) -> str:
     """Why the check is suspicious, in one sentence."""
     if check.status == "rejected":
-        return f"It could not be checked: {check.reason}."
+        return f"The bin could not be checked: {check.reason}"
     if check.status == "waiting":
         return f"Its {'metadata' if check.image else 'image'} never came."
-    share = (check.probabilities or {}).get(str(check.expected))
-    recorded = f"finds {check.expected} {share:.0%} likely" if share is not None else f"cannot say {check.expected}"
+    share = next((bar.share for bar in bars(check) if bar.recorded), None)
+    chance = f" It gives the recorded {check.expected} a chance of {_in_words(share)}." if share is not None else ""
     if check.status == "match":
-        return f"The model sees {seen(check)}, as recorded; it {recorded}."
-    return f"The model sees {seen(check)} and {recorded}: {abs(check.difference or 0)} {check.direction}."
+        return f"The model counts {seen(check)}, as recorded.{chance}"
+    return f"The model counts {seen(check)}: {abs(check.difference or 0)} {check.direction}.{chance}"
+
+
+def _in_words(share: float) -> str:
+    return {"<1%": "under 1%", ">99%": "over 99%"}.get(percent(share), percent(share))
 
 
 def measured_volume(check: Check) -> str | None:
@@ -59,12 +70,12 @@ def measured_volume(check: Check) -> str | None:
 
 
 def age(moment: str, now: datetime) -> str:
-    """How long ago a moment (ISO 8601) was, in its largest unit."""
+    """How long ago a moment (ISO 8601) was, in its largest unit, as `5 min`."""
     passed = max(now - datetime.fromisoformat(moment), timedelta())
     for unit, seconds in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if passed.total_seconds() >= seconds:
             return f"{passed.total_seconds() // seconds:.0f} {unit}"
-    return "now"
+    return "under 1 min"
 
 
 def _covers(label: str, count: int | None) -> bool:

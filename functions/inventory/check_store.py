@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from boto3.dynamodb.conditions import Key
@@ -134,9 +135,10 @@ class CheckStore:
             ExpressionAttributeValues={":open": audit_list(check), **found},
         )
 
-    def list_audited(self, since: datetime, until: datetime) -> Iterator[Check]:
-        """The audit's checks with an agreed count that were made between two moments, the oldest first."""
-        yield from map(read_check, self._listed("audited", since, until))
+    def list_audited(self, since: datetime, until: datetime, *, agreed: bool = True) -> Iterator[Check]:
+        """The audit's checks that were made between two moments, the oldest first: those with an agreed count, or those
+        without one yet."""
+        yield from map(read_check, self._listed("audited" if agreed else "audit", since, until))
 
     def latest_check(self, subject: Subject) -> Check | None:
         """The lone part of a bin in the form of a check if one waits, else the current check."""
@@ -180,6 +182,24 @@ class CheckStore:
         found = map(_listed_check, self._listed(open_list, since, until))
         yield from (check for check in found if check)
 
+    def list_newest(self, open_list: OpenList, since: datetime, until: datetime, limit: int) -> list[Check]:
+        """The newest `limit` checks of a list of open checks that were made between two moments, the newest first."""
+        items = self._listed(open_list, since, until, newest_first=True, Limit=limit)
+        found = map(_listed_check, items)
+        return list(islice((check for check in found if check), limit))
+
+    def list_some(self, subject: Subject, limit: int) -> list[Check]:
+        """The checks of a bin, the oldest first; of a bin with more than `limit` of them only some.
+
+        It costs two queries, however many checks the bin has.
+        """
+        # Every other item of the bin begins with a slash, and an S3 version may begin with a dot, which sorts before.
+        parts = (Key("check").lt("/"), Key("check").gte("0"))
+        queries = [Key("bin").eq(subject.partition) & part for part in parts]
+        pages = [self._table.query(KeyConditionExpression=query, Limit=limit)["Items"] for query in queries]
+        checks = [read_check(item) for page in pages for item in page if is_check(item)]
+        return sorted(checks, key=lambda check: check.checked_at)[-limit:]
+
     def list_by_day(self, day: date) -> Iterator[Check]:
         """The checks that were made on a day in UTC, in no order, with the attributes of the index `by-day` only."""
         for shard in SHARDS:
@@ -191,9 +211,13 @@ class CheckStore:
     def _get(self, subject: Subject, item: str) -> Mapping[str, Any] | None:
         return self._table.get_item(Key=key(subject, item), ConsistentRead=True).get("Item")
 
-    def _listed(self, name: str, since: datetime, until: datetime) -> Iterator[Mapping[str, Any]]:
-        day = since.astimezone(UTC).date()
-        while day <= until.astimezone(UTC).date():
+    def _listed(
+        self, name: str, since: datetime, until: datetime, *, newest_first: bool = False, **query: Any
+    ) -> Iterator[Mapping[str, Any]]:
+        first, last = since.astimezone(UTC).date(), until.astimezone(UTC).date()
+        days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+        query |= {"IndexName": OPEN_BY_DAY, "ScanIndexForward": not newest_first}
+        for day in reversed(days) if newest_first else days:
             between = Key("checked_at").between(timestamp(since), timestamp(until))
             condition = Key("open").eq(f"{name}#{day}") & between
             yield from self._pages(IndexName=OPEN_BY_DAY, KeyConditionExpression=condition)

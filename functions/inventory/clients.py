@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 4
 _STORAGE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
+_PRESIGNING = Config(signature_version="s3v4")
+"""botocore signs addresses by version 2 where it may, which S3 refuses of objects that KMS encrypts."""
 _BEST_EFFORT = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 1})
 """For failure records: they are written when the function may be about to time out."""
 _TOPIC = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
@@ -35,7 +37,7 @@ _RETRYABLE_CODES = {
 
 
 def s3() -> "S3Client":
-    return boto3.client("s3", config=_STORAGE)
+    return boto3.client("s3", config=_STORAGE.merge(_PRESIGNING))
 
 
 def sns() -> "SNSClient":

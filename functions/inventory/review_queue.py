@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boto3.dynamodb.conditions import Attr, Key
 
 from inventory.check import Check
-from inventory.check_items import read_check
+from inventory.check_items import DIGITS, read_check
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 OPEN_BY_SUSPICION = "open-by-suspicion"
 AUDIT_EVERY = 5
 """Every so manieth check of a page comes from the audit while both last."""
+KEY_LIMIT_BYTES = 1_024
+SUSPICION_LENGTH = DIGITS + 2
+"""Of a suspicion as it is kept, with its point: `0.123456`."""
 MOST_DAYS = 31
 COUNTED = 1_000
-"""More open checks than this are not counted."""
+"""So many open checks of a day and list are counted, and so many are read at once where a filter leaves some out."""
 THREADS = 8
 Item = Mapping[str, Any]
 
@@ -84,6 +87,8 @@ class Cursor:
         for place, last in shown.items():
             if not (isinstance(last, list) and len(last) == 3 and all(isinstance(part, str) for part in last)):
                 raise ValueError(f"{place} names no check")
+            if not all(0 < len(part.encode()) <= KEY_LIMIT_BYTES for part in last[:2]):
+                raise ValueError(f"{place} names no check")
             _suspicion(last[2])
         return cls({place: (last[0], last[1], last[2]) for place, last in shown.items()})
 
@@ -94,6 +99,13 @@ class Page:
 
     checks: tuple[Check, ...]
     after: Cursor | None
+
+
+class Count(NamedTuple):
+    """How many checks are open; at least so many where the count is not `complete`."""
+
+    number: int
+    complete: bool
 
 
 class ReviewQueue:
@@ -118,25 +130,20 @@ class ReviewQueue:
             shown[item["open"]] = (item["bin"], item["check"], str(item["suspicion"]))
         return Page(tuple(map(read_check, found[:size])), Cursor(shown) if len(found) > size else None)
 
-    def count(self, filters: Filters, until: datetime) -> int:
-        """How many checks are open, COUNTED at most."""
-        total = 0
-        for name in ("mismatch", "audit"):
-            for day in filters.days(until):
-                query = self._query(f"{name}#{day}", filters) | {"Select": "COUNT"}
-                while total < COUNTED:
-                    page: Any = self._client.query(**query, Limit=COUNTED)
-                    total += page["Count"]
-                    if "LastEvaluatedKey" not in page:
-                        break
-                    query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-        return min(total, COUNTED)
+    def count(self, filters: Filters, until: datetime) -> Count:
+        """How many checks are open. Of each day and list COUNTED are looked at, at most."""
+        places = [f"{name}#{day}" for name in ("mismatch", "audit") for day in filters.days(until)]
+        queries = [self._query(place, filters) | {"Select": "COUNT", "Limit": COUNTED} for place in places]
+        with ThreadPoolExecutor(THREADS) as pool:
+            pages = list(pool.map(lambda query: self._client.query(**query), queries))
+        return Count(sum(page["Count"] for page in pages), not any("LastEvaluatedKey" in page for page in pages))
 
     def _prefetched(
         self, pool: ThreadPoolExecutor, place: str, filters: Filters, after: Cursor, size: int
     ) -> Iterator[Item]:
         """The open checks of a list and day after those that were shown; the first query is already on its way."""
-        query = self._query(place, filters) | {"Limit": size + AUDIT_EVERY}
+        limit = size + AUDIT_EVERY if filters.condition is None else COUNTED
+        query = self._query(place, filters) | {"Limit": limit}
         if place in after.shown:
             bin, check, suspicion = after.shown[place]
             query["ExclusiveStartKey"] = {
@@ -177,6 +184,9 @@ def _rank(item: Item) -> tuple[Decimal, str, str]:
 
 def _suspicion(text: str) -> Decimal:
     try:
-        return Decimal(text)
+        suspicion = Decimal(text)
     except InvalidOperation as error:
         raise ValueError(f"{text!r} is no suspicion") from error
+    if not (suspicion.is_finite() and 0 <= suspicion <= 1 and len(text) <= SUSPICION_LENGTH):
+        raise ValueError(f"{text!r} is no suspicion")
+    return suspicion

@@ -56,7 +56,8 @@ class Cloud:
         return cls(session, url)
 
     def s3(self, *, signed: bool = True) -> "S3Client":
-        return self.session.client("s3", **self._options(**({} if signed else {"signature_version": UNSIGNED})))
+        # botocore signs addresses by version 2 where it may, which S3 refuses of objects that KMS encrypts.
+        return self.session.client("s3", **self._options(signature_version="s3v4" if signed else UNSIGNED))
 
     def sqs(self) -> "SQSClient":
         return self.session.client("sqs", **self._options())
