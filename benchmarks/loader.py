@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from model.images import decode, resize
+from model.images import RejectedImage, decode, resize
 from training.data.bins import LabelledBin
 from training.data.cache import cores
 from training.data.decoding import exact_pixels, fast_pixels
@@ -58,12 +58,21 @@ def bins_of(folder: Path, number: int) -> list[LabelledBin]:
     """Some of the images below a folder, drawn at random."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg"})
     random.Random(0).shuffle(paths)  # noqa: S311
-    return [LabelledBin(path.stem, 0, path) for path in paths[:number]]
+    return [LabelledBin(path.stem, 0, path) for path in paths[:number] if readable(path)]
+
+
+def readable(path: Path) -> bool:
+    """Whether serving would take the image; one of the samples is broken on purpose."""
+    try:
+        decode(path.read_bytes())
+    except RejectedImage:
+        return False
+    return True
 
 
 def prepared_samples(folder: Path) -> Path:
     """The samples as training.prepare --size leaves them."""
-    for path in (ROOT / "samples/bin-images").glob("r0[01]*.jpg"):
+    for path in (ROOT / "samples/bin-images").glob("r0[01]*.jpg"):  # all of these are whole
         Image.fromarray(resize(decode(path.read_bytes()), SIZE)).save(folder / path.name, quality=92)
     return folder
 
