@@ -36,7 +36,7 @@ MIN_REMAINING_TIME_MS = 20_000
 """Needed to start an alert: two attempts at a topic that does not answer (see `clients`), and the failure record."""
 
 config = AlerterSettings.from_environment()
-alerts = Alerts(clients.sns(), config.mismatch_topic_arn)
+alerts = Alerts(clients.sns(), config.mismatch_topic_arn, config.links)
 queue = clients.sqs()
 failures = Failures(clients.checks_table_best_effort(config.checks_table))
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

@@ -25,7 +25,7 @@ from inventory.settings import ReporterSettings
 config = ReporterSettings.from_environment()
 table = clients.checks_table(config.checks_table)
 checks, tallies = CheckStore(table), TallyStore(table)
-digests = Digests(clients.sns(), config.digest_topic_arn) if config.digest_topic_arn else None
+digests = Digests(clients.sns(), config.digest_topic_arn, config.links) if config.digest_topic_arn else None
 
 
 @logger.inject_lambda_context

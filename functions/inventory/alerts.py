@@ -1,15 +1,16 @@
-"""Publishes alerts to SNS: JSON for programs, a sentence for email, attributes for filter policies."""
+"""Publishes alerts to SNS: JSON for programs, text for email, attributes for filter policies."""
 
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from inventory.alert_text import body_text, subject
 from inventory.check import Alert
+from inventory.links import Links
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-SUBJECT_LIMIT = 100
 BODY = (
     "check_id",
     "bin",
@@ -31,31 +32,34 @@ BODY = (
     "alert_id",
     "revision",
 )
+NO_LINKS = Links()
 
 
 class Alerts:
-    """The topic that alerts are published to."""
+    """The topic that alerts are published to. `links` makes their links."""
 
-    def __init__(self, sns: "SNSClient", topic_arn: str) -> None:
+    def __init__(self, sns: "SNSClient", topic_arn: str, links: Links = NO_LINKS) -> None:
         self._sns = sns
         self._topic_arn = topic_arn
+        self._links = links
 
     def publish(self, alert: Alert) -> None:
         """Send an alert. A second copy has the same `alert_id`, so subscribers can ignore it."""
-        text = sentence(alert)
+        link = self._links.link(alert.check)
         self._sns.publish(
             TopicArn=self._topic_arn,
-            Subject=subject(text),
+            Subject=subject(alert),
             MessageStructure="json",
-            Message=json.dumps({"default": json.dumps(body(alert)), "email": text}),
+            Message=json.dumps({"default": json.dumps(body(alert, link)), "email": body_text(alert, link)}),
             MessageAttributes=attributes(alert),
         )
 
 
-def body(alert: Alert) -> dict[str, Any]:
-    """The JSON body. Fields that do not apply to this kind of alert are null."""
+def body(alert: Alert, link: str | None = None) -> dict[str, Any]:
+    """The JSON body. Fields that do not apply to this kind of alert are null. docs/alert.schema.json describes it."""
     values = {name: getattr(alert.check, name, None) for name in BODY}
-    return {**values, "kind": alert.kind, "alert_id": alert.alert_id, "revision": alert.revision}
+    own = {"kind": alert.kind, "alert_id": alert.alert_id, "revision": alert.revision, "link": link}
+    return {**values, **own}
 
 
 def attributes(alert: Alert) -> dict[str, Any]:
@@ -72,34 +76,3 @@ def attributes(alert: Alert) -> dict[str, Any]:
         **{name: {"DataType": "String", "StringValue": text} for name, text in texts.items() if text},
         **{name: {"DataType": "Number", "StringValue": f"{n:.6g}"} for name, n in numbers.items() if n is not None},
     }
-
-
-def sentence(alert: Alert) -> str:
-    """The text of the email."""
-    check = alert.check
-    if alert.kind == "rejected":
-        return f"Bin {check.bin} could not be checked: {check.reason}"
-    if alert.kind == "unpaired":
-        came, missing = ("image", "metadata") if check.image else ("metadata", "image")
-        return (
-            f"Bin {check.bin}: its {came} came at {check.checked_at} and its {missing} never did. "
-            f"Upload the {missing}, or remove {check.image or check.metadata}."
-        )
-    if alert.kind == "resolved":
-        return (
-            f"Bin {check.bin} is in order again: the image shows {check.predicted} and the record says "
-            f"{check.expected}. Image: {check.image}"
-        )
-    return (
-        f"Bin {check.bin}: the image shows {check.predicted} and the record says {check.expected}, "
-        f"{abs(check.difference or 0)} {check.direction}. "
-        f"Chance that the record is wrong: {check.suspicion or 0:.0%} ({check.severity} severity). "
-        f"Image: {check.image}"
-    )
-
-
-def subject(text: str) -> str:
-    """A subject that SNS accepts: printable ASCII, shorter than SUBJECT_LIMIT."""
-    words = " ".join(f"bincheck: {text}".split()).encode("ascii", "replace").decode()
-    plain = "".join(letter if letter.isprintable() else "?" for letter in words)  # SNS rejects control characters
-    return plain if len(plain) < SUBJECT_LIMIT else f"{plain[: SUBJECT_LIMIT - 4]}..."

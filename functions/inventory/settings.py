@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from inventory.links import Links
+
 LOOPBACK = ("localhost", "127.0.0.1")
 
 
@@ -38,12 +40,14 @@ class CheckerSettings:
 
 @dataclass(frozen=True)
 class AlerterSettings:
-    """`alerts_queue_url` gets alerts that could not be sent. `sent_alerts_table` holds the idempotency records."""
+    """`alerts_queue_url` gets alerts that could not be sent. `sent_alerts_table` holds the idempotency records. `links`
+    makes the links in alerts."""
 
     mismatch_topic_arn: str
     alerts_queue_url: str
     sent_alerts_table: str
     checks_table: str
+    links: Links
 
     @classmethod
     def from_environment(cls) -> "AlerterSettings":
@@ -52,6 +56,7 @@ class AlerterSettings:
             alerts_queue_url=_text("ALERTS_QUEUE_URL"),
             sent_alerts_table=_text("SENT_ALERTS_TABLE"),
             checks_table=_text("CHECKS_TABLE"),
+            links=_links(),
         )
 
 
@@ -85,10 +90,11 @@ class ReporterSettings:
 
     checks_table: str
     digest_topic_arn: str | None
+    links: Links
 
     @classmethod
     def from_environment(cls) -> "ReporterSettings":
-        return cls(_text("CHECKS_TABLE"), os.environ.get("DIGEST_TOPIC_ARN") or None)
+        return cls(_text("CHECKS_TABLE"), os.environ.get("DIGEST_TOPIC_ARN") or None, _links())
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,12 @@ class ReviewSettings:
     @property
     def https(self) -> bool:
         return urlsplit(self.url).scheme == "https"
+
+
+def _links() -> Links:
+    """Links to the review page, if there is one, and to the console of AWS. An emulator has no console."""
+    region = None if os.environ.get("AWS_ENDPOINT_URL") else os.environ.get("AWS_REGION")
+    return Links(os.environ.get("REVIEW_URL") or None, region)
 
 
 def _text(name: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from inventory.errors import RetryLater
+from inventory.links import Links
 from inventory.reports.digests import MAX_BINS, body, most_suspicious, text
 from inventory.reports.tallies import Tally
 from tests.builders import image_of, metadata
@@ -37,6 +38,21 @@ def test_people_read_what_the_day_came_to_and_where_to_look(mismatch):
         "Look at these first:\n  91%  BOS1/1: recorded 5, seen 3"
     )
     assert text(Tally("", "2026-03-01", answers=1, rejected=1), []).startswith("Bins without a site on")
+
+
+def test_each_bin_of_a_digest_has_its_link(mismatch):
+    links = Links("https://review.example")
+    *_, bin, link = text(TALLY, [mismatch], links).splitlines()
+    assert (bin.strip(), link.strip()) == ("17%  BOS1/1: recorded 5, seen 3", links.link(mismatch))
+    assert body(TALLY, [mismatch], links)["most_suspicious"][0]["link"] == links.link(mismatch)
+
+
+def test_names_add_no_lines_to_a_digest(mismatch):
+    hostile = "A\nB\x1b[31m\u202e"
+    told = text(replace(TALLY, site=hostile), [replace(mismatch, bin=hostile)])
+    assert len(told.splitlines()) == 4
+    assert "\x1b" not in told
+    assert "\u202e" not in told
 
 
 def test_programs_read_the_same(mismatch):

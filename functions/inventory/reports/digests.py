@@ -75,8 +75,9 @@ def body(tally: Tally, worst: list[Check], links: Links = NO_LINKS) -> dict[str,
 def text(tally: Tally, worst: list[Check], links: Links = NO_LINKS) -> str:
     """The text of the email."""
     rate = f" ({tally.mismatch_rate:.0%})" if tally.mismatch_rate is not None else ""
+    site = one_line(tally.site) or "Bins without a site"
     summary = (
-        f"{one_line(tally.site) or 'Bins without a site'} on {tally.day}: {tally.answers:,} checks, {tally.mismatches:,} "
+        f"{site} on {tally.day}: {tally.answers:,} checks, {tally.mismatches:,} "
         f"of {tally.compared:,} disagree with their records{rate}, {tally.rejected:,} could not be checked."
     )
     lines = [summary]

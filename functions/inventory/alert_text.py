@@ -1,0 +1,122 @@
+"""The text of an alert for people: the subject and the body of its email. Pure code.
+
+Names of bins, addresses and reasons come from other people. They pass through `one_line`, so they add no lines and
+change no text around them.
+"""
+
+import unicodedata
+
+from inventory.check import Alert, Check
+
+SUBJECT_LIMIT = 100
+FACT_LIMIT = 1_000
+"""Characters of one name, address or reason. S3 keys have at most 1,024 bytes."""
+_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+"""Unicode's categories of characters that are invisible or change other characters: line breaks, ESC, bidi marks."""
+
+
+def one_line(text: object, limit: int = FACT_LIMIT) -> str:
+    """Other people's text in one line of at most `limit` characters. A replacement character stands for each hidden
+    character."""
+    plain = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in _HIDDEN else one for one in str(text))
+    return plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
+
+
+def seen(check: Check) -> str:
+    """The predicted count, as `6+` if it is the model's open label; a dash without a prediction."""
+    label = f"{check.predicted}+"
+    if label in (check.probabilities or {}):
+        return label
+    return "-" if check.predicted is None else str(check.predicted)
+
+
+def subject(alert: Alert) -> str:
+    """The subject of the email: the bin, the recorded count, the predicted count, and the suspicion.
+
+    It is printable ASCII and shorter than SUBJECT_LIMIT, as SNS requires. A long name of a bin loses its start.
+    """
+    facts = _subject_facts(alert)[: SUBJECT_LIMIT // 2]
+    room = SUBJECT_LIMIT - 1 - len(f"Bin : {facts}")
+    name = one_line(alert.check.bin)
+    name = name if len(name) <= room else f"...{name[3 - room :]}"
+    return ascii_subject(f"Bin {name}: {facts}")
+
+
+def ascii_subject(text: str) -> str:
+    """A subject that SNS accepts: printable ASCII, shorter than SUBJECT_LIMIT."""
+    plain = " ".join(one_line(text).encode("ascii", "replace").decode().split())
+    return plain if len(plain) < SUBJECT_LIMIT else f"{plain[: SUBJECT_LIMIT - 4]}..."
+
+
+def body_text(alert: Alert, link: str | None) -> str:
+    """The body of the email: what, how sure and why, what to do, and the link. Each line has one fact."""
+    check = alert.check
+    lines = [*_facts(alert), f"What to do: {_to_do(alert)}", ""]
+    lines += [f"Link: {link}"] if link else []
+    lines += [f"{name}: {one_line(address)}" for name, address in _addresses(check) if address]
+    lines += [f"Check: {check.check_id}, {one_line(check.checked_at)}"]
+    return "\n".join(lines)
+
+
+def _subject_facts(alert: Alert) -> str:
+    check = alert.check
+    if alert.kind == "rejected":
+        return f"not checked: {one_line(check.reason)}"
+    if alert.kind == "unpaired":
+        return f"its {_parts(check)[1]} is missing"
+    if alert.kind == "resolved":
+        return f"in order again, recorded {check.expected}, seen {seen(check)}"
+    return f"recorded {check.expected}, seen {seen(check)}, suspicion {check.suspicion or 0:.0%}"
+
+
+def _facts(alert: Alert) -> list[str]:
+    check, name = alert.check, one_line(alert.check.bin)
+    if alert.kind == "rejected":
+        return [f"Bin {name} could not be checked.", f"Why: {one_line(check.reason)}"]
+    if alert.kind == "unpaired":
+        came, missing = _parts(check)
+        return [f"Bin {name}: its {missing} is missing.", f"Why: its {came} came at {one_line(check.checked_at)}."]
+    if alert.kind == "resolved":
+        return [f"Bin {name} is in order again: the record says {check.expected}, the image shows {seen(check)}."]
+    counts = f"the record says {check.expected}, the image shows {seen(check)}"
+    facts = [
+        f"Bin {name}: {counts}: {abs(check.difference or 0)} {check.direction}.",
+        f"Chance that the record is wrong: {check.suspicion or 0:.0%} ({check.severity} severity).",
+    ]
+    shares = check.probabilities or {}
+    if seen(check) in shares:
+        recorded = sum(share for label, share in shares.items() if _covers(label, check.expected))
+        facts.append(
+            f"Why: the model gives {seen(check)} a probability of {shares[seen(check)]:.0%}, "
+            f"and the recorded {check.expected} a probability of {recorded:.0%}."
+        )
+    if check.predicted_volume_in3 is not None and check.expected_volume_in3 is not None:
+        facts.append(f"Volume: {check.predicted_volume_in3:,.0f} in³ seen, {check.expected_volume_in3:,.0f} recorded.")
+    return facts
+
+
+def _to_do(alert: Alert) -> str:
+    if alert.kind == "rejected":
+        return "correct the cause, and upload the file again."
+    if alert.kind == "unpaired":
+        came, missing = _parts(alert.check)
+        return f"upload the {missing}, or remove the {came}."
+    if alert.kind == "resolved":
+        return "nothing."
+    return "look at the image, and store what you find: on the review page, or with `bincheck resolve`."
+
+
+def _parts(check: Check) -> tuple[str, str]:
+    """The part of a waiting bin that came, and the missing one."""
+    return ("image", "metadata") if check.image else ("metadata", "image")
+
+
+def _addresses(check: Check) -> tuple[tuple[str, str | None], ...]:
+    return ("Image", check.image), ("Metadata", check.metadata)
+
+
+def _covers(label: str, count: int | None) -> bool:
+    if count is None:
+        return False
+    first = int(label.rstrip("+"))
+    return count >= first if label.endswith("+") else count == first
