@@ -1,30 +1,74 @@
 """`bincheck mismatches`: lists the bins whose image and record disagree, and the other open lists."""
 
 import csv
+import heapq
 import json
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
 
-from inventory.check import OpenList
+from inventory.check import Check, OpenList
+from local.cli.filter_options import (
+    DIRECTIONS,
+    SEVERITY_NAMES,
+    Choices,
+    DirectionOption,
+    SeverityOption,
+    SiteOption,
+    check_choices,
+)
 from local.cli.since_option import Since
 from local.cli.stack_option import StackName, resolve_stack
-from local.cli.tables import check_as_dict, checks_table
+from local.cli.tables import check_as_dict, checks_table, link_lines
 
 CSV_COLUMNS = (
     "bin", "status", "expected", "predicted", "difference", "suspicion", "severity",
     "checked_at", "alerted_at", "image", "metadata", "model", "reason", "check_id", "actual", "reviewed_at",
+    "link",
 )  # fmt: skip
 console = Console()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The checks to list: those with one of the named values of each option, and at least the suspicion.
+
+    An option without values selects every check.
+    """
+
+    severity: Choices | None = None
+    direction: Choices | None = None
+    site: Choices | None = None
+    least_suspicion: float | None = None
+
+    def covers(self, check: Check) -> bool:
+        named = ((self.severity, check.severity), (self.direction, check.direction), (self.site, check.site))
+        if any(values and value not in values for values, value in named):
+            return False
+        return self.least_suspicion is None or (check.suspicion or 0) >= self.least_suspicion
+
+    def most_suspicious(self, checks: Iterable[Check], limit: int | None) -> list[Check]:
+        """The selected checks, the most suspicious first; at most `limit` of them, which limits the memory, too."""
+        selected = (check for check in checks if self.covers(check))
+        if limit is None:
+            return sorted(selected, key=_rank)
+        return heapq.nsmallest(limit, selected, key=_rank)
 
 
 def mismatches(
     stack: StackName = None,
     since: Since = "7d",  # type: ignore[assignment]
     kind: Annotated[str, typer.Option(help=f"One of {', '.join(get_args(OpenList))}.")] = "mismatch",
+    severity: SeverityOption = None,
+    direction: DirectionOption = None,
+    site: SiteOption = None,
+    least_suspicion: Annotated[float | None, typer.Option(min=0, max=1, help="The lowest suspicion.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The largest number of checks.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A table for a spreadsheet.")] = False,
 ) -> None:
@@ -36,22 +80,32 @@ def mismatches(
 
     [dim]$[/] bincheck mismatches
     [dim]$[/] bincheck mismatches --since 12h --csv > mismatches.csv
+    [dim]$[/] bincheck mismatches --severity high --site BOS1 --least-suspicion 0.8 --limit 20
     [dim]$[/] bincheck mismatches --stack bincheck --json | jq 'select(.severity == "high")'
     """
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv: choose one")
     if kind not in get_args(OpenList):
         raise typer.BadParameter(f"--kind {kind}: one of {', '.join(get_args(OpenList))}")
-    found = resolve_stack(stack).checks.list_open(kind, since, datetime.now(UTC))  # type: ignore[arg-type]
-    checks = sorted(found, key=lambda check: check.suspicion or 0, reverse=True)
+    check_choices({"severity": severity, "direction": direction}, {"severity": SEVERITY_NAMES, "direction": DIRECTIONS})
+    deployed = resolve_stack(stack)
+    found = deployed.checks.list_open(kind, since, datetime.now(UTC))  # type: ignore[arg-type]
+    checks = Selection(severity, direction, site, least_suspicion).most_suspicious(found, limit)
+    rows = (check_as_dict(check, deployed.links) for check in checks)
     if as_json:
-        for check in checks:
-            typer.echo(json.dumps(check_as_dict(check)))
+        for row in rows:
+            typer.echo(json.dumps(row))
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(map(check_as_dict, checks))
+        writer.writerows(rows)
     elif checks:
         console.print(checks_table(checks))
+        for line in link_lines(checks, deployed.links):
+            console.print(line, soft_wrap=True)
     else:
         console.print(f"No {kind} since {since:%Y-%m-%d %H:%M}.", highlight=False)
+
+
+def _rank(check: Check) -> tuple[float, str, str]:
+    return -(check.suspicion or 0), check.checked_at, check.check_id

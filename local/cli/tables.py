@@ -1,12 +1,15 @@
 """The output formats of checks and alerts: tables, charts, lines and JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from rich.table import Table
 from rich.text import Text
 
+from inventory.alert_text import one_line, seen
+from inventory.alerts import NO_LINKS
 from inventory.check import Check
+from inventory.links import Links
 from local.stack.subscription import Alert
 
 STATUS_STYLES = {"match": "green", "mismatch": "red", "waiting": "yellow", "rejected": "magenta"}
@@ -26,9 +29,9 @@ def checks_table(checks: Iterable[Check], *, timed: bool = True) -> Table:
         table.add_column("checked at", style="dim", no_wrap=True)
     for check in checks:
         table.add_row(
-            Text(check.bin),
+            Text(one_line(check.bin)),
             _number(check.expected),
-            _predicted(check),
+            seen(check),
             UNKNOWN if check.suspicion is None else f"{check.suspicion:.0%}",
             Text(_status(check), STATUS_STYLES[check.status]),
             *([check.checked_at[:16].replace("T", " ")] if timed else []),
@@ -54,14 +57,25 @@ def volume_comparison(check: Check) -> str | None:
     return f"volume: {seen:,.0f} in³ in the image, {recorded:,.0f} in³ recorded"
 
 
-def check_as_dict(check: Check) -> dict[str, object]:
-    """The JSON fields of a check."""
-    return {**asdict(check), "check_id": check.check_id}
+def link_lines(checks: Iterable[Check], links: Links) -> Iterator[Text]:
+    """The name and the link of each check that has a link, one line each."""
+    for check in checks:
+        if link := links.link(check):
+            yield Text(f"{one_line(check.bin)}  {link}", "dim")
+
+
+def check_as_dict(check: Check, links: Links = NO_LINKS) -> dict[str, object]:
+    """The JSON fields of a check: those of an alert, and those of a check besides. docs/alert.schema.json describes
+    them. A check is not an alert, so `alert_id` and `revision` are None.
+    """
+    kind = check.open_list if check.status == "waiting" else check.status
+    own = {"check_id": check.check_id, "kind": kind, "alert_id": None, "revision": None, "link": links.link(check)}
+    return {**asdict(check), **own}
 
 
 def alert_line(alert: Alert) -> Text:
     """An alert in one line."""
-    text = f"{alert['checked_at'][:19]}  {alert['bin']}  "
+    text = f"{alert['checked_at'][:19]}  {one_line(alert['bin'])}  "
     if alert["kind"] == "mismatch":
         direction = "missing" if alert["difference"] < 0 else "extra"
         text += (
@@ -71,7 +85,7 @@ def alert_line(alert: Alert) -> Text:
     elif alert["kind"] == "resolved":
         text += f"in order again: recorded {alert['expected']}, seen {alert['predicted']}"
     elif alert["kind"] == "rejected":
-        text += f"rejected: {alert['reason']}"
+        text += f"rejected: {one_line(alert['reason'])}"
     else:
         text += f"{'metadata' if alert['image'] else 'image'} never came"
     return Text(text, SEVERITY_STYLES.get(alert["severity"] or "", ""))
@@ -79,12 +93,6 @@ def alert_line(alert: Alert) -> Text:
 
 def _number(count: int | None) -> str:
     return UNKNOWN if count is None else str(count)
-
-
-def _predicted(check: Check) -> str:
-    """The predicted count, as `6+` if it is the model's open label."""
-    label = f"{check.predicted}+"
-    return label if label in (check.probabilities or {}) else _number(check.predicted)
 
 
 def _status(check: Check) -> str:

@@ -6,23 +6,32 @@ from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
+from inventory.alert_text import one_line
 from inventory.check import Kind
+from local.cli.filter_options import (
+    DIRECTIONS,
+    SEVERITY_NAMES,
+    Choices,
+    DirectionOption,
+    SeverityOption,
+    SiteOption,
+    check_choices,
+)
 from local.cli.stack_option import StackName, resolve_stack
 from local.cli.tables import alert_line
 from local.stack.subscription import Alert, FilterPolicy, subscribed
 
 POLL_S = 20
-SEVERITIES = ("low", "medium", "high")
-Choices = list[str]
 
 
 def watch(
     stack: StackName = None,
-    severity: Annotated[Choices | None, typer.Option(help="low, medium or high; may be repeated.")] = None,
-    direction: Annotated[Choices | None, typer.Option(help="missing or extra.")] = None,
+    severity: SeverityOption = None,
+    direction: DirectionOption = None,
     kind: Annotated[Choices | None, typer.Option(help="mismatch, rejected, unpaired or resolved.")] = None,
-    site: Annotated[Choices | None, typer.Option(help="Only this site.")] = None,
+    site: SiteOption = None,
     suspicion: Annotated[float | None, typer.Option(min=0, max=1, help="The lowest suspicion.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
@@ -61,16 +70,8 @@ def filter_policy(
     Raises:
         typer.BadParameter: no alert has such a value.
     """
-    known = {
-        "severity": SEVERITIES,
-        "direction": ("missing", "extra"),
-        "kind": get_args(Kind),
-    }
     requested = {"severity": severity, "direction": direction, "kind": kind, "site": site}
-    for name, values in requested.items():
-        for value in values or ():
-            if name in known and value not in known[name]:
-                raise typer.BadParameter(f"--{name} {value}: one of {', '.join(known[name])}")
+    check_choices(requested, {"severity": SEVERITY_NAMES, "direction": DIRECTIONS, "kind": get_args(Kind)})
     policy: dict[str, list[object]] = {name: list(values) for name, values in requested.items() if values}
     if suspicion is not None:
         policy["suspicion"] = [{"numeric": [">=", suspicion]}]
@@ -81,5 +82,8 @@ def _print_alert(alert: Alert, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(alert))
     else:
-        Console().print(alert_line(alert))
+        console = Console(soft_wrap=True)
+        console.print(alert_line(alert))
+        if alert.get("link"):  # stacks of earlier versions send none
+            console.print(Text(f"  {one_line(alert['link'])}", "dim"))
     sys.stdout.flush()

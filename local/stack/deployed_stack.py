@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from inventory.check_store import CheckStore
 from inventory.failures import Failures
+from inventory.links import Links
 from inventory.reports.tally_store import TallyStore
 from local.errors import NotAvailable
 from local.stack.aws import Cloud
@@ -69,6 +70,12 @@ class Stack:
     @cached_property
     def checks(self) -> CheckStore:
         return CheckStore(self.table)
+
+    @property
+    def links(self) -> Links:
+        """The links to the review page, if the stack has one, and to the console. The embedded cloud has no console."""
+        region = None if self.cloud.endpoint_url else self.cloud.session.region_name
+        return Links(self.outputs.get("ReviewUrl"), region)
 
     @cached_property
     def tallies(self) -> TallyStore:
