@@ -18,8 +18,6 @@ import timm  # noqa: E402
 from training import train  # noqa: E402
 from training.loop.distributed import synchronise_statistics  # noqa: E402
 
-from .builders import write_set  # noqa: E402
-
 SMALL = "--size 32 --batch 10 --epochs 1 --labels 7 --backbone test_resnet --weights none --drop-path 0"
 ALIKE = "--dropout 0 --precision fp32 --epochs 3 --optimizer sgd --lr 0.01 --vary mirror"
 CURVES = {
@@ -29,17 +27,14 @@ CURVES = {
 CURVE_TOLERANCE = 2e-3
 """Relative, of losses after three epochs: sums over two halves of a batch are rounded otherwise than over the whole."""
 OPTIONS = {
-    "left-out": "--leave-out {folder}/ids.txt --extra {bins} --mixup 0.5 --grow 24:1 --stop-when-unhealthy",
-    "taught": "--teacher {folder}/left-out/best.pt --class-weights --schedule plateau --loss corn --epochs 2",
-    "going-on": "--out {folder}/taught --resume {taught}",
+    "left-out": "--leave-out {folder}/ids.txt --extra {bins} --mixup 0.5 --cutmix 0.3 --grow 24:1",
+    "taught": "--teacher {folder}/left-out/best.pt --class-weights --schedule plateau --loss corn --keep-best 2"
+    " --batch 20 --accumulate 5 --epochs 2",
+    "going-on": "--out {folder}/taught --resume {taught} --epochs 3 --patience 1 --stop-when-unhealthy",
+    "fp16": "--precision fp16 --optimizer sgd",
     "profile": "--profile --epochs 8",
 }
 pytestmark = pytest.mark.xdist_group("two processes")
-
-
-@pytest.fixture(scope="module")
-def bins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_set(tmp_path_factory.mktemp("bins") / "set", 70, labels=7)
 
 
 def command(bins: Path, out: Path, options: str) -> list[str]:

@@ -19,14 +19,7 @@ from training.loop.search_space import OBJECTIVE, SPACE  # noqa: E402
 from training.network import checkpoints  # noqa: E402
 from training.network.teacher import Teacher  # noqa: E402
 
-from .builders import write_set  # noqa: E402
-
 SMALL = "--size 32 --batch 10 --epochs 2 --labels 7 --mix data --backbone test_resnet --weights none --drop-path 0"
-
-
-@pytest.fixture(scope="module")
-def bins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_set(tmp_path_factory.mktemp("bins") / "set", 70, labels=7)
 
 
 def train(bins: Path, out: Path, *more: str) -> dict[str, float]:
@@ -41,7 +34,7 @@ def metrics(out: Path) -> list[dict[str, str]]:
 def test_run_leaves_weights_options_curves_and_a_row_of_metrics_per_epoch(bins: Path, tmp_path: Path) -> None:
     figures = train(bins, tmp_path, "--extra", str(bins), "--grow", "24:1")
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("best.pt", "last.pt", "options.json", "metrics.csv", "health.json", "tensorboard")
+        *("best.pt", "last.pt", "options.json", "metrics.csv", "health.json", "run.html", "tensorboard")
     }
     rows = metrics(tmp_path)
     assert [row["epoch"] for row in rows] == ["1", "2"]

@@ -12,14 +12,7 @@ import optuna
 
 from training import tune
 
-from .builders import write_set
-
 FIXED = "--size 32 --batch 10 --epochs 2 --labels 7 --mix data --backbone test_resnet --weights none --drop-path 0"
-
-
-@pytest.fixture(scope="module")
-def bins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_set(tmp_path_factory.mktemp("bins") / "set", 70, labels=7)
 
 
 def run(bins: Path, out: Path, trials: int, *more: str) -> None:

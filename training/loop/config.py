@@ -10,7 +10,7 @@ from typing import Any
 
 from .options import option_fields
 
-RECORDED = ("run", "processes")
+RECORDED = ("run", "processes", "commit", "digests", "device", "computed_in")
 """Keys of options.json that say what a run was, beside its options."""
 
 

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torchvision.transforms import v2
 
-from ..data.metadata import FACTS
 from ..network.losses import LOSSES, targets_by_label
 from .setup import Training
 
 MIXUP_ALPHA = 0.4
+CUTMIX = v2.CutMix()
 
 
 class Criterion:
@@ -27,7 +28,8 @@ class Criterion:
         self.loss = LOSSES[options.loss.loss]
         self.targets = targets[labels].to(device)
         self.facts = training.scale.targets(training.bins).to(device)
-        self.weights = (rarity / rarity[labels].mean())[labels].to(device) if options.loss.class_weights else None
+        weights = (rarity / rarity[labels].mean())[labels] if options.loss.class_weights else torch.ones(len(labels))
+        self.weights = weights[:, None].to(device)
         self.normalise = training.network.normalise
         self.teachers = training.teachers
 
@@ -35,18 +37,19 @@ class Criterion:
         self, indices: Tensor, images: Tensor, rng: np.random.Generator, network: Callable[[Tensor], Any]
     ) -> tuple[Tensor, Tensor]:
         """(what is minimised, the loss of the counts alone) of varied images (n, 3, size, size) in 0..1."""
-        goals = torch.cat((self.targets[indices], self.facts[indices]), 1)
-        weights = self.weights[indices] if self.weights is not None else None
-        if rng.random() < self.options.mixup:
+        goals = torch.cat((self.targets[indices], self.facts[indices], self.weights[indices]), 1)
+        draw = rng.random()
+        if draw < self.options.mixup:
             images, goals = mixup(images, goals, rng)
-            weights = None
-        targets, facts = goals[:, : -len(FACTS)], goals[:, -len(FACTS) :]
+        elif draw < self.options.mixup + self.options.cutmix:
+            images, goals = cutmix(images, goals)
+        targets, facts, weights = goals.tensor_split((self.targets.shape[1], goals.shape[1] - 1), 1)
         if self.teachers:
             answers = torch.stack([teacher.shares(images) for teacher in self.teachers]).mean(0)
             targets = (1 - self.options.teacher_share) * targets + self.options.teacher_share * answers
         counts, outputs = network(self.normalise(images))
         losses = self.loss(counts.float(), targets)
-        loss = losses.mean() if weights is None else (losses * weights).mean()
+        loss = (losses * weights[:, 0]).mean()
         return loss + self.options.fact_weight * _fact_loss(outputs.float(), facts), loss.detach()
 
 
@@ -55,6 +58,12 @@ def mixup(images: Tensor, goals: Tensor, rng: np.random.Generator) -> tuple[Tens
     share, other = float(rng.beta(MIXUP_ALPHA, MIXUP_ALPHA)), torch.from_numpy(rng.permutation(len(images)))
     other = other.to(images.device)
     return share * images + (1 - share) * images[other], share * goals + (1 - share) * goals[other]
+
+
+def cutmix(images: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
+    """Yun et al. (2019), "CutMix": each image gets a rectangle of another, and that share of its goal."""
+    mixed: tuple[Tensor, Tensor] = CUTMIX(images, goals)
+    return mixed
 
 
 def _fact_loss(outputs: Tensor, facts: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ def synchronise_statistics(network: nn.Module) -> nn.Module:
 
     torch's own conversion drops the activation of timm's BatchNormAct2d.
     """
-    converted: nn.Module = convert_sync_batchnorm(network)
+    converted: nn.Module = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return converted
 
 

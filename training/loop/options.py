@@ -87,6 +87,7 @@ class LossOptions:
     label_smoothing: float = _option(0.0)
     class_weights: bool = _option(False, "rare labels weigh more")
     mixup: float = _option(0.0, "share of batches whose images are mixed in pairs")
+    cutmix: float = _option(0.0, "share of batches whose images get a piece of another each")
     teacher: tuple[Path, ...] = _option(
         (), "best.pt of other runs: answers join the labels", identifies=False, type=Path, nargs="+"
     )
@@ -98,16 +99,25 @@ class LossOptions:
 class LoopOptions:
     """How the network is fitted."""
 
-    epochs: int = _option(8)
+    epochs: int = _option(8, "with --resume, more of them extend a run that has ended", identifies=False)
     batch: int = _option(64, "over all processes")
     optimizer: str = _option("adamw", choices=("adamw", "sgd"))
     lr: float = _option(8e-4)
     momentum: float = _option(0.9, "of sgd")
+    nesterov: bool = _option(True, "look ahead along the momentum, with sgd")
+    beta1: float = _option(0.9, "of adamw, for the mean of gradients")
+    beta2: float = _option(0.999, "of adamw, for the mean of their squares")
     weight_decay: float = _option(0.05)
     schedule: str = _option("cosine", choices=("cosine", "step", "plateau"))
+    step_epochs: int = _option(0, "epochs of a step of the step schedule; 0: a third of the run")
+    gamma: float = _option(0.1, "factor of the learning rate at each step of the step schedule")
+    clip_gradient_norm: float = _option(5.0, "largest norm of the gradients; 0: any")
+    accumulate: int = _option(1, "parts of a batch, whose gradients are added up: where memory is short")
     ema_decay: float = _option(0.998)
-    precision: str = _option("bf16", choices=("bf16", "fp32"))
+    precision: str = _option("auto", "auto: by what the device computes", choices=("auto", "bf16", "fp16", "fp32"))
     seed: int = _option(0)
+    patience: int = _option(0, "stop after so many epochs without a lower log loss on val; 0: never", identifies=False)
+    keep_best: int = _option(1, "weights of so many best epochs are kept", identifies=False)
     stop_when_unhealthy: bool = _option(False, "end where going on is a waste")
     profile: bool = _option(False, "trace a few steps and stop", identifies=False)
 
@@ -120,6 +130,7 @@ class OutputOptions:
     model: Path | None = _option(None, "folder for best.pt, if another", identifies=False, type=Path)
     checkpoints: Path | None = _option(None, "folder for last.pt, if another", identifies=False, type=Path)
     resume: bool = _option(False, "go on where it was killed", identifies=False)
+    mlflow: str | None = _option(None, "track the run on this server of MLflow, or in this folder", identifies=False)
 
     @property
     def best(self) -> Path:

@@ -1,26 +1,25 @@
-"""What a run writes while it goes on: a row, a line and curves after each epoch, and files that people read."""
+"""What a run writes for people: a row and a line after each epoch, and files and a page at its end."""
 
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from torch.utils.tensorboard import SummaryWriter
+from PIL import Image
+from torch import Tensor
 
+from ..report.pages import Photo
+from ..report.plots import as_thumbnail
+from ..report.run_page import write_run_page
+from .config import RECORDED
 from .epoch_line import epoch_line
 from .health import Finding
-
-COLLECTED = Path("/opt/ml/output/tensorboard")
-"""Where SageMaker collects a job's curves."""
+from .health import report as health_report
 
 
-def open_writer(out: Path) -> SummaryWriter:
-    """The writer of TensorBoard's curves: in the folder that a job collects, or the run's own."""
-    return SummaryWriter(COLLECTED if COLLECTED.is_dir() else out / "tensorboard")
-
-
-def report_epoch(out: Path, row: Mapping[str, float], findings: Sequence[Finding], writer: SummaryWriter) -> None:
-    """A row of metrics.csv, a line that tuners and jobs read, curves, and what is unhealthy."""
+def report_epoch(out: Path, row: Mapping[str, float], findings: Sequence[Finding]) -> None:
+    """Write a row of metrics.csv, and print a line that tuners and jobs read and what is unhealthy."""
     path = out / "metrics.csv"
     is_new = not path.exists()
     with path.open("a", newline="") as file:
@@ -29,10 +28,27 @@ def report_epoch(out: Path, row: Mapping[str, float], findings: Sequence[Finding
             table.writeheader()
         table.writerow({name: round(value, 5) for name, value in row.items()})
     print(epoch_line(row), flush=True)
-    for name, value in row.items():
-        writer.add_scalar(name.replace("val_", "val/"), value, int(row["epoch"]))
     for finding in findings:
         print(f"unhealthy: {finding.rule}: {finding.message}", flush=True)
+
+
+def report_run(out: Path, findings: Sequence[Finding], samples: Tensor | None) -> None:
+    """Write health.json and run.html, from metrics.csv, options.json and the images that the run began with."""
+    health = health_report(findings)
+    print(health)
+    write_json(out / "health.json", [asdict(finding) for finding in findings])
+    with (out / "metrics.csv").open(newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    options = json.loads((out / "options.json").read_text())
+    record = {name: options.pop(name) for name in RECORDED if name in options}
+    write_run_page(out / "run.html", rows, options, record, health, _photos(samples))
+
+
+def _photos(images: Tensor | None) -> list[Photo]:
+    if images is None:
+        return []
+    pixels = (images * 255).byte().permute(0, 2, 3, 1).numpy()
+    return [Photo(as_thumbnail(Image.fromarray(one)), "") for one in pixels]
 
 
 def write_json(path: Path, value: object) -> None:

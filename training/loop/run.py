@@ -1,78 +1,34 @@
-"""The loop: epochs of steps, an evaluation after each, and the checkpoints from which a killed run goes on."""
+"""The loop: epochs of steps, an evaluation after each, early stopping and the end."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
-from timm.utils import ModelEmaV3
 from torch import nn
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.profiler import record_function
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from ..data.bins import LABELS
 from ..data.loading import Batch
 from ..data.sampling import batches, epoch_order, weights_for
-from ..network import checkpoints
+from .checkpointing import begin, keep_best, save
 from .config import plain
-from .criterion import Criterion
 from .evaluation import evaluate
-from .health import STOPPING_RULES, Health
-from .health import report as health_report
+from .health import STOPPING_RULES
 from .profiling import Profiler
-from .reporting import open_writer, report_epoch, write_json
-from .setup import Training, make_optimizer, make_schedule
+from .record import run_record
+from .reporting import report_epoch, report_run, write_json
+from .setup import Training
+from .state import Run
+from .tracking import MLflow, TensorBoard, Tracker
 
 CHECKPOINT_EVERY_S = 300.0
-CLIP_GRADIENT_NORM = 5.0
+SAMPLES = 16  # images that a run's page shows
 OnEpoch = Callable[[int, dict[str, float]], None]
-
-
-@dataclass
-class Progress:
-    """Where a run stands."""
-
-    epoch: int = 0
-    batch: int = 0
-    elapsed_s: float = 0.0
-    best_log_loss: float = float("inf")
-    loss_sum: float = 0.0
-
-
-@dataclass
-class Run:
-    """A training under way: the parts that change from step to step and travel in last.pt."""
-
-    training: Training
-    identity: str
-    average: ModelEmaV3
-    optimizer: torch.optim.Optimizer
-    schedule: LRScheduler
-    criterion: Criterion
-    health: Health
-    progress: Progress = field(default_factory=Progress)
-    started_s: float = field(default_factory=time.monotonic)
-    saved_at_s: float = field(default_factory=time.monotonic)
-
-    @property
-    def steps(self) -> int:
-        """Batches of an epoch."""
-        return len(self.training.bins) // self.training.options.loop.batch
-
-    def parts(self) -> dict[str, Any]:
-        """What has a state, by its name in last.pt."""
-        return {
-            "network": self.training.network,
-            "average": self.average.module,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-            "health": self.health,
-        }
 
 
 def fit(training: Training, on_epoch: OnEpoch = lambda *_: None) -> dict[str, float]:
@@ -80,51 +36,34 @@ def fit(training: Training, on_epoch: OnEpoch = lambda *_: None) -> dict[str, fl
 
     `on_epoch` gets each epoch's number and figures. Raises ValueError when the folder holds another run.
     """
-    run = begin(training)
+    run, options = begin(training), training.options
+    trackers = start(run) if training.processes.leads else []
     network = training.processes.wrap(training.network)
-    writer = open_writer(training.options.output.out) if training.processes.leads else None
-    out = training.options.output.out
-    profiled = training.options.loop.profile and training.processes.leads
-    with Profiler(out) if profiled else nullcontext() as profiler:
-        while run.progress.epoch < training.options.loop.epochs:
+    profiled = options.loop.profile and training.processes.leads
+    with Profiler(options.output.out) if profiled else nullcontext() as profiler:
+        while run.progress.epoch < run.progress.epochs and not run.progress.is_stopped(options.loop.patience):
             if not train_one_epoch(run, network, profiler):
                 return {}
-            figures = end_epoch(run, writer)
+            figures = end_epoch(run, trackers)
             on_epoch(run.progress.epoch, figures)
-            if training.options.loop.stop_when_unhealthy and _is_hopeless(run):
+            if options.loop.stop_when_unhealthy and _is_hopeless(run):
                 break
-    return finish(run)
+    return finish(run, trackers)
 
 
-def begin(training: Training) -> Run:
-    """A run at its start, or where last.pt of the same run left it. Raises ValueError when last.pt is another's."""
-    options, network = training.options, training.network
-    last = options.output.last
-    if last.exists() and not options.output.resume:
-        raise ValueError(f"{last} exists: go on with --resume or name another folder with --out")
-    optimizer = make_optimizer(network, options.loop)
-    steps = len(training.bins) // options.loop.batch
-    run = Run(
-        training,
-        checkpoints.fingerprint(plain(options.identity()) | training.digests),
-        ModelEmaV3(network, decay=options.loop.ema_decay, use_warmup=True),
-        optimizer,
-        make_schedule(optimizer, options.loop, steps * options.loop.epochs),
-        Criterion(training),
-        Health(network, len(LABELS)),
-    )
-    if training.processes.lead(last.exists):
-        state = training.processes.lead(lambda: checkpoints.load(last, run.identity))
-        for name, part in run.parts().items():
-            part.load_state_dict(state[name])
-        run.progress = Progress(**state["progress"])
-        run.started_s -= run.progress.elapsed_s
-    if training.processes.leads:
-        record = {"run": run.identity, "processes": training.processes.world}
-        write_json(options.output.out / "options.json", plain(options.values()) | record)
-        sets = f"{len(training.bins)} bins to train on, {len(training.validation)} to choose on"
-        print(f"{options.network.backbone}: {sets}, {steps} batches an epoch")
-    return run
+def start(run: Run) -> Sequence[Tracker]:
+    """Write options.json, say what is trained, and open what figures are tracked by."""
+    training, options, out = run.training, plain(run.training.options.values()), run.training.options.output.out
+    record = run_record(training, run.identity)
+    write_json(out / "options.json", options | record)
+    sets = f"{len(training.bins)} bins to train on, {len(training.validation)} to choose on"
+    precision = f"{training.precision.name} ({training.precision.reason})"
+    print(f"{training.network.backbone_name}: {sets}, {run.steps} batches an epoch, {precision}")
+    trackers: list[Tracker] = [TensorBoard(out, options)]
+    if uri := training.options.output.mlflow:
+        trackers.append(MLflow(uri, run.progress.tracking_id, out.name, options, record))
+        run.progress.tracking_id = trackers[-1].id
+    return trackers
 
 
 def train_one_epoch(run: Run, network: nn.Module, profiler: Profiler | None) -> bool:
@@ -173,72 +112,71 @@ def timed_batches(loaded: Iterator[Batch]) -> Iterator[tuple[Batch, float]]:
 def train_step(run: Run, network: nn.Module, batch: Batch, rng: np.random.Generator) -> float:
     """One step of the optimizer, the moving average and the schedule; returns the loss of the counts."""
     training, step = run.training, run.progress.epoch * run.steps + run.progress.batch
+    run.optimizer.zero_grad(set_to_none=True)
     with record_function("data"):
         batch = batch.to(training.processes.device)
         images = batch.varied
-    with record_function("forward"), training.autocast():
-        loss, of_counts = run.criterion(batch.indices, images, rng, network)
-    with record_function("backward"):
-        run.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if training.processes.leads:
-            run.health.after_backward(step)
-        nn.utils.clip_grad_norm_(network.parameters(), CLIP_GRADIENT_NORM)
+        if run.samples is None:
+            run.samples = images[:SAMPLES].cpu()
+    loss = add_gradients(run, network, batch.indices, images, rng)
     with record_function("optimizer"):
-        run.optimizer.step()
+        run.scaler.unscale_(run.optimizer)
+        if training.processes.leads and not _overflowed(run):
+            run.health.after_backward(step)
+        if training.options.loop.clip_gradient_norm:
+            nn.utils.clip_grad_norm_(network.parameters(), training.options.loop.clip_gradient_norm)
+        run.scaler.step(run.optimizer)
+        run.scaler.update()
         run.average.update(training.network, step=step)
     if not isinstance(run.schedule, ReduceLROnPlateau):
         run.schedule.step()
-    return float(of_counts)
+    return loss
 
 
-def end_epoch(run: Run, writer: SummaryWriter | None) -> dict[str, float]:
+def add_gradients(
+    run: Run, network: nn.Module, indices: torch.Tensor, images: torch.Tensor, rng: np.random.Generator
+) -> float:
+    """Compute the gradients of a batch in as many parts as --accumulate says; returns the loss of the counts."""
+    parts, total = run.training.options.loop.accumulate, 0.0
+    for number, (some, their_indices) in enumerate(zip(images.chunk(parts), indices.chunk(parts), strict=True), 1):
+        is_partial = number < parts  # gradients are averaged over the processes once, with the last part
+        with network.no_sync() if is_partial and isinstance(network, DistributedDataParallel) else nullcontext():
+            with record_function("forward"), run.training.autocast():
+                loss, of_counts = run.criterion(their_indices, some, rng, network)
+            with record_function("backward"):
+                run.scaler.scale(loss / parts).backward()
+        total += float(of_counts) / parts
+    return total
+
+
+def _overflowed(run: Run) -> bool:
+    """Whether float16 overflowed: the scaler then skips the step and takes a smaller scale, which is no illness."""
+    if not run.scaler.is_enabled():
+        return False
+    gradients = [one.grad for one in run.training.network.parameters() if one.grad is not None]
+    return not torch.nn.utils.get_total_norm(gradients).isfinite()
+
+
+def end_epoch(run: Run, trackers: Sequence[Tracker]) -> dict[str, float]:
     """Evaluate the moving average on val, report, keep it if it is the best, and save; returns the figures."""
     training, progress = run.training, run.progress
     figures, probabilities = evaluate(training, run.average.module, training.validation)
     train_loss, epoch = progress.loss_sum / max(1, progress.batch), progress.epoch + 1
-    if writer:
+    if training.processes.leads:
         findings = run.health.after_epoch(epoch, train_loss, figures["loss"], probabilities.argmax(1))
         row = {"epoch": epoch, "minutes": progress.elapsed_s / 60, "train_loss": train_loss}
         row |= {f"val_{name}": value for name, value in figures.items()}
-        report_epoch(training.options.output.out, row, findings, writer)
-        if figures["log_loss"] < progress.best_log_loss:
-            keep_best(run, figures)
-    best = min(progress.best_log_loss, figures["log_loss"])
-    run.progress = Progress(epoch, 0, progress.elapsed_s, best)
+        report_epoch(training.options.output.out, row, findings)
+        for tracker in trackers:
+            tracker.log(row)
+        keep_best(run, figures)
+    if figures["log_loss"] < progress.best_log_loss:
+        progress.best_log_loss, progress.best_epoch = figures["log_loss"], epoch
+    run.progress = replace(progress, epoch=epoch, batch=0, loss_sum=0.0)
     if isinstance(run.schedule, ReduceLROnPlateau):
         run.schedule.step(figures["log_loss"])
     save(run)
     return figures
-
-
-def save(run: Run) -> None:
-    """Write last.pt; the process that leads does."""
-    run.saved_at_s = time.monotonic()
-    if run.training.processes.leads:
-        state = {name: part.state_dict() for name, part in run.parts().items()}
-        state |= {"progress": asdict(run.progress), "run": run.identity}
-        checkpoints.save(run.training.options.output.last, state)
-
-
-def keep_best(run: Run, figures: dict[str, float]) -> None:
-    """Write best.pt: the weights of the moving average, and what it takes to serve them."""
-    training, options = run.training, run.training.options
-    best = {
-        "backbone": options.network.backbone,
-        "labels": options.network.labels,
-        "loss": options.loss.loss,
-        "soft_width": options.loss.soft_width,
-        "size": options.data.size,
-        "epoch": run.progress.epoch + 1,
-        "val": figures,
-        "mix": training.mix.tolist(),
-        "run": run.identity,
-        "facts": asdict(training.scale) if training.trains_facts else None,
-        "data": training.digests,
-        "network": run.average.module.state_dict(),
-    }
-    checkpoints.save(options.output.best, best)
 
 
 def _is_hopeless(run: Run) -> bool:
@@ -247,16 +185,19 @@ def _is_hopeless(run: Run) -> bool:
     return any(run.training.processes.gather(found))
 
 
-def finish(run: Run) -> dict[str, float]:
+def finish(run: Run, trackers: Sequence[Tracker]) -> dict[str, float]:
     """The figures of the best epoch, on all processes; those of bins that were left out go to left_out.json."""
     training, group, out = run.training, run.training.processes, run.training.options.output.out
     best = group.lead(lambda: torch.load(training.options.output.best, map_location="cpu", weights_only=True))
-    if group.leads:
-        print(health_report(run.health.findings))
-        write_json(out / "health.json", [asdict(finding) for finding in run.health.findings])
     if training.left_out:
         training.network.load_state_dict(best["network"])
         figures, _ = evaluate(training, training.network, training.left_out)
         if group.leads:
             write_json(out / "left_out.json", {"bins": len(training.left_out), "figures": figures})
+    if group.leads:
+        report_run(out, run.health.findings, run.samples)
+    for tracker in trackers:
+        if run.samples is not None:
+            tracker.show(run.samples)
+        tracker.end(best["val"], out)
     return dict(best["val"])

@@ -19,6 +19,7 @@ from ..network.teacher import Teacher
 from . import cpu
 from .distributed import Processes
 from .options import DataOptions, LoopOptions, Options
+from .precision import Precision, choose_precision
 
 WARM_UP = 0.12  # of the run, for the one-cycle schedule
 
@@ -42,6 +43,7 @@ class Training:
     digests: dict[str, str]
     network: Counter
     teachers: list[Teacher]
+    precision: Precision
 
     @property
     def trains_facts(self) -> bool:
@@ -67,16 +69,16 @@ class Training:
         return load_images(bins, self.options.data, self.processes.device, cache="none")
 
     def autocast(self) -> torch.autocast:
-        """bfloat16 where it is safe, if it is wanted."""
-        enabled = self.options.loop.precision == "bf16"
-        return torch.autocast(self.processes.device.type, torch.bfloat16, enabled=enabled)
+        """The context in which the network and the loss are computed."""
+        return self.precision.autocast(self.processes.device)
 
 
 def set_up(options: Options, processes: Processes) -> Training:
     """Read the data and build the network. Raises ValueError or FileNotFoundError when one of them is wrong."""
     batch, labels = options.loop.batch, options.network.labels
-    if batch % processes.world:
-        raise ValueError(f"--batch {batch} cannot be shared by {processes.world} processes: make it a multiple")
+    if batch % (processes.world * options.loop.accumulate):
+        parts = f"{processes.world} processes in {options.loop.accumulate} parts"
+        raise ValueError(f"--batch {batch} cannot be shared by {parts}: make it a multiple")
     if labels < len(LABELS):
         raise ValueError(f"--labels {labels} is less than the {len(LABELS)} that are served: {', '.join(LABELS)}")
     torch.manual_seed(options.loop.seed)
@@ -101,7 +103,8 @@ def set_up(options: Options, processes: Processes) -> Training:
     if processes.leads:
         print(f"train: {images}\nval: {validation_images}")
     sets = (bins, validation, images, validation_images, left_out)
-    return Training(options, processes, *sets, mix, scale, digests, network, teachers)
+    precision = choose_precision(options.loop.precision, processes.device)
+    return Training(options, processes, *sets, mix, scale, digests, network, teachers, precision)
 
 
 def load_images(bins: Sequence[LabelledBin], options: DataOptions, device: torch.device, **how: Any) -> ImageLoader:
@@ -142,21 +145,24 @@ def _network(options: Options, device: torch.device) -> Counter:
 
 def make_optimizer(network: torch.nn.Module, options: LoopOptions) -> torch.optim.Optimizer:
     """Weight decay spares biases and normalisation, as timm has it."""
+    plain_momentum = options.optimizer == "sgd" and not options.nesterov
+    further: dict[str, Any] = {"betas": (options.beta1, options.beta2)} if options.optimizer == "adamw" else {}
     optimizer: torch.optim.Optimizer = create_optimizer_v2(
         network,
-        opt=options.optimizer,
+        opt="momentum" if plain_momentum else options.optimizer,
         lr=options.lr,
         weight_decay=options.weight_decay,
         momentum=options.momentum,
+        **further,
     )
     return optimizer
 
 
-def make_schedule(optimizer: torch.optim.Optimizer, options: LoopOptions, steps: int) -> LRScheduler:
-    """The learning rate over `steps` batches: one cycle, a tenth after each third, or halved when val stands still."""
+def make_schedule(optimizer: torch.optim.Optimizer, options: LoopOptions, steps: int, epochs: int) -> LRScheduler:
+    """The learning rate over `epochs` of `steps` batches: one cycle, steps down, or halved when val stands still."""
     if options.schedule == "cosine":
         peaks = [group["lr"] for group in optimizer.param_groups]
-        return OneCycleLR(optimizer, peaks, total_steps=steps, pct_start=WARM_UP, cycle_momentum=False)
+        return OneCycleLR(optimizer, peaks, total_steps=steps * epochs, pct_start=WARM_UP, cycle_momentum=False)
     if options.schedule == "step":
-        return StepLR(optimizer, max(1, steps // 3))
+        return StepLR(optimizer, options.step_epochs * steps or max(1, steps * epochs // 3), options.gamma)
     return ReduceLROnPlateau(optimizer, factor=0.5, patience=2)
