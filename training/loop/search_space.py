@@ -25,8 +25,13 @@ SPACE: dict[str, Continuous | Choice] = {
     "batch": Choice((32, 64, 128)),
     "lr": Continuous(1e-4, 3e-3, log=True),
     "momentum": Continuous(0.8, 0.98),
+    "beta1": Continuous(0.85, 0.95),
+    "beta2": Continuous(0.95, 0.9995),
     "weight_decay": Continuous(1e-3, 0.2, log=True),
     "loss": Choice(("cross-entropy", "focal", "cumulative", "corn")),
 }
+OPTIMIZERS = ("adamw", "sgd")
+ACTS_UNDER = {"momentum": "sgd", "beta1": "adamw", "beta2": "adamw"}
+"""Options that act under one optimizer alone."""
 OBJECTIVE = "log_loss"
 """Of the figures on val, the one that a trial makes small."""

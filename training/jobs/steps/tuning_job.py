@@ -15,12 +15,10 @@ from training.jobs.errors import JobError
 from training.jobs.settings import Option, Settings
 from training.jobs.steps.training_job import METRICS, trainer
 from training.loop.epoch_line import figure_regex
-from training.loop.search_space import OBJECTIVE, SPACE, Continuous
+from training.loop.search_space import ACTS_UNDER, OBJECTIVE, SPACE, Continuous
 
 BASE_NAME = "bincheck-tune"
 NAME_LENGTH = Tuner.TUNING_JOB_NAME_MAX_LENGTH
-ACTS_UNDER = {"momentum": "sgd"}
-"""Options that act under one optimizer alone."""
 DEFAULT_OPTIMIZER = "adamw"
 TOOLKIT = "sagemaker_"
 """Hyperparameters of this prefix are for the container's toolkit: trials start by it, since the API of tuning takes
