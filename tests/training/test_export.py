@@ -51,6 +51,24 @@ def test_network_that_was_not_trained_to_tell_facts_serves_no_volume(
     assert prediction.volume_in3 is None
 
 
+def test_class_weights_are_part_of_the_prior_that_answers_assume(tmp_path: Path) -> None:
+    bins = write_set(tmp_path / "set", 80, labels=8)  # two of eight counts are the label 6+
+    more = [
+        "--labels",
+        "7",
+        "--fact-weight",
+        "0",
+        "--class-weights",
+        "--data",
+        str(bins),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    training.main([*SMALL.split(), *more])
+    about = exporting.export(tmp_path / "run", bins, tmp_path / "artifact", "data")
+    assert about["trained_prior"] == pytest.approx([1 / 7] * 7, abs=1e-6)
+
+
 def test_artifact_that_does_not_agree_with_torch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bins = write_set(tmp_path / "set", 70, labels=7)
     training.main(

@@ -120,7 +120,7 @@ def _served(run: Run, figures: dict[str, float]) -> dict[str, Any]:
         "size": options.data.size,
         "epoch": run.progress.epoch + 1,
         "val": figures,
-        "mix": training.mix.tolist(),
+        "mix": training.prior.tolist(),
         "run": run.identity,
         "facts": asdict(training.scale) if training.trains_facts else None,
         "data": training.digests,

@@ -46,6 +46,14 @@ class Training:
     precision: Precision
 
     @property
+    def prior(self) -> npt.NDArray[np.float64]:
+        """The share (labels,) of each label that the network's answers assume: the mix, times the class weights."""
+        if not self.options.loss.class_weights:
+            return self.mix
+        shares = self.mix / np.maximum(np.bincount(self.labels_of(self.bins), minlength=len(self.mix)), 1)
+        return np.asarray(shares / shares.sum(), np.float64)
+
+    @property
     def trains_facts(self) -> bool:
         """Whether the network is trained to give facts too."""
         return self.network.fact_head.weight.requires_grad
