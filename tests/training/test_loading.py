@@ -2,7 +2,9 @@
 
 import io
 import os
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,13 @@ def test_batches_made_ahead_are_those_made_when_asked_for(bins: list[LabelledBin
         ahead = varied(list(loading._ahead(loader.batches(plan(bins, 0), (5, 0), kind), CPU)))
         assert len(plain) == len(ahead)
         assert all(torch.equal(*pair) for pair in zip(plain, ahead, strict=True))
+
+
+def test_batch_of_images_held_on_the_device_is_moved_whole(bins: list[LabelledBin]) -> None:
+    device = torch.device("meta")
+    batch = next(ImageLoader(bins, 32).batches(plan(bins, 0), (5, 0)))
+    moved = replace(batch, images=batch.images.to(device)).to(device)
+    assert {moved.indices.device, moved.variation.homography.device, moved.images.device} == {device}
 
 
 def test_error_of_a_batch_made_ahead_reaches_the_loop(bins: list[LabelledBin]) -> None:
@@ -193,3 +202,17 @@ def test_run_ends_the_same_wherever_images_are_held(tmp_path: Path) -> None:
         train.main([*SMALL.split(), "--data", str(folder), "--out", str(out), "--cache", place, "--workers", "1"])
         ends.append(torch.load(out / "best.pt", weights_only=True)["network"])
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+@pytest.mark.parametrize(
+    ("place", "workers", "line"),
+    [
+        ("memory", 0, r"36 images held in memory \(0.00 GB at 32 pixels\), decoded by the training process in"),
+        ("none", 1, r"36 images decoded by 1 worker in each epoch"),
+        ("none", 2, r"36 images decoded by 2 workers in each epoch"),
+    ],
+)
+def test_loader_says_where_images_are_held_and_who_decodes(
+    place: cache.Cache, workers: int, line: str, bins: list[LabelledBin]
+) -> None:
+    assert re.match(line, str(ImageLoader(bins, 32, cache=place, workers=workers)))

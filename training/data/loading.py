@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -41,7 +42,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device; itself where it is there already."""
-        if self.images.device == device:
+        if self.indices.device == device:  # images that are held on the device are there first
             return self
         images, indices = (part.to(device, non_blocking=True) for part in (self.images, self.indices))
         return Batch(images, indices, self.variation and self.variation.to(device), self.size)
@@ -89,7 +90,8 @@ class ImageLoader:
 
     def __str__(self) -> str:
         images, size = f"{len(self._images):,} images", self._images.size
-        by = f"{self.workers} workers" if self.workers else "the training process"
+        workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        by = workers if self.workers else "the training process"
         if self._held is None:
             return f"{images} decoded by {by} in each epoch"
         where = "on the device" if self.cache == "device" else "in memory"
@@ -170,24 +172,39 @@ class _Plan:
 def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     """The batches on `device`, varied there, BATCHES_AHEAD of them before the loop asks.
 
-    A thread starts their work in the device's default stream, the loop's own, while the loop waits for a step. It does
-    not apply policies: these draw from torch's global generator, which the loop uses too.
+    A thread does it, on a GPU in a stream of its own, while the loop waits for a step. It leaves policies to the loop:
+    they draw from torch's global generator, which the loop uses too.
     """
+    stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def make() -> Batch | None:
-        batch = next(batches, None)
-        if batch is not None:
+    def make() -> tuple[Batch, torch.cuda.Event | None] | None:
+        with torch.cuda.stream(stream) if stream else nullcontext():
+            batch = next(batches, None)
+            if batch is None:
+                return None
             batch = batch.to(device)
             if not (batch.variation and batch.variation.policy):
                 _ = batch.varied  # is kept
-        return batch
+            return batch, stream.record_event() if stream else None
 
-    choose_device = partial(torch.cuda.set_device, device) if device.type == "cuda" else None
+    choose_device = partial(torch.cuda.set_device, device) if stream else None
     with ThreadPoolExecutor(1, initializer=choose_device) as thread:
         waiting = deque(thread.submit(make) for _ in range(BATCHES_AHEAD))
-        while (batch := waiting.popleft().result()) is not None:
+        while (made := waiting.popleft().result()) is not None:
             waiting.append(thread.submit(make))
+            batch, done = made
+            if done:
+                _use_after(done, batch, torch.cuda.current_stream(device))
             yield batch
+
+
+def _use_after(done: torch.cuda.Event, batch: Batch, stream: torch.cuda.Stream) -> None:
+    """Let `stream` use a batch of another stream once `done`, and keep the batch's memory until it has."""
+    stream.wait_event(done)
+    variation = batch.variation
+    moved = (variation.homography, variation.light, variation.patches) if variation else ()
+    for tensor in (batch.images, batch.indices, batch.varied, *moved):
+        tensor.record_stream(stream)
 
 
 @dataclass(frozen=True)
