@@ -3,9 +3,12 @@
 An alert that cannot be sent at once goes into the alerts queue, which invokes this function again. So a failing alert
 does not delay the others. After five attempts it is in the dead-letter queue. An alert that the stream or the queue
 delivers twice within DEDUPLICATION_WINDOW_S is sent once.
+
+At most one rejected or unpaired alert an hour has the attribute `hourly`, which AlertEmail subscribes to.
 """
 
 import json
+import time
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -18,7 +21,7 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from inventory import clients
+from inventory import clients, hourly_emails
 from inventory.alerts import Alerts
 from inventory.check import Alert
 from inventory.check_items import read_alert
@@ -41,6 +44,7 @@ queue = clients.sqs()
 failures = Failures(clients.checks_table_best_effort(config.checks_table))
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 once = IdempotencyConfig(expires_after_seconds=DEDUPLICATION_WINDOW_S)
+emails = hourly_emails.HourlyEmails(clients.dynamodb(), config.sent_alerts_table)
 sent_alerts = DynamoDBPersistenceLayer(config.sent_alerts_table, boto3_client=clients.dynamodb())
 
 
@@ -86,6 +90,23 @@ def send_once(text: str, context: LambdaContext) -> None:
     data_keyword_argument="alert_id", persistence_store=sent_alerts, config=once, key_prefix="alert"
 )
 def send(alert_id: str, alert: Alert) -> None:
-    alerts.publish(alert)
+    if alert.kind in hourly_emails.KINDS:
+        _publish_with_hourly_email(alert)
+    else:
+        alerts.publish(alert)
     metrics.add_metric("AlertsSent", MetricUnit.Count, 1)
     logger.info("alerted", bin=alert.check.bin, check_id=alert.check.check_id, alert_id=alert_id, kind=alert.kind)
+
+
+def _publish_with_hourly_email(alert: Alert) -> None:
+    """Publish a rejected or unpaired alert, as the email of this hour if no other alert is.
+
+    The numbers change after the publishing. So a failure repeats the alert, which has the same `alert_id`, and loses no
+    number.
+    """
+    unnamed = emails.claim(alert.alert_id, int(time.time()))
+    alerts.publish(alert, unnamed)
+    if unnamed is None:
+        emails.count(alert.kind)
+    else:
+        emails.settle(unnamed)

@@ -40,6 +40,7 @@ def test_what_can_go_wrong_is_watched():
         Metric("bincheck", "EndpointErrors", "checker"),
         Metric("bincheck", "Mismatches", "checker"),
         Metric("bincheck", "Unpaired", "watchdog"),
+        Metric("bincheck", "Rejected", "checker"),
         Metric("bincheck", "DriftedSites", "reporter"),
         Metric("bincheck", "DisagreeingSites", "reporter"),
     }

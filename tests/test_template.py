@@ -7,6 +7,7 @@ import pytest
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from botocore.config import Config
 
+from inventory.alerts import HOURLY
 from inventory.check import Check
 from inventory.check_items import ALERT, FAILURES, TALLIES
 from inventory.check_store import BY_DAY
@@ -367,10 +368,12 @@ def test_the_counter_answers_only_signed_requests():
     assert resource("Counter")["FunctionUrlConfig"] == {"AuthType": "AWS_IAM"}
 
 
-def test_the_email_gets_only_what_is_more_likely_wrong_than_right():
+def test_the_email_gets_what_is_more_likely_wrong_than_right_and_one_upload_an_hour_that_was_not_checked():
     subscription = template()["Resources"]["HighSeverityEmail"]
     assert subscription["Condition"] == "HasAlertEmail"
-    (severity,) = subscription["Properties"]["FilterPolicy"]["severity"]
+    by_severity, hourly = subscription["Properties"]["FilterPolicy"]["$or"]
+    assert hourly == {name: [attribute["StringValue"]] for name, attribute in HOURLY.items()}
+    (severity,) = by_severity["severity"]
     assert {name: least for least, name in SEVERITIES}[severity] >= 0.5
 
 

@@ -7,6 +7,7 @@ change no text around them.
 import unicodedata
 
 from inventory.check import Alert, Check
+from inventory.hourly_emails import Unnamed
 
 SUBJECT_LIMIT = 100
 FACT_LIMIT = 1_000
@@ -48,14 +49,17 @@ def ascii_subject(text: str) -> str:
     return plain if len(plain) < SUBJECT_LIMIT else f"{plain[: SUBJECT_LIMIT - 4]}..."
 
 
-def body_text(alert: Alert, link: str | None) -> str:
-    """The body of the email: what, how sure and why, what to do, and the link. Each line has one fact."""
+def body_text(alert: Alert, link: str | None, unnamed: Unnamed | None = None) -> str:
+    """The body of the email: what, how sure and why, what to do, and the link. Each line has one fact.
+
+    `unnamed` are the rejected and unpaired uploads since the last email about such an upload.
+    """
     check = alert.check
     lines = [*_facts(alert), f"What to do: {_to_do(alert)}", ""]
     lines += [f"Link: {link}"] if link else []
     lines += [f"{name}: {one_line(address)}" for name, address in _addresses(check) if address]
     lines += [f"Check: {check.check_id}, {one_line(check.checked_at)}"]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_unnamed_lines(unnamed)])
 
 
 def _subject_facts(alert: Alert) -> str:
@@ -104,6 +108,18 @@ def _to_do(alert: Alert) -> str:
     if alert.kind == "resolved":
         return "nothing."
     return "look at the image, and store what you find: on the review page, or with `bincheck resolve`."
+
+
+def _unnamed_lines(unnamed: Unnamed | None) -> list[str]:
+    if unnamed is None:
+        return []
+    lines = ["", "Rejected and unpaired uploads send at most one email an hour."]
+    for kind, number in (("rejected", unnamed.rejected), ("unpaired", unnamed.unpaired)):
+        if number:
+            lines.append(
+                f"Others {kind} since the last one: {number:,}. To list them: bincheck mismatches --kind {kind}"
+            )
+    return lines
 
 
 def _parts(check: Check) -> tuple[str, str]:

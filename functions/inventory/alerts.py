@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from inventory.alert_text import body_text, subject
 from inventory.check import Alert
+from inventory.hourly_emails import Unnamed
 from inventory.links import Links
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ BODY = (
     "revision",
 )
 NO_LINKS = Links()
+HOURLY = {"hourly": {"DataType": "String", "StringValue": "yes"}}
+"""The attribute of at most one rejected or unpaired alert an hour."""
 
 
 class Alerts:
@@ -43,15 +46,18 @@ class Alerts:
         self._topic_arn = topic_arn
         self._links = links
 
-    def publish(self, alert: Alert) -> None:
-        """Send an alert. A second copy has the same `alert_id`, so subscribers can ignore it."""
+    def publish(self, alert: Alert, unnamed: Unnamed | None = None) -> None:
+        """Send an alert. A second copy has the same `alert_id`, so subscribers can ignore it.
+
+        With `unnamed` the alert has the email of this hour about rejected and unpaired uploads, which names them.
+        """
         link = self._links.link(alert.check)
         self._sns.publish(
             TopicArn=self._topic_arn,
             Subject=subject(alert),
             MessageStructure="json",
-            Message=json.dumps({"default": json.dumps(body(alert, link)), "email": body_text(alert, link)}),
-            MessageAttributes=attributes(alert),
+            Message=json.dumps({"default": json.dumps(body(alert, link)), "email": body_text(alert, link, unnamed)}),
+            MessageAttributes=attributes(alert) | ({} if unnamed is None else HOURLY),
         )
 
 

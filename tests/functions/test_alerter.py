@@ -1,17 +1,22 @@
 """The Alerter sends each alert of the outbox once, and one that fails holds up no other."""
 
+import itertools
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from inventory.alert_text import body_text
 from inventory.alerts import Alerts
+from inventory.check import Alert, Check
 from inventory.check_items import read_alert
 from inventory.failures import Failures
+from inventory.hourly_emails import PERIOD_S, Unnamed
 from tests.builders import image_of, metadata, sqs_event
-from tests.functions.conftest import REGION
+from tests.functions.conftest import REGION, TIMEOUT
 from tests.functions.test_handlers import Context, handlers, metrics_in  # noqa: F401  (fixtures)
 from tests.template import resource
 
@@ -42,10 +47,10 @@ def records(alerter, warehouse):
 def refuse(alerter, monkeypatch, bin, error="InvalidParameter"):
     publish = Alerts.publish
 
-    def refusing(alerts, alert):
+    def refusing(alerts, alert, unnamed=None):
         if alert.check.bin == bin:
             raise ClientError({"Error": {"Code": error, "Message": "no"}}, "Publish")
-        publish(alerts, alert)
+        publish(alerts, alert, unnamed)
 
     monkeypatch.setattr(Alerts, "publish", refusing)
 
@@ -113,8 +118,8 @@ def test_a_sender_that_dies_after_the_publish_is_heard_twice_at_most_and_never_n
     class Killed(BaseException):
         pass
 
-    def dying(alerts, alert):
-        publish(alerts, alert)
+    def dying(alerts, alert, unnamed=None):
+        publish(alerts, alert, unnamed)
         raise Killed
 
     text = records[0]["dynamodb"]["NewImage"]["alert"]["S"]
@@ -131,10 +136,10 @@ def test_a_sender_that_dies_after_the_publish_is_heard_twice_at_most_and_never_n
 def test_one_that_another_process_is_sending_waits_in_the_queue(alerter, warehouse, records, monkeypatch):
     publish, text = Alerts.publish, records[0]["dynamodb"]["NewImage"]["alert"]["S"]
 
-    def slow(alerts, alert):
+    def slow(alerts, alert, unnamed=None):
         monkeypatch.setattr(Alerts, "publish", publish)
         alerter.handler({"Records": records[:1]}, Context())
-        publish(alerts, alert)
+        publish(alerts, alert, unnamed)
 
     monkeypatch.setattr(Alerts, "publish", slow)
     alerter.handler({"Records": records[:1]}, Context())
@@ -151,6 +156,82 @@ def test_alerts_for_which_no_time_is_left_wait_in_the_queue(alerter, warehouse, 
     assert len(alerter.handler(sqs_event(*waiting), Context(remaining_ms=15_000))["batchItemFailures"]) == 3
     alerter.handler(sqs_event(*waiting), Context())
     assert sorted(bins(warehouse)) == ["1", "2", "3"]
+
+
+# At most one email an hour about rejected and unpaired uploads
+
+
+@pytest.fixture
+def emails(alerter, warehouse, monkeypatch):
+    """Publishes that many alerts of a kind at a time in seconds: what the subscriber of the template got by email."""
+    topic = boto3.resource("sns", region_name=REGION).Topic(warehouse.topic_arn)
+    inbox = boto3.resource("sqs", region_name=REGION).create_queue(QueueName="email")
+    policy = json.dumps(resource("HighSeverityEmail")["FilterPolicy"])
+    topic.subscribe(
+        Protocol="sqs",
+        Endpoint=inbox.attributes["QueueArn"],
+        Attributes={"FilterPolicy": policy, "RawMessageDelivery": "true"},
+    )
+    texts = []
+    publish = Alerts.publish
+
+    def noting(alerts, alert, unnamed=None):
+        publish(alerts, alert, unnamed)
+        texts.append(unnamed)
+
+    monkeypatch.setattr(Alerts, "publish", noting)
+
+    def emails(kind, number, at_s):
+        monkeypatch.setattr(alerter, "time", SimpleNamespace(time=lambda: float(at_s)))
+        for id in itertools.islice(names, number):
+            warehouse.drop(f"metadata/{id}.json", metadata(3))
+            if kind == "rejected":
+                warehouse.drop(f"bin-images/{id}.jpg", b"")
+        if kind == "unpaired":
+            warehouse.clock += TIMEOUT
+            warehouse.watchdog()
+        texts.clear()
+        alerter.handler({"Records": warehouse.outbox.records()}, Context())
+        got = [json.loads(message.body)["kind"] for message in inbox.receive_messages(MaxNumberOfMessages=10)]
+        return list(zip(got, [unnamed for unnamed in texts if unnamed is not None], strict=True))
+
+    names = itertools.count()
+    return emails
+
+
+def test_a_first_upload_that_was_not_checked_is_mailed_at_once_and_the_rest_with_the_next_hour(emails, warehouse):
+    assert emails("rejected", 3, at_s=0) == [("rejected", Unnamed())]
+    assert emails("unpaired", 2, at_s=PERIOD_S - 1) == []
+    assert emails("unpaired", 2, at_s=PERIOD_S) == [("unpaired", Unnamed(rejected=2, unpaired=2))]
+    assert emails("rejected", 1, at_s=3 * PERIOD_S) == [("rejected", Unnamed(unpaired=1))]
+    assert emails("rejected", 1, at_s=4 * PERIOD_S) == [("rejected", Unnamed())]
+    assert len(warehouse.alerts()) == 9  # whoever subscribed to all of them gets them as before
+
+
+def test_an_email_whose_publishing_fails_is_sent_with_its_numbers_later(alerter, warehouse, emails, monkeypatch):
+    emails("rejected", 3, at_s=0)
+    with monkeypatch.context() as broken:
+        broken.setattr(Alerts, "publish", lambda *_: (_ for _ in ()).throw(RuntimeError("no topic")))
+        assert emails("rejected", 1, at_s=PERIOD_S) == []
+    (waiting,) = alerter.waiting()
+    seen = []
+    publish = Alerts.publish
+    monkeypatch.setattr(
+        Alerts, "publish", lambda alerts, alert, unnamed=None: (seen.append(unnamed), publish(alerts, alert, unnamed))
+    )
+    assert emails("rejected", 2, at_s=PERIOD_S + 1) == []
+    alerter.handler(sqs_event(waiting), Context())
+    assert seen == [None, None, Unnamed(rejected=4)]
+
+
+def test_an_hourly_email_says_how_many_others_there_are():
+    check = Check("1", "", "a/b", "rejected", "2026-03-01T12:00:00.000+00:00", reason="no JSON")
+    lines = body_text(Alert("rejected", check, 1), None, Unnamed(rejected=1_200, unpaired=3)).splitlines()
+    assert lines[-3:] == [
+        "Rejected and unpaired uploads send at most one email an hour.",
+        "Others rejected since the last one: 1,200. To list them: bincheck mismatches --kind rejected",
+        "Others unpaired since the last one: 3. To list them: bincheck mismatches --kind unpaired",
+    ]
 
 
 def test_an_item_that_holds_no_alert_holds_up_no_other(alerter, warehouse, records):
