@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from review.access import read_form, sign_in
+from review.access import read_form, sign_in, sign_out
 
 SIGN_IN_LIFE_S = 600
 """How long somebody may take on the hosted pages."""
@@ -119,7 +119,7 @@ class CognitoAccess:
     async def _sign_out(self, request: Request) -> Response:
         """End this session and Cognito's. The page's policy lets no form lead to another origin, a refresh may."""
         await read_form(request)
-        request.session.clear()
+        sign_out(request)
         query = urlencode({"client_id": self._pool.client_id, "logout_uri": f"{self._url}/"})
         return PlainTextResponse(
             "Signing out.", headers={"refresh": f"0; url={self._pool.end_session_endpoint}?{query}"}

@@ -302,12 +302,15 @@ def test_signing_out_ends_the_session_here_and_at_cognito(browser, cognito):
     client = signed_in(browser, cognito)
     assert client.post("/sign-out", data={"csrf": "guessed"}).status_code == 403, "without the token of a form"
     token = client.get(INSIDE).text.split('name="csrf" value="')[1].split('"')[0]
+    kept = dict(client.cookies)
     answer = client.post("/sign-out", data={"csrf": token})
     delay, there = answer.headers["refresh"].split("; url=")
     assert (answer.status_code, delay) == (200, "0")
     assert there.startswith(f"{POOL.end_session_endpoint}?")
     assert parse_qs(urlsplit(there).query) == {"client_id": ["client"], "logout_uri": [f"{PAGE}/"]}
     assert not is_inside(client)
+    client.cookies.update(kept)
+    assert not is_inside(client), "a copy of the cookie is worth nothing where it was signed out"
 
 
 def test_nobody_signs_in_by_a_field_of_a_form(browser):
