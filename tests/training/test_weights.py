@@ -72,9 +72,8 @@ def test_tensor_that_the_package_does_not_have_is_named() -> None:
         in_timm_names({"_blocks.0._se_reduce.weight": torch.zeros(1)}, stages)
 
 
-def test_without_a_network_the_missing_download_is_named_in_seconds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -82,10 +81,28 @@ def test_without_a_network_the_missing_download_is_named_in_seconds(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(socket, "getaddrinfo", unreachable)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+
+@pytest.mark.usefixtures("offline")
+def test_without_a_network_the_missing_download_is_named_in_seconds() -> None:
     began = time.monotonic()
     with pytest.raises(ValueError, match=r"ImageNet weights of resnet18 cannot be downloaded .*--weights none"):
         Counter("resnet18", labels=7).load("imagenet")
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.usefixtures("offline")
+def test_weights_that_were_downloaded_before_need_no_network(
+    state: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file(state, tmp_path / "model.safetensors")
+    cached = {"timm/test_resnet.r160_in1k/model.safetensors": str(tmp_path / "model.safetensors")}
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda repository, name: cached[f"{repository}/{name}"]
+    )
+    network = Counter("test_resnet", labels=7)
+    network.load("imagenet")
+    assert same(network, state)
 
 
 def test_best_of_a_run_is_read_as_a_whole_network(tmp_path: Path) -> None:
