@@ -1,4 +1,4 @@
-"""From a folder or bucket to a training set: what gets in, where it goes, and what is said of the rest."""
+"""From a folder or bucket to a training set: which bins it takes, where they go, and why others are skipped."""
 
 import csv
 import json
@@ -175,11 +175,11 @@ def test_unreadable_pairs_are_listed_and_left_out(source: Path, tmp_path: Path) 
     (source / "metadata" / "1150.json").write_bytes(b"{")
     report = run(source, out := tmp_path / "set")
     assert report["skipped"] == 4
-    told = reasons(out)
-    assert told["1000"].startswith("corrupt image: the image cannot be decoded")
-    assert told["1050"] == "missing image"
-    assert told["1100"] == "missing metadata and no label"
-    assert told["1150"].startswith("malformed metadata: no JSON")
+    skipped = reasons(out)
+    assert skipped["1000"].startswith("corrupt image: the image cannot be decoded")
+    assert skipped["1050"] == "missing image"
+    assert skipped["1100"] == "missing metadata and no label"
+    assert skipped["1150"].startswith("malformed metadata: no JSON")
     assert len(rows(out / "index.csv")) == 26
 
 
@@ -338,7 +338,7 @@ def test_bucket_that_is_not_there_is_named(bucket: Any, tmp_path: Path) -> None:
         run("s3://other", tmp_path / "set")
 
 
-# What cannot work is said in one line
+# Errors are one line
 
 
 def test_source_without_one_usable_bin_is_refused(source: Path, tmp_path: Path) -> None:
