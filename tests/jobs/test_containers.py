@@ -8,9 +8,11 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,16 +165,16 @@ def started(jobs: Any, sagemaker: Any, tmp_path: Path) -> Callable[[int], tuple[
     return start
 
 
-def train(machine: Container, description: dict[str, Any]) -> str:
+def train(machine: Container, description: dict[str, Any], **environment: str) -> str:
     algorithm = description["AlgorithmSpecification"]
     command = (*algorithm["ContainerEntrypoint"], *algorithm["ContainerArguments"])
-    return machine.run(*command, TRAINING_JOB_NAME=description["TrainingJobName"])
+    return machine.run(*command, TRAINING_JOB_NAME=description["TrainingJobName"], **environment)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_training_container_leaves_what_the_endpoint_unpacks(started: Any, tmp_path: Path, processes: int) -> None:
     machine, description = started(processes)
-    printed = train(machine, description)
+    printed = train(machine, description, GIT_COMMIT="0123abc", MLFLOW_TRACKING_URI="sqlite:////opt/ml/output/runs.db")
     assert "Requirement already satisfied: timm" in printed
     for name in METRICS:
         assert len(re.findall(figure_regex(name), printed)) == 2, name
@@ -183,7 +185,11 @@ def test_training_container_leaves_what_the_endpoint_unpacks(started: Any, tmp_p
     answer = Predictor(served / "artifact").predict(read_bins(tmp_path / "set", "test")[0].image.read_bytes())
     assert len(answer.probabilities) == 7
     output = machine.ml / "output"
-    assert json.loads((output / "data" / "options.json").read_text())["processes"] == processes
+    recorded = json.loads((output / "data" / "options.json").read_text())
+    assert (recorded["processes"], recorded["seed"], recorded["commit"]) == (processes, 0, "0123abc")
+    with closing(sqlite3.connect(output / "runs.db")) as tracked:  # as an MLflow server keeps them
+        steps = tracked.execute("select step from metrics where key = 'val_log_loss' order by step").fetchall()
+    assert steps == [(1,), (2,)]
     assert (output / "data" / "best.pt").is_file()
     assert any((output / "tensorboard").iterdir())
     assert not (output / "failure").exists()

@@ -1,1 +1,1 @@
-"""Training in SageMaker: `python -m training.jobs` runs the scripts of `training/` as jobs and serves their models."""
+"""Training in SageMaker: `python -m training.jobs` runs the commands of `training/` as jobs and serves their models."""

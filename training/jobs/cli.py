@@ -22,7 +22,7 @@ app = typer.Typer(
 
 @app.callback()
 def jobs() -> None:
-    """Prepare, train, tune, judge, register and deploy the counter in SageMaker."""
+    """Prepare, train, tune, evaluate, register and deploy the counter in SageMaker."""
 
 
 for command, panel in (
@@ -46,7 +46,7 @@ app.add_typer(pipeline.app, name="pipeline", rich_help_panel="Put it to work")
 
 
 def main() -> None:
-    """Run the command line; faults that a user can mend end in one message and exit code 1."""
+    """Run the command line; errors that a user can fix end in one message and exit code 1."""
     try:
         app()
     except JobError as error:

@@ -1,4 +1,4 @@
-"""What every command works with: its settings, the account and the console."""
+"""The context of a command: its settings, the account and the console."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from training.jobs.settings import Settings
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a command works with: its settings, the account, and the console that shows progress."""
+    """The settings and the account of a command, and the console that shows its progress."""
 
     settings: Settings
     account: Account
@@ -37,7 +37,7 @@ class JobContext:
 
 @contextmanager
 def job_context(path: Path | None, *, dry: bool) -> Iterator[JobContext]:
-    """The context of one command; a dry run ends by printing the requests that it would have sent."""
+    """The context of one command; at its end a dry run prints the requests that it would send."""
     settings, console = settings_file.load(path), Console(stderr=True)
     if not dry:
         yield JobContext(settings, Account(settings.aws, boto3.Session()), console, dry)

@@ -1,4 +1,4 @@
-"""Errors that end a command; their messages name the cure."""
+"""Errors that end a command; each message says how to fix it."""
 
 import re
 from collections.abc import Iterator
@@ -19,15 +19,15 @@ EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"
 
 
 class JobError(Exception):
-    """A command cannot do what it should; the message names the thing and the cure."""
+    """A command cannot go on; the message names the setting or object and how to fix it."""
 
 
 class JobFailed(JobError):
-    """A job ended without success."""
+    """A job failed or was stopped."""
 
 
 def explain_aws_error(error: BotoCoreError | ClientError) -> str:
-    """The message of an error of AWS for the user of the command."""
+    """The message that the user of a command gets for an error of AWS."""
     if isinstance(error, NoCredentialsError):
         return "AWS credentials are missing: set AWS_PROFILE, or run `aws configure`"
     if isinstance(error, TokenRetrievalError | UnauthorizedSSOTokenError):
@@ -50,15 +50,15 @@ def explain_aws_error(error: BotoCoreError | ClientError) -> str:
     if code in EXPIRED_CODES:
         return f"AWS does not accept the credentials: sign in again ({message})"
     if "assume" in message.lower() and "role" in message.lower():
-        return f"{operation}: SageMaker cannot take on the role: check aws.role and its trust policy ({message})"
+        return f"{operation}: SageMaker cannot assume the role: check aws.role and its trust policy ({message})"
     return f"{operation}: {code}: {message}"
 
 
 @contextmanager
 def cleanup_hints() -> Iterator[list[str]]:
-    """A list for the commands that delete what the block creates; a failure names them.
+    """A list for shell commands that delete what the block creates; the error message of a failure lists them.
 
-    Raises JobFailed in place of an error of AWS or a JobError, once something was created.
+    Raises JobFailed in place of an error of AWS or a JobError if the list is not empty.
     """
     hints: list[str] = []
     try:
@@ -67,4 +67,6 @@ def cleanup_hints() -> Iterator[list[str]]:
         if not hints:
             raise
         reason = str(error) if isinstance(error, JobError) else explain_aws_error(error)
-        raise JobFailed("\n".join((reason, "What was made is left. These remove it:", *hints))) from error
+        raise JobFailed(
+            "\n".join((reason, "Resources that were created still exist. To delete them:", *hints))
+        ) from error

@@ -1,4 +1,4 @@
-"""What jobs run with: typed, from one TOML file whose defaults are settings.toml."""
+"""The settings of jobs: a TOML file, over the defaults of settings.toml."""
 
 import json
 import tomllib
@@ -18,13 +18,13 @@ Option = str | int | float | bool
 
 
 class Section(BaseModel):
-    """A table of the file; a name that it does not know is an error."""
+    """A table of the file; an unknown name is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Aws(Section):
-    """Where jobs run and keep their files."""
+    """The account, network and files of jobs."""
 
     role: Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")]
     bucket: str
@@ -40,7 +40,7 @@ class Aws(Section):
 
 
 class Processing(Section):
-    """What processing jobs run on."""
+    """The machines of a processing job."""
 
     image: str
     instance_type: InstanceType
@@ -92,7 +92,7 @@ class Explore(Section):
 
 
 class Tune(Section):
-    """A tuning job, whose trials are jobs as Train says."""
+    """A tuning job; its trials are jobs by Train."""
 
     search: tuple[str, ...]
     jobs: Annotated[int, Field(ge=1, le=500)]
@@ -101,7 +101,7 @@ class Tune(Section):
 
 
 class Evaluate(Processing):
-    """A batch transform over a split, and a processing job that judges its answers."""
+    """A batch transform of a split, and a processing job that evaluates its answers."""
 
     data: S3Uri
     split: Literal["train", "val", "test"]
@@ -110,7 +110,7 @@ class Evaluate(Processing):
 
 
 class Registry(Section):
-    """Where models wait for approval."""
+    """The model registry."""
 
     group: Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")]
 
@@ -132,7 +132,7 @@ class Deploy(Section):
 
 
 class Pipeline(Processing):
-    """The pipeline, and what its steps that register and deploy run on; the others go by their own tables."""
+    """The pipeline and the machines of its steps that register and deploy; the other steps have tables of their own."""
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$")]
     tune: bool

@@ -1,1 +1,1 @@
-"""What talks to AWS: the account, its objects and images, and a session that only records requests."""
+"""Access to AWS: the account, its objects and images, waiters, and a session that only records requests."""

@@ -1,4 +1,4 @@
-"""The AWS account that jobs run in: one session, its bucket and role, for every part of the SDK."""
+"""The AWS account that jobs run in: one session with its bucket and role."""
 
 import os
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ NO_TELEMETRY: Mapping[str, Any] = {
 PROJECT_TAG = {"project": "bincheck"}
 TAGS = [{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()]
 
-# The SDK refuses a role that lacks the rights of any job there is, network interfaces included: ours has fewer.
+# The SDK refuses a role that lacks a right of any kind of job, such as network interfaces; this role has fewer rights.
 os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")
 
 
 @dataclass(frozen=True)
 class Account:
-    """What `settings` name, reached through `boto`."""
+    """The account of the `settings`, accessed through `boto`."""
 
     settings: Aws
     boto: boto3.Session
@@ -46,7 +46,7 @@ class Account:
 
     @property
     def role(self) -> str:
-        """The role that jobs take on. Raises JobError when none is named."""
+        """ARN of the role that jobs assume. Raises JobError when the settings have none."""
         if not self.settings.role:
             raise JobError(
                 "aws.role is missing: name the ARN of an execution role in the settings file (docs/deploy.md makes one)"
@@ -55,17 +55,17 @@ class Account:
 
     @property
     def bucket(self) -> str:
-        """Where jobs keep their files."""
+        """Name of the bucket with the files of jobs."""
         return self.settings.bucket or f"sagemaker-{self.region}-{self.id}"
 
     @cached_property
     def session(self) -> Session:
-        """The SDK's own session, with telemetry off."""
+        """The SDK's session, without telemetry."""
         return Session(**self._session_options)
 
     @cached_property
     def pipeline_session(self) -> PipelineSession:
-        """The SDK's session that records requests as steps of a pipeline instead of sending them."""
+        """The SDK's session that turns requests into steps of a pipeline instead of sending them."""
         return PipelineSession(**self._session_options)
 
     @property
@@ -79,9 +79,9 @@ class Account:
         }
 
     def client(self, service: str) -> Any:
-        """A boto3 client of a service."""
+        """A boto3 client of the service."""
         return self.boto.client(service)  # type: ignore[call-overload]
 
     def uri(self, *parts: str) -> str:
-        """s3:// URI below the prefix of the settings."""
+        """The s3:// URI of `parts` below the prefix of the settings."""
         return "/".join((f"s3://{self.bucket}", self.settings.prefix, *parts))

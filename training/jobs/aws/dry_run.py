@@ -1,6 +1,6 @@
-"""A boto3 session that sends nothing: it checks requests against the API's model, records them and makes up answers.
+"""A boto3 session that sends nothing: it validates requests with the API's model, records them and invents answers.
 
-So `--dry-run` prints exactly what would be sent, without an account or a network.
+With it, `--dry-run` prints the exact requests without an account or a network.
 """
 
 import os
@@ -21,7 +21,7 @@ READ_PREFIXES = ("Describe", "Get", "List", "Head", "Search", "Simulate")
 
 @dataclass(frozen=True)
 class Request:
-    """A call that changes something: the `service`'s name, the `operation`, and its `parameters` as given to boto3."""
+    """A call that changes something: the service, the operation, and the parameters that boto3 gets."""
 
     service: str
     operation: str
@@ -29,11 +29,11 @@ class Request:
 
 
 class Stopped(Exception):
-    """The next step would wait for, or read, something that a dry run never creates."""
+    """The next step waits for or reads something that a dry run does not create."""
 
 
 class DryRun:
-    """`session` records changes in `requests`; reading what such a change would have created raises Stopped."""
+    """`session` appends each change to `requests`; it raises Stopped at a read of SageMaker that follows one."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -67,7 +67,7 @@ def _printable(value: Any) -> Any:
 
 
 def _placeholder(shape: Shape, service: str) -> Any:
-    """The least that an answer of this shape has to hold."""
+    """A minimal answer of this shape."""
     if isinstance(shape, StructureShape):
         wanted = [*shape.required_members, *_usual_members(shape)]
         return {name: _placeholder(shape.members[name], service) for name in dict.fromkeys(wanted)}
@@ -81,7 +81,7 @@ def _placeholder(shape: Shape, service: str) -> Any:
 
 
 def _usual_members(shape: StructureShape) -> Iterator[str]:
-    """What services answer though their models do not require it."""
+    """Members that services always return although their models do not require them."""
     for name, member in shape.members.items():
         if name == "Account" or name.endswith("Arn") or member.type_name == "list":
             yield name

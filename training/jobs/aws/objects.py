@@ -1,4 +1,4 @@
-"""Objects in S3 that commands read and write as a whole."""
+"""Reads and writes whole objects in S3."""
 
 from training.jobs.aws.account import Account
 from training.jobs.errors import JobError
@@ -14,7 +14,7 @@ def get(account: Account, uri: str) -> bytes:
 
 
 def put(account: Account, data: bytes, *parts: str) -> str:
-    """Put an object into the account's bucket, which is made if it is missing; returns its s3:// URI."""
+    """Put an object into the account's bucket, which is created if it does not exist; returns its s3:// URI."""
     uri, bucket = account.uri(*parts), account.session.default_bucket()
     account.client("s3").put_object(Bucket=bucket, Key=uri.removeprefix(f"s3://{bucket}/"), Body=data)
     return uri

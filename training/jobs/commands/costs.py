@@ -1,4 +1,4 @@
-"""`costs`: what checks cost, before anything is deployed."""
+"""The command `costs`."""
 
 from typing import Annotated
 
@@ -10,13 +10,13 @@ from training.jobs.errors import JobError
 
 
 def costs(
-    checks: Annotated[int, typer.Option(min=1, help="A day.")] = 100_000,
+    checks: Annotated[int, typer.Option(min=1, help="Checks a day.")] = 100_000,
     mismatches: Annotated[float, typer.Option(min=0, max=1, help="Share of checks that alert.")] = 0.5,
     emailed: Annotated[float, typer.Option(min=0, max=1, help="Share of checks that reach an email address.")] = 0.01,
-    instance_type: Annotated[str, typer.Option(help="Of the endpoint.")] = "ml.c6i.xlarge",
-    instances: Annotated[int, typer.Option(min=1, help="Of the endpoint.")] = 2,
+    instance_type: Annotated[str, typer.Option(help="Instance type of the endpoint.")] = "ml.c6i.xlarge",
+    instances: Annotated[int, typer.Option(min=1, help="Instances of the endpoint.")] = 2,
 ) -> None:
-    """Tell what checks cost in AWS, by the prices in prices.toml and the quantities in quantities.toml.
+    """Print what checks cost in AWS, by the prices in prices.toml and the quantities in quantities.toml.
 
     [dim]$[/] python -m training.jobs costs --checks 20000 --instances 1
     """

@@ -7,7 +7,7 @@ from training.jobs.steps.source import staged_source
 
 
 def prepare(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait = False) -> None:
-    """Make a training set as a job, shared out over its instances; prints where in S3 it lies.
+    """Make a training set in a processing job whose instances share the images; prints its s3:// URI.
 
     [dim]$[/] python -m training.jobs prepare --settings bincheck.toml --dry-run
     """

@@ -1,4 +1,4 @@
-"""Commands that put a model to work, and take it back."""
+"""Commands that deploy, roll back and delete an endpoint."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +13,12 @@ MONTH_H = 730
 
 
 def package(
-    out: Annotated[Path, typer.Option(help="Where the archive goes.")] = Path("model.tar.gz"),
+    out: Annotated[Path, typer.Option(help="Path of the archive.")] = Path("model.tar.gz"),
     artifact: Annotated[
         Path | None,
-        typer.Option(help="Folder of an artifact, as `training.export` writes it; the shipped one if none."),
+        typer.Option(help="Folder of an artifact, as `training.export` writes it; default: the shipped one."),
     ] = None,
-    gpu: Annotated[bool, typer.Option("--gpu", help="For the container's GPU form.")] = False,
+    gpu: Annotated[bool, typer.Option("--gpu", help="For an instance with a GPU.")] = False,
 ) -> None:
     """Pack the model.tar.gz that the Ray Serve container unpacks and serves.
 
@@ -33,12 +33,12 @@ def package(
 def deploy(
     model: ModelLocation = "",
     package_arn: Annotated[
-        str, typer.Option("--package", help="ARN of a model package; the latest approved one if nothing is named.")
+        str, typer.Option("--package", help="ARN of a model package; default: the newest approved one.")
     ] = "",
     settings: SettingsFile = None,
     dry_run: Dry = False,
 ) -> None:
-    """Make the endpoint, or update it without a gap: what its alarms do not like is rolled back.
+    """Create the endpoint, or update it without downtime; an update that triggers its alarms is rolled back.
 
     [dim]$[/] python -m training.jobs deploy --settings bincheck.toml --model model/artifact --dry-run
     """
@@ -64,7 +64,7 @@ def deploy(
 
 
 def rollback(settings: SettingsFile = None, dry_run: Dry = False) -> None:
-    """Serve again what the endpoint served before its last update; prints that configuration's name."""
+    """Serve the configuration from before the last update again; prints its name."""
     from training.jobs.endpoint import deployment
 
     with job_context(settings, dry=dry_run) as context:
@@ -75,10 +75,10 @@ def rollback(settings: SettingsFile = None, dry_run: Dry = False) -> None:
 
 def delete(
     settings: SettingsFile = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     dry_run: Dry = False,
 ) -> None:
-    """Delete the endpoint and all that `deploy` made for it; archives and model packages stay."""
+    """Delete the endpoint and everything that `deploy` created for it, except archives and model packages."""
     from training.jobs.endpoint import deployment
 
     with job_context(settings, dry=dry_run) as context:

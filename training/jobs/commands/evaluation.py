@@ -1,4 +1,4 @@
-"""Commands that judge."""
+"""The command `evaluate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +12,11 @@ from training.jobs.steps.source import staged_source
 
 def evaluate(
     model: ModelLocation,
-    out: Annotated[Path | None, typer.Option(help="Folder that report and page are brought to.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to download report and page to.")] = None,
     settings: SettingsFile = None,
     dry_run: Dry = False,
 ) -> None:
-    """Judge a model by what the serving container answers in a batch transform; prints where the report lies.
+    """Evaluate a model by the serving container's answers in a batch transform; prints the report's s3:// URI.
 
     [dim]$[/] python -m training.jobs evaluate --model s3://bucket/job/output/model.tar.gz --out runs/judged
     """

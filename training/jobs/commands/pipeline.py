@@ -9,12 +9,14 @@ from training.jobs.commands.options import Dry, NoWait, SettingsFile
 from training.jobs.context import JobContext, job_context
 from training.jobs.steps.source import staged_source
 
-app = typer.Typer(no_args_is_help=True, help="Prepare, train, judge and, if it is better, deploy: on a schedule.")
+app = typer.Typer(
+    no_args_is_help=True, help="Prepare, train and evaluate, and deploy if the model is better: on a schedule."
+)
 
 
 @app.command()
 def upsert(settings: SettingsFile = None, dry_run: Dry = False) -> None:
-    """Make the pipeline, or bring it up to date; does nothing when neither code nor settings changed.
+    """Create or update the pipeline; does nothing if neither code nor settings changed.
 
     [dim]$[/] python -m training.jobs pipeline upsert --settings bincheck.toml --dry-run
     """
@@ -30,12 +32,12 @@ def upsert(settings: SettingsFile = None, dry_run: Dry = False) -> None:
 @app.command()
 def start(
     settings: SettingsFile = None,
-    source: Annotated[str | None, typer.Option(metavar="S3", help="Other bins than prepare.source.")] = None,
-    margin: Annotated[float | None, typer.Option(help="Another margin than pipeline.margin.")] = None,
+    source: Annotated[str | None, typer.Option(metavar="S3", help="Bins, in place of prepare.source.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Margin, in place of pipeline.margin.")] = None,
     dry_run: Dry = False,
     no_wait: NoWait = False,
 ) -> None:
-    """Run the pipeline as it was last brought up to date; prints what was compared, and says what came of it.
+    """Run the pipeline as of its last update; prints comparison.json and says whether the endpoint changed.
 
     [dim]$[/] python -m training.jobs pipeline start --settings bincheck.toml
     """
@@ -53,10 +55,10 @@ def start(
 
 @app.command()
 def follow(
-    execution: Annotated[str, typer.Argument(help="ARN of an execution, started by whom- or whatever.")],
+    execution: Annotated[str, typer.Argument(help="ARN of an execution.")],
     settings: SettingsFile = None,
 ) -> None:
-    """Wait for an execution that is under way; prints what was compared, and says what came of it."""
+    """Wait for an execution that is running; prints comparison.json and says whether the endpoint changed."""
     with job_context(settings, dry=False) as context:
         _follow_to_the_end(context, execution)
 
@@ -66,9 +68,7 @@ def _follow_to_the_end(context: JobContext, execution: str) -> None:
 
     result = executions.follow(context.account, execution, context.console)
     endpoint = context.settings.deploy.endpoint
-    outcome = (
-        f"serves {result.candidate}" if result.deployed else f"was left as it is: {result.candidate} is not better"
-    )
+    outcome = f"serves {result.candidate}" if result.deployed else f"is unchanged: {result.candidate} is not better"
     context.console.print(f"{endpoint} {outcome}.", highlight=False, soft_wrap=True)
     print(result.comparison)
 

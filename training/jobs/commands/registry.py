@@ -16,7 +16,7 @@ def register(
     settings: SettingsFile = None,
     dry_run: Dry = False,
 ) -> None:
-    """Register a judged model, with figures and model card; it waits for `approve`. Prints its ARN.
+    """Register an evaluated model with its figures and model card, pending approval; prints its ARN.
 
     [dim]$[/] python -m training.jobs register --model s3://bucket/job/output/model.tar.gz --report test.json
     """
@@ -37,15 +37,15 @@ def register(
 
 
 def approve(
-    package: Annotated[str | None, typer.Argument(help="ARN; the newest that waits, if none is named.")] = None,
+    package: Annotated[str | None, typer.Argument(help="ARN; default: the newest that is pending.")] = None,
     settings: SettingsFile = None,
     reject: Annotated[bool, typer.Option("--reject", help="Reject it instead.")] = False,
-    because: Annotated[str, typer.Option(help="The reason, kept with it.")] = "",
+    because: Annotated[str, typer.Option(help="The reason, stored with it.")] = "",
     dry_run: Dry = False,
 ) -> None:
-    """Approve a registered model, so that it may be deployed.
+    """Approve a registered model for deployment.
 
-    [dim]$[/] python -m training.jobs approve --because "better on context own bins"
+    [dim]$[/] python -m training.jobs approve --because "better on our own bins"
     """
     from training.jobs.pipeline import registry
 

@@ -11,7 +11,7 @@ from training.jobs.steps.source import staged_source
 
 
 def train(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait = False) -> None:
-    """Train as a job, on spot capacity unless the settings say otherwise.
+    """Train in a job, on spot capacity by default; prints the s3:// URI of model.tar.gz.
 
     [dim]$[/] python -m training.jobs train --settings bincheck.toml --dry-run
     """
@@ -31,10 +31,10 @@ def train(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait =
 
 def profile(
     settings: SettingsFile = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the profile goes.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to download the profile to.")] = Path("runs"),
     dry_run: Dry = False,
 ) -> None:
-    """Trace a few steps of training as a job; brings back a page on where the time goes and what to change.
+    """Profile a few steps of training in a job; downloads a page that says where the time goes and what to change.
 
     [dim]$[/] python -m training.jobs profile --settings bincheck.toml --out runs/gpu
     """

@@ -1,4 +1,4 @@
-"""Commands that search."""
+"""Commands that search for better options."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,15 +15,15 @@ from training.jobs.steps.source import staged_source
 def tune(
     settings: SettingsFile = None,
     warm_start: Annotated[
-        str | None, typer.Option(metavar="JOB", help="An earlier tuning job, whose trials count too.")
+        str | None, typer.Option(metavar="JOB", help="An earlier tuning job whose trials are used too.")
     ] = None,
     best_to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write settings here with which `train` repeats the best trial.")
+        Path | None, typer.Option(metavar="FILE", help="Write settings with which `train` repeats the best trial.")
     ] = None,
     dry_run: Dry = False,
     no_wait: NoWait = False,
 ) -> None:
-    """Search for better options of training, each trial a job; prints the best one.
+    """Search for better options; each trial is a training job. Prints the name of the best one.
 
     [dim]$[/] python -m training.jobs tune --settings bincheck.toml --best-to best.toml
     """
@@ -50,8 +50,8 @@ def tune(
 
 
 def best(
-    name: Annotated[str, typer.Argument(metavar="JOB", help="A tuning job, ended or under way.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the settings go.")],
+    name: Annotated[str, typer.Argument(metavar="JOB", help="A tuning job that has ended or is running.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Path of the settings.")],
     settings: SettingsFile = None,
 ) -> None:
     """Write settings with which `train` repeats the best trial of a tuning job.
@@ -65,15 +65,17 @@ def best(
             HyperParameterTuningJobName=name
         )
         out.write_text(settings_file.dump(tuning_job.with_best(context.settings, description)))
-        context.console.print(f"Go on with `python -m training.jobs train --settings {out}`.", highlight=False)
+        context.console.print(f"Next: `python -m training.jobs train --settings {out}`.", highlight=False)
 
 
 def explore(
     settings: SettingsFile = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where its figures and page go.")] = Path("runs/explored"),
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to download figures and page to.")] = Path(
+        "runs/explored"
+    ),
     dry_run: Dry = False,
 ) -> None:
-    """Search with AutoGluon instead, as a job; brings back its figures in the form of training.evaluate.
+    """Search with AutoGluon in a job; downloads its figures in the form of training.evaluate.
 
     [dim]$[/] python -m training.jobs explore --settings bincheck.toml --out runs/explored
     """

@@ -1,7 +1,7 @@
 """Entry script of training jobs: trains, then leaves in SM_MODEL_DIR what an endpoint serves.
 
-Hyperparameters are options of `training.train`. A job that lost its spot capacity goes on from /opt/ml/checkpoints,
-where each job has a folder of its own: all trials of a tuning share the place in S3.
+Hyperparameters are options of `training.train`. A job that lost its spot capacity resumes from /opt/ml/checkpoints.
+Each job has its own folder there, because all trials of a tuning job share one prefix in S3.
 """
 
 import os
@@ -18,9 +18,11 @@ CHECKPOINTS = Path("/opt/ml/checkpoints")
 
 
 def main() -> None:
-    """Train with the options that the job was given; the process that leads exports."""
+    """Train with the job's hyperparameters; rank 0 exports the best epoch."""
+    tracking = os.environ.get("MLFLOW_TRACKING_URI")
     out, kept = Path(os.environ["SM_OUTPUT_DATA_DIR"]), CHECKPOINTS / os.environ["TRAINING_JOB_NAME"]
-    train.main([*sys.argv[1:], "--model", str(kept), "--checkpoints", str(kept), "--resume", "true"])
+    folders = ["--model", str(kept), "--checkpoints", str(kept), "--resume", "true"]
+    train.main([*sys.argv[1:], *folders, *(["--mlflow", tracking] if tracking else [])])
     best = kept / "best.pt"
     if os.environ.get("RANK", "0") == "0" and best.exists():  # a profile leaves none
         served = Path(os.environ["SM_MODEL_DIR"])

@@ -1,1 +1,1 @@
-"""The endpoint: what it serves, how it is deployed, scaled and watched."""
+"""The endpoint: model archive, deployment, scaling, alarms and log."""

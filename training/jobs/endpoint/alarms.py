@@ -1,20 +1,20 @@
-"""The alarms of an endpoint: an update during which one goes off is rolled back."""
+"""The alarms of an endpoint; an update is rolled back when one of them goes off."""
 
 from training.jobs.aws.account import TAGS, Account
 from training.jobs.settings import Deploy
 
 MILLISECOND_US = 1000
 FAILED_SHARE = 0.01
-"""Of the calls of a minute: an image that cannot be counted is a 4xx and does not matter here."""
+"""Share of a minute's calls that fail with 5xx; an image that cannot be counted is a 4xx."""
 
 
 def names(settings: Deploy) -> list[str]:
-    """Of all alarms of the endpoint."""
+    """The names of the endpoint's alarms."""
     return [f"{settings.endpoint}-errors", f"{settings.endpoint}-latency"]
 
 
 def put(account: Account, settings: Deploy, variant: str) -> None:
-    """Make the alarms, or bring them up to date."""
+    """Create or update the alarms."""
     errors, latency = names(settings)
     kinds = {
         errors: {

@@ -1,7 +1,7 @@
 """The endpoint that serves the counter: created, updated, rolled back and deleted.
 
 Each deployment creates a model and an endpoint configuration, `<endpoint>-<time>`, and updates the endpoint to them.
-The configuration is tagged with the one that it follows: `rollback` goes back to that one.
+The configuration has a tag with the name of its predecessor, to which `rollback` returns.
 """
 
 import re
@@ -32,10 +32,10 @@ Container = dict[str, Any]
 
 
 def archive_uri(account: Account, place: str, instance_type: str) -> str:
-    """s3:// URI of the model.tar.gz at a place: one in S3, or a local file or artifact folder, which is uploaded.
+    """s3:// URI of a model.tar.gz: `place` itself if it is in S3, else the upload of a file or of an artifact's folder.
 
-    An artifact is packed for that type of instance; an archive serves on a GPU only if it was packed so.
-    Raises JobError when nothing lies there.
+    An artifact is packed for the instance type. A file serves on a GPU only if it was packed for one.
+    Raises JobError when `place` does not exist.
     """
     if place.startswith("s3://"):
         return place
@@ -44,9 +44,9 @@ def archive_uri(account: Account, place: str, instance_type: str) -> str:
 
 
 def archive_container(account: Account, instance_type: str, archive: str) -> Container:
-    """A container that serves a model.tar.gz in S3 on that type of instance.
+    """A container that serves a model.tar.gz in S3 on the instance type.
 
-    Raises JobError when it is named by no s3:// URI.
+    Raises JobError when `archive` is no s3:// URI of a model.tar.gz.
     """
     if not re.fullmatch(r"s3://[^/]+/.+\.tar\.gz", archive):
         raise JobError(f"{archive} is no s3:// of a model.tar.gz: `package` makes one")
@@ -54,7 +54,7 @@ def archive_container(account: Account, instance_type: str, archive: str) -> Con
 
 
 def package_container(account: Account, package: str) -> Container:
-    """A container that serves a model package. Raises JobError when it is not approved."""
+    """A container that serves a model package. Raises JobError when the package is not approved."""
     status = account.client("sagemaker").describe_model_package(ModelPackageName=package).get("ModelApprovalStatus")
     if status != "Approved":
         raise JobError(f"{package} is {status}: `python -m training.jobs approve {package}` first")
@@ -62,10 +62,10 @@ def package_container(account: Account, package: str) -> Container:
 
 
 def deploy(context: JobContext, container: Container) -> None:
-    """Make the endpoint serve a container, or update it; returns once it does, watched by alarms and scaled.
+    """Create or update the endpoint, with alarms and scaling; returns when it serves the container.
 
-    Raises JobError when the endpoint cannot be updated now, JobFailed when the update failed or was rolled back; then
-    the message names what is left of it.
+    Raises JobError when the endpoint cannot be updated now. Raises JobFailed when the update failed or was rolled back;
+    the message lists the resources that it created.
     """
     settings, account = context.settings.deploy, context.account
     sagemaker = account.client("sagemaker")
@@ -97,7 +97,7 @@ def deploy(context: JobContext, container: Container) -> None:
 
 
 def model_request(account: Account, container: Container) -> dict[str, Any]:
-    """What CreateModel takes, beside the name."""
+    """The parameters of CreateModel without the name."""
     aws = account.settings
     network = {"Subnets": list(aws.subnets), "SecurityGroupIds": list(aws.security_groups)}
     return {
@@ -109,7 +109,7 @@ def model_request(account: Account, container: Container) -> dict[str, Any]:
 
 
 def endpoint_config_request(account: Account, settings: Deploy, name: str) -> dict[str, Any]:
-    """What CreateEndpointConfig takes for the model of that name, beside the tags."""
+    """The parameters of CreateEndpointConfig for the model `name`, without tags."""
     variant: dict[str, Any] = {
         "VariantName": VARIANT,
         "ModelName": name,
@@ -127,7 +127,7 @@ def endpoint_config_request(account: Account, settings: Deploy, name: str) -> di
             "InitialSamplingPercentage": settings.capture_percent,
             "DestinationS3Uri": account.uri("captured"),
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-            # What is listed is kept as text; images are not, and so are kept as base64.
+            # Content types that are listed are captured as text, others, such as images, as base64.
             "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
             **({"KmsKeyId": account.settings.kms_key} if account.settings.kms_key else {}),
         }
@@ -137,7 +137,7 @@ def endpoint_config_request(account: Account, settings: Deploy, name: str) -> di
 def update_policy(settings: Deploy) -> dict[str, Any]:
     """How an update replaces instances: DeploymentConfig of UpdateEndpoint.
 
-    Raises JobError when rolling over a single instance is asked for.
+    Raises JobError when deploy.update is rolling and the endpoint has a single instance.
     """
     wait_s = settings.bake_minutes * MINUTE_S
     share = {"Type": "CAPACITY_PERCENT", "Value": settings.step_percent}
@@ -169,9 +169,9 @@ def update_policy(settings: Deploy) -> dict[str, Any]:
 
 
 def rollback(context: JobContext) -> str:
-    """Update the endpoint to the configuration that its present one follows; returns its name.
+    """Update the endpoint to the predecessor of its configuration; returns the name of that.
 
-    Raises JobError when there is none, JobFailed when the update failed.
+    Raises JobError when there is no predecessor, JobFailed when the update failed.
     """
     settings, account = context.settings.deploy, context.account
     sagemaker = account.client("sagemaker")
@@ -193,7 +193,7 @@ def rollback(context: JobContext) -> str:
 
 
 def delete(context: JobContext) -> Iterator[str]:
-    """Delete the endpoint and what `deploy` created for it; yields a line for each."""
+    """Delete the endpoint and what `deploy` created for it; yields a line for each resource."""
     settings, account = context.settings.deploy, context.account
     sagemaker = account.client("sagemaker")
     if scaling.stop(account, settings, VARIANT):
@@ -222,7 +222,7 @@ def _update(context: JobContext, current: dict[str, Any], name: str) -> None:
         for config in (current["EndpointConfigName"], name)
         for variant in sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
     }
-    if len(types) > 1:  # refused while the variant is scaled
+    if len(types) > 1:  # SageMaker refuses to change the type of a variant that is scaled
         scaling.stop(account, settings, VARIANT)
     sagemaker.update_endpoint(
         EndpointName=settings.endpoint,
@@ -234,7 +234,7 @@ def _update(context: JobContext, current: dict[str, Any], name: str) -> None:
 
 
 def _wait_in_service(context: JobContext, name: str) -> None:
-    """Wait until the endpoint serves the configuration of that name."""
+    """Wait until the endpoint serves the configuration `name`. Raises JobFailed when it does not."""
     endpoint = context.settings.deploy.endpoint
     with context.console.status(f"{endpoint}: starting") as spinner:
 

@@ -1,4 +1,4 @@
-"""The endpoint's log group, which SageMaker would create itself and keep for ever."""
+"""The endpoint's log group, which SageMaker otherwise creates without an expiry."""
 
 from botocore.exceptions import ClientError
 
@@ -6,7 +6,7 @@ from training.jobs.aws.account import Account
 from training.jobs.settings import Deploy
 
 RETENTION_DAYS = 30
-"""As the functions' logs are, by template.yaml."""
+"""The retention of the functions' logs in template.yaml."""
 
 
 def name(endpoint: str) -> str:
@@ -15,7 +15,7 @@ def name(endpoint: str) -> str:
 
 
 def set_log_retention(account: Account, settings: Deploy) -> None:
-    """Create the log group unless it exists, and let its lines expire after RETENTION_DAYS."""
+    """Create the log group unless it exists, and set its retention to RETENTION_DAYS."""
     logs, group = account.client("logs"), name(settings.endpoint)
     try:
         logs.create_log_group(logGroupName=group)

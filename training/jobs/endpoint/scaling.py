@@ -1,4 +1,4 @@
-"""How many instances an endpoint runs on: as many as its calls need, between two bounds."""
+"""Scales an endpoint's instances with its calls, between two bounds."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from training.jobs.aws.account import Account
 from training.jobs.settings import Deploy
 
 SCALE_OUT_COOLDOWN_S, SCALE_IN_COOLDOWN_S = 60, 600
-"""Pauses after adding and after taking away."""
+"""Pauses after adding and after removing instances."""
 
 
 def scale(account: Account, settings: Deploy, variant: str) -> None:
-    """Track the calls that an instance gets in a minute; where the bounds are the same number, stop doing so."""
+    """Scale by the calls per instance and minute; stop scaling when both bounds are equal."""
     if settings.max_instances == settings.instances:
         stop(account, settings, variant)
         return
@@ -30,7 +30,7 @@ def scale(account: Account, settings: Deploy, variant: str) -> None:
 
 
 def stop(account: Account, settings: Deploy, variant: str) -> bool:
-    """Leave the number of instances as it is; whether it was scaled before."""
+    """Stop scaling and keep the number of instances; returns whether it was scaled before."""
     scaling, target = account.client("application-autoscaling"), _target(settings, variant)
     found = scaling.describe_scalable_targets(
         ServiceNamespace=target["ServiceNamespace"],

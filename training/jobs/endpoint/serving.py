@@ -1,4 +1,4 @@
-"""What an endpoint's container unpacks: the package `model/` with an artifact in it."""
+"""The archive that an endpoint's container unpacks: the package `model/` with an artifact in it."""
 
 import shutil
 import tarfile
@@ -16,7 +16,7 @@ GPU_OPTIONS = "        ray_actor_options:\n          num_gpus: 1\n"
 
 
 def write_serving_folder(out: Path, artifact: Path | None = None) -> Path:
-    """Fill `out` with the package, and with an artifact if there is one; returns the artifact's place in it."""
+    """Copy the package, and `artifact` if there is one, to `out`; returns the artifact's folder in it."""
     ignored = shutil.ignore_patterns("__pycache__", ARTIFACT.name)
     shutil.copytree(PACKAGE, out, ignore=ignored, dirs_exist_ok=True)
     (out / ARTIFACT).mkdir(exist_ok=True)
@@ -26,14 +26,14 @@ def write_serving_folder(out: Path, artifact: Path | None = None) -> Path:
 
 
 def write_model_archive(folder: Path, archive: Path) -> None:
-    """Pack a serving folder as the model.tar.gz that SageMaker unpacks into /opt/ml/model."""
+    """Pack a serving folder as the model.tar.gz that SageMaker unpacks to /opt/ml/model."""
     with tarfile.open(archive, "w:gz") as tar:
         for path in sorted(folder.iterdir()):
             tar.add(path, path.name)
 
 
 def package(artifact: Path, archive: Path, *, gpu: bool = False) -> None:
-    """Write the model.tar.gz that serves an artifact, on a GPU if asked. Raises JobError when the folder is none."""
+    """Write the model.tar.gz of an artifact, for a GPU if `gpu`. Raises JobError when the folder is no artifact."""
     for name in ("counter.onnx", "counter.json"):
         if not (artifact / name).is_file():
             raise JobError(
@@ -49,16 +49,16 @@ def package(artifact: Path, archive: Path, *, gpu: bool = False) -> None:
 
 
 def _move_to_gpu(folder: Path) -> None:
-    """Let a serving folder bring the runtime's build for CUDA, and its replica hold a GPU."""
+    """Change a serving folder to the CUDA build of the runtime and to one GPU per replica."""
     requirements, config = folder / "code" / "requirements.txt", folder / "config.yaml"
     requirements.write_text(requirements.read_text().replace("onnxruntime==", "onnxruntime-gpu=="))
     config.write_text(config.read_text() + GPU_OPTIONS)  # the deployment is the last entry
 
 
 def archive_bytes(place: Path, *, gpu: bool = False) -> bytes:
-    """The model.tar.gz that serves an artifact's folder, on a GPU if asked, or the archive at `place` itself.
+    """The file at `place`, or the model.tar.gz of the artifact in that folder, for a GPU if `gpu`.
 
-    Raises JobError when there is neither.
+    Raises JobError when `place` is neither.
     """
     if place.is_file():
         return place.read_bytes()

@@ -1,4 +1,4 @@
-"""The champion: the model that the endpoint serves now. Needs boto3 alone, as the containers that judge have it."""
+"""The champion: the model that the endpoint serves now. Imports boto3 only, not the SageMaker SDK."""
 
 import tarfile
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from training.jobs.steps.archives import unpack
 def archive(sagemaker: Any, endpoint: str) -> str | None:
     """s3:// URI of the model.tar.gz that the endpoint serves; None when there is no such endpoint.
 
-    Raises JobError when it serves something else.
+    Raises JobError when its model has no archive.
     """
     found = find_endpoint(sagemaker, endpoint)
     if found is None:
@@ -35,9 +35,9 @@ def archive(sagemaker: Any, endpoint: str) -> str | None:
 
 @contextmanager
 def artifact(s3: Any, uri: str) -> Iterator[Path]:
-    """The folder of the artifact in the model.tar.gz at `uri`; it is gone afterwards.
+    """A temporary folder with the artifact of the model.tar.gz at `uri`.
 
-    Raises JobError when there is none in it.
+    Raises JobError when the archive has no artifact.
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     with TemporaryDirectory(prefix="bincheck-champion-") as folder:

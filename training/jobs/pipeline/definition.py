@@ -1,7 +1,7 @@
-"""The pipeline: prepare, train or tune, transform, judge; if better than the champion, register and deploy.
+"""The pipeline: prepare, train or tune, transform, judge; register and deploy a model that beats the champion.
 
-An execution writes everything below pipeline/<execution> of the account's prefix in S3. `upsert` updates the pipeline
-only when code or settings changed: a new definition would name new uploads and lose the cache.
+An execution writes below pipeline/<execution> of the account's prefix in S3. `upsert` updates the pipeline only if code
+or settings changed, because a new definition names new uploads and loses the cache.
 """
 
 import hashlib
@@ -39,13 +39,13 @@ from training.jobs.steps import evaluation_job, processing_job, training_job, tu
 from training.jobs.steps.source import CONTAINER, entry_module
 
 SOURCE, MARGIN = "Source", "Margin"
-"""Parameters: the bins, and the gain in nats a bin, beyond chance, that a candidate needs."""
+"""Names of the parameters: the s3:// URI of the bins, and the gain that a candidate needs, in nats a bin."""
 REPORT, COMPARISON = evaluation_job.REPORT, "comparison.json"
 PACKAGE = "package.json"
 SETTINGS = "settings.toml"
-"""The settings of the steps that register and deploy; a file beside the code."""
+"""File beside the code with the settings of the steps that register and deploy."""
 REQUIREMENTS = f"{CONTAINER}/release_requirements.txt"
-ABOUT = "Trains the counter anew and deploys it if it is better. Made of"
+ABOUT = "Trains the counter and deploys it if it is better. Digest of code and settings:"
 
 
 def pipeline(account: Account, settings: Settings, source: Path) -> Pipeline:
@@ -54,7 +54,7 @@ def pipeline(account: Account, settings: Settings, source: Path) -> Pipeline:
     Raises JobError when settings are missing or contradict each other.
     """
     if settings.prepare.instances > 1:
-        raise JobError("prepare.instances has to be 1 in a pipeline: what is judged is looked up in one index.csv")
+        raise JobError("prepare.instances must be 1 in a pipeline: the evaluation reads one index.csv")
     (source / SETTINGS).write_text(dump(settings))
     with default_region(account.region):
         return _assemble(account, settings, source)
@@ -229,7 +229,7 @@ def _register(
 def _deploy(
     account: Account, settings: Settings, source: Path, register: ProcessingStep, package: PropertyFile
 ) -> ProcessingStep:
-    """A job of our own: the pipeline's own step for endpoints knows neither alarms, rollback nor scaling."""
+    """A processing job: the SDK's own step for endpoints has no alarms, rollback or scaling."""
     arn = JsonGet(step_name=register.name, property_file=package, json_path="package")
     return ProcessingStep(
         name="Deploy",
@@ -267,13 +267,13 @@ def _sibling(place: PipelineVariable, name: str) -> Join:
 
 
 def _cache(settings: Settings) -> CacheConfig | None:
-    """A step whose request is the same is not run again within that time."""
+    """Within this time a step with an equal request is not run again; None without a cache."""
     kept = settings.pipeline.cache
     return CacheConfig(enable_caching=True, expire_after=kept) if kept else None
 
 
 def upsert(account: Account, settings: Settings, source: Path) -> bool:
-    """Make the pipeline, or bring it up to date; whether there was anything to do."""
+    """Create or update the pipeline; returns whether anything had changed."""
     name = settings.pipeline.name
     made = pipeline(account, settings, source)
     description = f"{ABOUT} {_digest(source)}"
@@ -301,7 +301,7 @@ def _definition(made: Pipeline) -> str:
 
 
 def _digest(source: Path) -> str:
-    """Of all that a definition is made of: code and settings in `source`, and the SDK."""
+    """Sixteen hex digits that change with a file of `source` (code and settings) or the SDK's version."""
     found = hashlib.sha256(version("sagemaker").encode())
     for path in sorted(path for path in source.rglob("*") if path.is_file()):
         found.update(f"\0{path.relative_to(source)}\0".encode() + path.read_bytes())

@@ -1,4 +1,4 @@
-"""The model registry: versions of the counter with their figures and card, which wait for a person's approval."""
+"""The model registry: versions of the counter with figures and model card, which a person approves."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ Report = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Archive:
-    """The contents of a model.tar.gz: its `model`'s name, counter.json, and the text of its model card."""
+    """The contents of a model.tar.gz: its `model` name, counter.json as `about`, and its model card."""
 
     uri: str
     model: str
@@ -35,7 +35,7 @@ class Archive:
 
 
 def read_archive(uri: str, data: bytes) -> Archive:
-    """What the bytes of the model.tar.gz at `uri` hold. Raises JobError when that is no counter."""
+    """The contents of the model.tar.gz from `uri`. Raises JobError when it is no archive of a counter."""
     try:
         with tarfile.open(fileobj=BytesIO(data), mode="r:gz") as tar:
             network, about = (_member(tar, name) for name in ARTIFACT_FILES)
@@ -55,7 +55,7 @@ def _member(tar: tarfile.TarFile, name: str) -> bytes:
 
 
 def model_metrics(report: Report) -> dict[str, Any]:
-    """The figures of an evaluation in the form that the registry's pages show."""
+    """The figures of an evaluation in the format of the registry's pages."""
     return {
         "multiclass_classification_metrics": {
             name: {"value": figure["value"], "standard_deviation": "NaN", "interval": figure["interval"]}
@@ -66,7 +66,7 @@ def model_metrics(report: Report) -> dict[str, Any]:
 
 
 def model_card(archive: Archive, report: Report) -> dict[str, Any]:
-    """Content of a model package's card: the text of the archive's own card, and the figures of the evaluation."""
+    """Content of a model package's card: the text of the archive's card and the figures of the evaluation."""
     sections = _sections(archive.card)
     figures = [
         {"name": name, "type": "number", "value": figure["value"], "notes": f"95% interval {figure['interval']}"}
@@ -97,13 +97,13 @@ def model_card(archive: Archive, report: Report) -> dict[str, Any]:
 
 
 def _sections(markdown: str) -> dict[str, str]:
-    """Text by heading of the second rank; by "" what stands before the first."""
+    """The text below each heading of level 2; the text before the first heading is at ""."""
     parts = re.split(r"^## (.+)$", re.sub(r"\A# .*\n", "", markdown), flags=re.MULTILINE)
     return dict(zip(("", *parts[1::2]), (text.strip() for text in parts[0::2]), strict=True))
 
 
 def _origin(archive: Archive) -> dict[str, str]:
-    """What a model was made of."""
+    """Model, code, backbone and data digests of an archive."""
     about = archive.about
     known = {"model": archive.model, "code": about.get("code"), "backbone": about.get("backbone")}
     known |= {f"data-{split}": digest for split, digest in about.get("data", {}).items()}
@@ -111,13 +111,13 @@ def _origin(archive: Archive) -> dict[str, str]:
 
 
 def require_same_model(archive: Archive, report: Report) -> None:
-    """Raises JobError when the report, of `training.evaluate`, judges another model."""
+    """Raises JobError when the report is of another model."""
     if report["model"] != archive.model:
-        raise JobError(f"the report judges {report['model']}, the archive holds {archive.model}: evaluate that one")
+        raise JobError(f"the report judges {report['model']}, the archive holds {archive.model}: evaluate the archive")
 
 
 def register(account: Account, settings: Settings, archive: Archive, report: Report) -> str:
-    """Add a version of the model to the group, which is made if it is missing; returns its ARN."""
+    """Add a version to the group, which is created if it does not exist; returns its ARN."""
     registry = settings.registry
     sagemaker = account.client("sagemaker")
     _make_group(account, registry.group)
@@ -153,7 +153,7 @@ def _make_group(account: Account, group: str) -> None:
 
 
 def _lineage(account: Account, uri: str) -> dict[str, Any]:
-    """For the lineage: the training job whose output the archive is, if it is one's."""
+    """The training job whose output the archive is, for the lineage; empty for another archive."""
     if not (job := TRAINED.search(uri)):
         return {}
     arn = f"arn:aws:sagemaker:{account.region}:{account.id}:training-job/{job[1]}"
@@ -161,7 +161,7 @@ def _lineage(account: Account, uri: str) -> dict[str, Any]:
 
 
 def latest(account: Account, registry: Registry, status: str) -> str:
-    """ARN of the newest version of that approval status. Raises JobError when there is none."""
+    """ARN of the newest version with the approval status. Raises JobError when there is none."""
     found = account.client("sagemaker").list_model_packages(
         ModelPackageGroupName=registry.group,
         ModelApprovalStatus=status,
@@ -172,7 +172,7 @@ def latest(account: Account, registry: Registry, status: str) -> str:
     if not found:
         raise JobError(
             f"{registry.group} has no {status} model package: `register` adds one, `approve` approves it; "
-            "or serve an --artifact or --archive"
+            "or name a --model"
         )
     return str(found[0]["ModelPackageArn"])
 
@@ -187,7 +187,7 @@ def set_approval(account: Account, package: str, *, approved: bool, reason: str)
 
 
 def read_report(account: Account, place: str) -> Report:
-    """A report of `training.evaluate`, from a file or an s3:// URI. Raises JobError when it is none."""
+    """A report of `training.evaluate`, from a file or an s3:// URI. Raises JobError when it is no report."""
     try:
         text = objects.get(account, place) if place.startswith("s3://") else Path(place).read_bytes()
         report: Report = json.loads(text)
