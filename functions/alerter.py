@@ -23,6 +23,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from inventory import clients, hourly_emails
 from inventory.alerts import Alerts
+from inventory.chat import ChatAlerts
 from inventory.check import Alert
 from inventory.check_items import read_alert
 from inventory.errors import RetryLater
@@ -36,10 +37,11 @@ DEDUPLICATION_WINDOW_S = 20 * 24 * 3600
 RETRY_DELAY_S = 35
 """Longer than the function's timeout. Until then the idempotency record of a sender that died blocks another send."""
 MIN_REMAINING_TIME_MS = 20_000
-"""Needed to start an alert: two attempts at a topic that does not answer (see `clients`), and the failure record."""
+"""Needed to publish an alert: two attempts at a topic that does not answer (see `clients`), and the failure record."""
 
 config = AlerterSettings.from_environment()
 alerts = Alerts(clients.sns(), config.mismatch_topic_arn, config.links)
+chat = ChatAlerts(clients.sns(), config.chat_topic_arn, config.links) if config.chat_topic_arn else None
 queue = clients.sqs()
 failures = Failures(clients.checks_table_best_effort(config.checks_table))
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -80,10 +82,12 @@ def send_queued(record: SQSRecord, lambda_context: LambdaContext) -> None:
 
 
 def send_once(text: str, context: LambdaContext) -> None:
-    if context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
-        raise RetryLater("the alerts before it in the batch used up the time")
+    _require_time(context)
     alert = read_alert(text)
     send(alert_id=alert.alert_id, alert=alert)
+    if chat:
+        _require_time(context)
+        send_to_chat(alert_id=alert.alert_id, alert=alert)
 
 
 @idempotent_function(  # type: ignore[untyped-decorator]
@@ -96,6 +100,21 @@ def send(alert_id: str, alert: Alert) -> None:
         alerts.publish(alert)
     metrics.add_metric("AlertsSent", MetricUnit.Count, 1)
     logger.info("alerted", bin=alert.check.bin, check_id=alert.check.check_id, alert_id=alert_id, kind=alert.kind)
+
+
+@idempotent_function(  # type: ignore[untyped-decorator]
+    data_keyword_argument="alert_id", persistence_store=sent_alerts, config=once, key_prefix="chat"
+)
+def send_to_chat(alert_id: str, alert: Alert) -> None:
+    """Send an alert to the chat topic. If that fails, the retry sends it there only."""
+    if chat:
+        chat.publish(alert)
+    logger.info("alerted in chat", bin=alert.check.bin, alert_id=alert_id)
+
+
+def _require_time(context: LambdaContext) -> None:
+    if context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
+        raise RetryLater("the alerts before it in the batch used up the time")
 
 
 def _publish_with_hourly_email(alert: Alert) -> None:

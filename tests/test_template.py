@@ -80,6 +80,7 @@ OTHER_ACCOUNT = {
             [{"Service": "s3.amazonaws.com"}],
         ),
         ("MismatchTopicPolicy", {"Topics": [{"Ref": "MismatchTopic"}]}, [{"Ref": "MismatchTopic"}], []),
+        ("ChatTopicPolicy", {"Topics": [{"Ref": "ChatTopic"}]}, [{"Ref": "ChatTopic"}], []),
         ("DigestTopicPolicy", {"Topics": [{"Ref": "DigestTopic"}]}, [{"Ref": "DigestTopic"}], []),
         (
             "OperationsTopicPolicy",
@@ -340,6 +341,16 @@ def test_the_reporter_tells_of_days_only_where_a_digest_is_asked_for():
         "dynamodb:Query": {"Sub": "${ChecksTable.Arn}/index/open-by-day"},
         "sns:Publish": {"Ref": "DigestTopic"},
     }
+
+
+def test_chats_are_told_only_where_they_are_asked_for():
+    assert template()["Parameters"]["ChatAlerts"]["Default"] == "no"
+    ((condition, more, nothing),) = [p["If"] for p in resource("AlerterRole")["Policies"] if "If" in p]
+    assert (condition, nothing) == ("SendsChatAlerts", {"Ref": "AWS::NoValue"})
+    assert {s["Action"]: s["Resource"] for s in statements(more["PolicyDocument"])} == {
+        "sns:Publish": {"Ref": "ChatTopic"}
+    }
+    assert {template()["Resources"][name]["Condition"] for name in ("ChatTopic", "ChatTopicPolicy")} == {condition}
 
 
 def test_the_index_by_day_holds_what_a_tally_needs():

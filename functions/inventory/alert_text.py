@@ -1,10 +1,11 @@
-"""The text of an alert for people: the subject and the body of its email. Pure code.
+"""The text of an alert for people: its facts, and the subject and the body of its email. Pure code.
 
-Names of bins, addresses and reasons come from other people. They pass through `one_line`, so they add no lines and
-change no text around them.
+Names of bins, addresses and reasons come from other people. They pass through a `Quote`, so they add no lines and
+change no text around them: `one_line` in email, `in_chat` in chat messages.
 """
 
 import unicodedata
+from collections.abc import Callable
 
 from inventory.check import Alert, Check
 from inventory.hourly_emails import Unnamed
@@ -12,6 +13,8 @@ from inventory.hourly_emails import Unnamed
 SUBJECT_LIMIT = 100
 FACT_LIMIT = 1_000
 """Characters of one name, address or reason. S3 keys have at most 1,024 bytes."""
+Quote = Callable[[object], str]
+"""Makes other people's text safe for one medium."""
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 """Unicode's categories of characters that are invisible or change other characters: line breaks, ESC, bidi marks."""
 
@@ -36,7 +39,7 @@ def subject(alert: Alert) -> str:
 
     It is printable ASCII and shorter than SUBJECT_LIMIT, as SNS requires. A long name of a bin loses its start.
     """
-    facts = _subject_facts(alert)[: SUBJECT_LIMIT // 2]
+    facts = headline(alert, one_line)[: SUBJECT_LIMIT // 2]
     room = SUBJECT_LIMIT - 1 - len(f"Bin : {facts}")
     name = one_line(alert.check.bin)
     name = name if len(name) <= room else f"...{name[3 - room :]}"
@@ -55,17 +58,18 @@ def body_text(alert: Alert, link: str | None, unnamed: Unnamed | None = None) ->
     `unnamed` are the rejected and unpaired uploads since the last email about such an upload.
     """
     check = alert.check
-    lines = [*_facts(alert), f"What to do: {_to_do(alert)}", ""]
+    lines = [*facts(alert, one_line), f"What to do: {to_do(alert)}", ""]
     lines += [f"Link: {link}"] if link else []
     lines += [f"{name}: {one_line(address)}" for name, address in _addresses(check) if address]
     lines += [f"Check: {check.check_id}, {one_line(check.checked_at)}"]
     return "\n".join([*lines, *_unnamed_lines(unnamed)])
 
 
-def _subject_facts(alert: Alert) -> str:
+def headline(alert: Alert, quote: Quote) -> str:
+    """The counts and the suspicion in a few words, or why there are none."""
     check = alert.check
     if alert.kind == "rejected":
-        return f"not checked: {one_line(check.reason)}"
+        return f"not checked: {quote(check.reason)}"
     if alert.kind == "unpaired":
         return f"its {_parts(check)[1]} is missing"
     if alert.kind == "resolved":
@@ -73,33 +77,35 @@ def _subject_facts(alert: Alert) -> str:
     return f"recorded {check.expected}, seen {seen(check)}, suspicion {check.suspicion or 0:.0%}"
 
 
-def _facts(alert: Alert) -> list[str]:
-    check, name = alert.check, one_line(alert.check.bin)
+def facts(alert: Alert, quote: Quote) -> list[str]:
+    """What happened, how sure it is and why, one fact each."""
+    check, name = alert.check, quote(alert.check.bin)
     if alert.kind == "rejected":
-        return [f"Bin {name} could not be checked.", f"Why: {one_line(check.reason)}"]
+        return [f"Bin {name} could not be checked.", f"Why: {quote(check.reason)}"]
     if alert.kind == "unpaired":
         came, missing = _parts(check)
         return [f"Bin {name}: its {missing} is missing.", f"Why: its {came} came at {one_line(check.checked_at)}."]
     if alert.kind == "resolved":
         return [f"Bin {name} is in order again: the record says {check.expected}, the image shows {seen(check)}."]
     counts = f"the record says {check.expected}, the image shows {seen(check)}"
-    facts = [
+    found = [
         f"Bin {name}: {counts}: {abs(check.difference or 0)} {check.direction}.",
         f"Chance that the record is wrong: {check.suspicion or 0:.0%} ({check.severity} severity).",
     ]
     shares = check.probabilities or {}
     if seen(check) in shares:
         recorded = sum(share for label, share in shares.items() if _covers(label, check.expected))
-        facts.append(
+        found.append(
             f"Why: the model gives {seen(check)} a probability of {shares[seen(check)]:.0%}, "
             f"and the recorded {check.expected} a probability of {recorded:.0%}."
         )
     if check.predicted_volume_in3 is not None and check.expected_volume_in3 is not None:
-        facts.append(f"Volume: {check.predicted_volume_in3:,.0f} in³ seen, {check.expected_volume_in3:,.0f} recorded.")
-    return facts
+        found.append(f"Volume: {check.predicted_volume_in3:,.0f} in³ seen, {check.expected_volume_in3:,.0f} recorded.")
+    return found
 
 
-def _to_do(alert: Alert) -> str:
+def to_do(alert: Alert) -> str:
+    """What a person does next."""
     if alert.kind == "rejected":
         return "correct the cause, and upload the file again."
     if alert.kind == "unpaired":

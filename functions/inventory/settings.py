@@ -41,13 +41,14 @@ class CheckerSettings:
 @dataclass(frozen=True)
 class AlerterSettings:
     """`alerts_queue_url` gets alerts that could not be sent. `sent_alerts_table` holds the idempotency records. `links`
-    makes the links in alerts."""
+    makes the links in alerts. `chat_topic_arn` is None without chats."""
 
     mismatch_topic_arn: str
     alerts_queue_url: str
     sent_alerts_table: str
     checks_table: str
     links: Links
+    chat_topic_arn: str | None
 
     @classmethod
     def from_environment(cls) -> "AlerterSettings":
@@ -57,6 +58,7 @@ class AlerterSettings:
             sent_alerts_table=_text("SENT_ALERTS_TABLE"),
             checks_table=_text("CHECKS_TABLE"),
             links=_links(),
+            chat_topic_arn=os.environ.get("CHAT_TOPIC_ARN") or None,
         )
 
 
