@@ -1,18 +1,24 @@
 """deploy/permissions.yaml: enough for what the commands and the template do, and no more."""
 
 import json
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from inventory.check_items import BACKFILLS
+from inventory.claims import Claims
+from inventory.review_queue import ReviewQueue
 from local.cli import resolve as resolve_command
 from local.cli.main import app
+from review.desk import Desk
 from tests.builders import BUCKET, image_of, left_by_version_0_1, metadata
 from tests.functions.conftest import account, warehouse  # noqa: F401  (fixtures)
-from tests.template import template
+from tests.template import resource, template
 
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PERMISSIONS = template("deploy/permissions.yaml")["Resources"]
 NOTHING_SMALLER = {
     "application-autoscaling:DescribeScalableTargets",
@@ -136,9 +142,9 @@ def test_dead_letters_and_backfills_are_within_the_rights_of_whoever_gives_the_c
     assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [BACKFILLS]}}
 
 
-@pytest.fixture
-def resolve(warehouse, monkeypatch):  # noqa: F811
-    """Give the command `resolve`, and return which actions on the table it took so far, and on which attributes."""
+@contextmanager
+def noted(warehouse):  # noqa: F811
+    """Which actions on the table are taken within the block, and on which attributes."""
     made, touched = set(), set()
 
     def note(params, model, **_):
@@ -150,19 +156,16 @@ def resolve(warehouse, monkeypatch):  # noqa: F811
                 names = {*request.get("ExpressionAttributeNames", {}).values(), condition}
                 touched.update(request.get("Item", ()), request.get("Key", ()), filter(str.isidentifier, names))
 
-    def resolve(bin):
-        events.register("before-parameter-build.dynamodb", note)
-        said = CliRunner().invoke(app, ["resolve", bin, "--actual", "3"])
-        events.unregister("before-parameter-build.dynamodb", note)
-        assert said.exit_code == 0, said.output
-        return made, touched
-
     events = warehouse.table.meta.client.meta.events
-    monkeypatch.setattr(resolve_command, "resolve_stack", lambda _: SimpleNamespace(checks=warehouse.store))
-    return resolve
+    events.register("before-parameter-build.dynamodb", note)
+    try:
+        yield made, touched
+    finally:
+        events.unregister("before-parameter-build.dynamodb", note)
 
 
-def test_who_records_a_finding_may_write_what_that_touches_and_nothing_else(warehouse, resolve):  # noqa: F811
+def drop_bins(warehouse):  # noqa: F811
+    """A bin in each state that a finding may meet."""
     for id, expected in (("agrees", 3), ("differs", 5), ("came-anew", 5)):
         warehouse.drop(f"bin-images/{id}.jpg", image_of(3))
         warehouse.drop(f"metadata/{id}.json", metadata(expected))
@@ -172,13 +175,40 @@ def test_who_records_a_finding_may_write_what_that_touches_and_nothing_else(ware
     warehouse.drop("notes.txt", b"")
     for item in left_by_version_0_1("older", BUCKET):
         warehouse.table.put_item(Item=item)
-    for bin in ("agrees", "differs", "came-anew", "notes.txt", "older"):
-        made, touched = resolve(bin)
+
+
+BINS = ("agrees", "differs", "came-anew", "notes.txt", "older")
+
+
+def test_who_records_a_finding_may_write_what_that_touches_and_nothing_else(warehouse, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(resolve_command, "resolve_stack", lambda _: SimpleNamespace(checks=warehouse.store))
+    drop_bins(warehouse)
+    with noted(warehouse) as (made, touched):
+        for bin in BINS:
+            said = CliRunner().invoke(app, ["resolve", bin, "--actual", "3"])
+            assert said.exit_code == 0, said.output
     assert made == {f"dynamodb:{action}" for action in ("GetItem", "Query", "PutItem", "UpdateItem")}
     assert made <= actions("ApplicationPolicy")
     (record,) = [one for one in statements("ApplicationPolicy") if "dynamodb:UpdateItem" in listed(one["Action"])]
     assert set(record["Action"]) == {"dynamodb:PutItem", "dynamodb:UpdateItem"}
     assert set(record["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]) == touched
+
+
+def test_the_review_page_may_write_what_its_reviewers_touch(warehouse):  # noqa: F811
+    desk = Desk(warehouse.store, ReviewQueue(warehouse.table), Claims(warehouse.table), warehouse.s3, lambda: NOON)
+    drop_bins(warehouse)
+    with noted(warehouse) as (made, touched):
+        for bin in BINS:
+            check = [check for check in warehouse.checks(bin) if check.status != "waiting"][-1]
+            desk.claims.take(check.subject, "ann", NOON)
+            for actual in (3, None):
+                desk.answer(check, actual, "ann", "seen twice")
+                desk.take_back(check, "ann")
+            desk.claims.release(check.subject, "ann")
+    allowed = resource("ReviewRole")["Policies"][0]["PolicyDocument"]["Statement"]
+    assert made <= {action for one in allowed for action in listed(one["Action"])}
+    (record,) = [one for one in allowed if "dynamodb:UpdateItem" in listed(one["Action"])]
+    assert touched <= set(record["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"])
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)
