@@ -1,5 +1,6 @@
 """What a job records of its run: recipe, seed, commit, data, and where it reports to."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -7,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sagemaker.train.utils import safe_serialize
 
 from training.jobs import settings as settings_file
 from training.jobs.errors import JobError
-from training.jobs.steps import run_record
+from training.jobs.steps import run_record, training_job
 
 from .conftest import ROLE, SETTINGS, requests_of
 
@@ -36,10 +38,27 @@ def recipe(name: str) -> dict[str, Any]:
 def test_hyperparameters_of_a_job_are_every_option_of_its_recipe(jobs: Any, name: str) -> None:
     toml = SETTINGS.replace("[train]", f'[train]\nrecipe = "{name}"')
     request = requests_of(jobs("train", "--dry-run", toml=toml))["CreateTrainingJob"]
-    expected = {option.replace("_", "-"): str(value) for option, value in recipe(name).items()}
+    expected = {
+        option.replace("_", "-"): value if isinstance(value, str) else json.dumps(value)
+        for option, value in recipe(name).items()
+    }
     assert request["HyperParameters"] == {"seed": "0"} | expected
     assert "workers" not in request["HyperParameters"]  # as many as the instance has cores
     assert {"Key": "recipe", "Value": name} in request["Tags"]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in settings_file.RECIPES.glob("*.toml")))
+def test_training_reads_from_hyperparameters_what_it_reads_from_the_recipe(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: uv sync --group train --group dev")
+    from training.train import parse_options
+
+    (path := tmp_path / "s.toml").write_text(f'[train]\nrecipe = "{name}"')
+    hyperparameters = training_job.hyperparameters(settings_file.load(path).train)
+    words = [word for option, value in hyperparameters.items() for word in (f"--{option}", safe_serialize(value))]
+    folders = ["--data", "d", "--out", "o"]
+    assert parse_options([*words, *folders]) == parse_options(
+        ["--config", str(settings_file.RECIPES / f"{name}.toml"), *folders]
+    )
 
 
 def test_trials_and_pipelines_have_the_whole_recipe_too(jobs: Any) -> None:
@@ -63,7 +82,7 @@ def test_options_of_the_settings_win_over_the_recipe_however_they_are_written(tm
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ("[train]\nrecipe = 'best'", "train.recipe is a path, or one of lite0-teacher"),
+        ("[train]\nrecipe = 'best'", r"train.recipe is a path, or one of .*lite0-teacher"),
         ("[train]\nweights = 's3://our-bucket/folder/'", "train.weights"),
         ("[aws]\nmlflow = 'http://localhost:5000'", "aws.mlflow"),
     ],
