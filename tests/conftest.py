@@ -37,7 +37,8 @@ def endpoint():
 def cloud(endpoint, tmp_path_factory):
     from local.embedded.cloud import EmbeddedCloud
 
-    cloud = EmbeddedCloud(tmp_path_factory.mktemp("cloud"), sagemaker_runtime_url=endpoint.url)
+    parameters = {"ReviewPage": "yes"}
+    cloud = EmbeddedCloud(tmp_path_factory.mktemp("cloud"), endpoint.url, parameters)
     try:
         cloud.up()
         yield cloud

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -15,6 +16,9 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 INBOX = {"Köln 1/bin-images/50%25 + 1.jpg": "bin-images/r003.jpg"} | {
     key: key for key in ("bin-images/r003.jpg", "metadata/r003.json")
 }
+
+REVIEW_URL = "http://example.execute-api.localhost:4566"
+"""The host of the request in `events/`."""
 
 
 def event(case):
@@ -44,6 +48,8 @@ def invoke(python, stack, tmp_path_factory):
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_LAMBDA_FUNCTION_NAME": function,
         }
+        if function == "Review":
+            environment["REVIEW_URL"] = REVIEW_URL
         log = tmp_path_factory.mktemp(function) / "log"
         built = sam.BUILD / function
         with running(python, built, deployed["Handler"], environment, log) as emulated:
@@ -112,6 +118,16 @@ def test_the_alerter_sends_an_alert_of_the_stream_and_one_of_the_queue_and_neith
 def test_the_watchdog_wakes_on_its_schedule(invoke):
     (answer,) = invoke("Watchdog", "watchdog-schedule")
     assert answer["alerted"] >= 0
+
+
+def test_the_review_page_sends_a_stranger_to_the_sign_in(invoke):
+    (answer,) = invoke("Review", "review-page-request")
+    assert answer["statusCode"] == 303, answer
+    asked = dict(parse_qsl(urlsplit(answer["headers"]["location"]).query))
+    assert asked["redirect_uri"] == f"{REVIEW_URL}/signed-in"
+    assert asked["code_challenge_method"] == "S256"
+    (cookie,) = answer["cookies"]
+    assert "httponly; samesite=lax" in cookie.lower()
 
 
 def test_every_event_is_used_here(request):

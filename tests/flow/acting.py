@@ -13,6 +13,8 @@ import pytest
 from local.stack.aws import EMBEDDED_REGION
 from local.stack.deployed_stack import Stack
 
+AUTHORIZED_AS = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket"}
+
 
 class Actor:
     """A deployed function: its role's credentials, its environment, and which actions its code was seen to call."""
@@ -38,9 +40,10 @@ class Actor:
             patch.setenv(name, value)
         session = self._session()
         session.events.register("before-parameter-build", self._note)
-        session.events.register("after-call.s3.GetObject", self._note_missing)
+        for call in ("GetObject", "HeadObject"):
+            session.events.register(f"after-call.s3.{call}", self._note_missing)
         patch.setattr(boto3, "DEFAULT_SESSION", session)
-        return importlib.reload(importlib.import_module(self.deployed["Handler"].split(".")[0]))
+        return importlib.reload(importlib.import_module(self.deployed["Handler"].rpartition(".")[0]))
 
     def _session(self) -> boto3.Session:
         return boto3.Session(
@@ -55,10 +58,11 @@ class Actor:
         if model.name == "TransactWriteItems":  # authorized as the writes in it
             self.used |= {f"dynamodb:{kind}Item" for write in params["TransactItems"] for kind in write}
         else:
-            self.used.add(f"{service}:{'ListBucket' if model.name == 'ListObjectsV2' else model.name}")
+            self.used.add(f"{service}:{AUTHORIZED_AS.get(model.name, model.name)}")
 
     def _note_missing(self, parsed: Any, **_: Any) -> None:
-        if parsed.get("Error", {}).get("Code") == "NoSuchKey":  # "forbidden" to whoever may not list the bucket
+        # S3 says "forbidden" instead to whoever may not list the bucket.
+        if parsed.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
             self.used.add("s3:ListBucket")
 
 
