@@ -28,6 +28,7 @@ from inventory.check import Alert
 from inventory.check_items import read_alert
 from inventory.errors import RetryLater
 from inventory.failures import Failures
+from inventory.links import Links
 from inventory.observability import logger, metrics, tracer
 from inventory.returned_messages import report_returned
 from inventory.settings import AlerterSettings
@@ -40,8 +41,9 @@ MIN_REMAINING_TIME_MS = 20_000
 """Needed to publish an alert: two attempts at a topic that does not answer (see `clients`), and the failure record."""
 
 config = AlerterSettings.from_environment()
-alerts = Alerts(clients.sns(), config.mismatch_topic_arn, config.links)
-chat = ChatAlerts(clients.sns(), config.chat_topic_arn, config.links) if config.chat_topic_arn else None
+links = Links(config.review_url, config.console_region)
+alerts = Alerts(clients.sns(), config.mismatch_topic_arn, links)
+chat = ChatAlerts(clients.sns(), config.chat_topic_arn, links) if config.chat_topic_arn else None
 queue = clients.sqs()
 failures = Failures(clients.checks_table_best_effort(config.checks_table))
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

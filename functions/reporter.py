@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from inventory import clients
 from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
+from inventory.links import Links
 from inventory.observability import logger, metrics, tracer
 from inventory.reports.digests import Digests, most_suspicious
 from inventory.reports.drift import REFERENCE, compare
@@ -25,7 +26,8 @@ from inventory.settings import ReporterSettings
 config = ReporterSettings.from_environment()
 table = clients.checks_table(config.checks_table)
 checks, tallies = CheckStore(table), TallyStore(table)
-digests = Digests(clients.sns(), config.digest_topic_arn, config.links) if config.digest_topic_arn else None
+links = Links(config.review_url, config.console_region)
+digests = Digests(clients.sns(), config.digest_topic_arn, links) if config.digest_topic_arn else None
 
 
 @logger.inject_lambda_context

@@ -6,9 +6,9 @@ change no text around them: `one_line` in email, `in_chat` in chat messages.
 
 import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from inventory.check import Alert, Check
-from inventory.hourly_emails import Unnamed
 
 SUBJECT_LIMIT = 100
 FACT_LIMIT = 1_000
@@ -17,6 +17,14 @@ Quote = Callable[[object], str]
 """Makes other people's text safe for one medium."""
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 """Unicode's categories of characters that are invisible or change other characters: line breaks, ESC, bidi marks."""
+
+
+@dataclass(frozen=True)
+class Unnamed:
+    """The numbers of rejected and of unpaired uploads that no email has named."""
+
+    rejected: int = 0
+    unpaired: int = 0
 
 
 def one_line(text: object, limit: int = FACT_LIMIT) -> str:

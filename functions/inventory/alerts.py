@@ -4,10 +4,9 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from inventory.alert_text import body_text, subject
+from inventory.alert_text import Unnamed, body_text, subject
 from inventory.check import Alert
-from inventory.hourly_emails import Unnamed
-from inventory.links import Links
+from inventory.links import NO_LINKS, Links
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -33,7 +32,6 @@ BODY = (
     "alert_id",
     "revision",
 )
-NO_LINKS = Links()
 HOURLY = {"hourly": {"DataType": "String", "StringValue": "yes"}}
 """The attribute of at most one rejected or unpaired alert an hour."""
 

@@ -7,9 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from inventory.alert_text import facts, headline, one_line, to_do
-from inventory.alerts import NO_LINKS, attributes
+from inventory.alerts import attributes
 from inventory.check import Alert
-from inventory.links import Links
+from inventory.links import NO_LINKS, Links
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

@@ -4,9 +4,9 @@ One item of the table of sent alerts holds which alert has the email of this hou
 named yet. The first alert gets an email at once.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from inventory.alert_text import Unnamed
 from inventory.check import Kind
 
 if TYPE_CHECKING:
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 KINDS: tuple[Kind, ...] = ("rejected", "unpaired")
 PERIOD_S = 3600
 _ITEM = {"id": {"S": "hourly-email"}}
-
-
-@dataclass(frozen=True)
-class Unnamed:
-    """The numbers of rejected and of unpaired uploads that no email has named."""
-
-    rejected: int = 0
-    unpaired: int = 0
 
 
 class HourlyEmails:

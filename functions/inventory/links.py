@@ -32,6 +32,9 @@ class Links:
         return _console_page(address, self.console_region) if address and self.console_region else None
 
 
+NO_LINKS = Links()
+
+
 def _console_page(address: str, region: str) -> str:
     bucket, key = bucket_and_key(address)
     domain = next((name for start, name in CONSOLE_DOMAINS.items() if region.startswith(start)), "aws.amazon.com")

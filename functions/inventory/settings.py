@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from inventory.links import Links
-
 LOOPBACK = ("localhost", "127.0.0.1")
 
 
@@ -40,14 +38,16 @@ class CheckerSettings:
 
 @dataclass(frozen=True)
 class AlerterSettings:
-    """`alerts_queue_url` gets alerts that could not be sent. `sent_alerts_table` holds the idempotency records. `links`
-    makes the links in alerts. `chat_topic_arn` is None without chats."""
+    """`alerts_queue_url` gets alerts that could not be sent. `sent_alerts_table` holds the idempotency records.
+    `review_url` is None without a review page, `console_region` without a console, and `chat_topic_arn` without chats.
+    """
 
     mismatch_topic_arn: str
     alerts_queue_url: str
     sent_alerts_table: str
     checks_table: str
-    links: Links
+    review_url: str | None
+    console_region: str | None
     chat_topic_arn: str | None
 
     @classmethod
@@ -57,8 +57,9 @@ class AlerterSettings:
             alerts_queue_url=_text("ALERTS_QUEUE_URL"),
             sent_alerts_table=_text("SENT_ALERTS_TABLE"),
             checks_table=_text("CHECKS_TABLE"),
-            links=_links(),
-            chat_topic_arn=os.environ.get("CHAT_TOPIC_ARN") or None,
+            review_url=_optional("REVIEW_URL"),
+            console_region=_console_region(),
+            chat_topic_arn=_optional("CHAT_TOPIC_ARN"),
         )
 
 
@@ -88,15 +89,17 @@ class WatchdogSettings:
 
 @dataclass(frozen=True)
 class ReporterSettings:
-    """`digest_topic_arn` is None if the daily digest is off."""
+    """`digest_topic_arn` is None if the daily digest is off, `review_url` without a review page, and `console_region`
+    without a console."""
 
     checks_table: str
     digest_topic_arn: str | None
-    links: Links
+    review_url: str | None
+    console_region: str | None
 
     @classmethod
     def from_environment(cls) -> "ReporterSettings":
-        return cls(_text("CHECKS_TABLE"), os.environ.get("DIGEST_TOPIC_ARN") or None, _links())
+        return cls(_text("CHECKS_TABLE"), _optional("DIGEST_TOPIC_ARN"), _optional("REVIEW_URL"), _console_region())
 
 
 @dataclass(frozen=True)
@@ -135,10 +138,13 @@ class ReviewSettings:
         return urlsplit(self.url).scheme == "https"
 
 
-def _links() -> Links:
-    """Links to the review page, if there is one, and to the console of AWS. An emulator has no console."""
-    region = None if os.environ.get("AWS_ENDPOINT_URL") else os.environ.get("AWS_REGION")
-    return Links(os.environ.get("REVIEW_URL") or None, region)
+def _console_region() -> str | None:
+    """The region of the AWS console. An emulator has no console."""
+    return None if _optional("AWS_ENDPOINT_URL") else _optional("AWS_REGION")
+
+
+def _optional(name: str) -> str | None:
+    return os.environ.get(name) or None
 
 
 def _text(name: str) -> str:

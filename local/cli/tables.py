@@ -7,9 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from inventory.alert_text import one_line, seen
-from inventory.alerts import NO_LINKS
 from inventory.check import Check
-from inventory.links import Links
+from inventory.links import NO_LINKS, Links
 from local.stack.subscription import Alert
 
 STATUS_STYLES = {"match": "green", "mismatch": "red", "waiting": "yellow", "rejected": "magenta"}

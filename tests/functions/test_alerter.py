@@ -9,12 +9,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from inventory.alert_text import body_text
+from inventory.alert_text import Unnamed, body_text
 from inventory.alerts import Alerts
 from inventory.check import Alert, Check
 from inventory.check_items import read_alert
 from inventory.failures import Failures
-from inventory.hourly_emails import PERIOD_S, Unnamed
+from inventory.hourly_emails import PERIOD_S
 from tests.builders import image_of, metadata, sqs_event
 from tests.functions.conftest import REGION, TIMEOUT
 from tests.functions.test_handlers import Context, handlers, metrics_in  # noqa: F401  (fixtures)

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from inventory.alert_text import ascii_subject, one_line, seen
-from inventory.alerts import NO_LINKS
 from inventory.check import Check
-from inventory.links import Links
+from inventory.links import NO_LINKS, Links
 from inventory.reports.tallies import Tally
 
 if TYPE_CHECKING:
