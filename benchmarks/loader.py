@@ -5,7 +5,8 @@ python -m benchmarks.loader --prepared runs/bins/train --originals bins/bin-imag
 Without folders it takes the samples. A figure is images a second of one core: CPU time of all threads, so that other
 programs on the machine do not count. "first epoch" decodes; "later epochs" read what is held in memory. "on the device"
 is the work that a GPU does in training, here timed on a core. The share of time that a GPU would be busy is that of a
-step which only takes its time: no GPU is used, and what copying to one costs is not in it.
+step which only takes its time; it needs a machine that does nothing else. No GPU is used, and what copying to one costs
+is not in it. As beside a GPU, a thread makes the batches ahead.
 """
 
 import argparse
@@ -20,7 +21,9 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -31,9 +34,9 @@ from PIL import Image
 
 from model.images import RejectedImage, decode, resize
 from training.data.bins import LabelledBin
-from training.data.cache import cores
+from training.data.cache import Cache, cores
 from training.data.decoding import exact_pixels, fast_pixels
-from training.data.loading import Batch, ImageLoader
+from training.data.loading import BATCHES_AHEAD, Batch, ImageLoader
 from training.loop import cpu
 
 BEFORE = "2666b74"
@@ -133,18 +136,28 @@ def busy_share(batches: Iterator[Batch], step_s: float) -> float:
     return steps * step_s / (time.perf_counter() - started)
 
 
+def made_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The batches as a loader for a GPU makes them: by a thread, a few before the loop asks."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(next, batches, None) for _ in range(BATCHES_AHEAD))
+        while (batch := waiting.popleft().result()) is not None:
+            waiting.append(thread.submit(next, batches, None))
+            yield batch
+
+
 def busy_shares(bins: list[LabelledBin], before: ModuleType, step_s: float, workers: int) -> dict[str, float]:
     """How busy a device is kept by what was loaded before and is now."""
     plan: Plan = [[(place, place % len(bins)) for place in range(s, s + BATCH)] for s in range(0, 60 * BATCH, BATCH)]
-    ways = {
+
+    def now(workers: int, cache: Cache) -> Iterator[Batch]:
+        loader = ImageLoader(bins, SIZE, decode=fast_pixels, workers=workers, cache=cache)
+        return made_ahead(loader.batches(plan, (0, 0)))
+
+    ways: dict[str, Callable[[], Iterable[Any]]] = {
         f"{BEFORE}, as it is by default": lambda: before.load(before.Images(bins, SIZE, (0, 0)), plan, 0),
         f"{BEFORE}, {workers} workers": lambda: before.load(before.Images(bins, SIZE, (0, 0)), plan, workers),
-        f"no cache, {workers} workers": lambda: ImageLoader(bins, SIZE, decode=fast_pixels, workers=workers).batches(
-            plan, (0, 0)
-        ),
-        "held in memory": lambda: ImageLoader(bins, SIZE, decode=fast_pixels, workers=0, cache="memory").batches(
-            plan, (0, 0)
-        ),
+        f"no cache, {workers} workers": lambda: now(workers, "none"),
+        "held in memory": lambda: now(0, "memory"),
     }
     return {name: busy_share(iter(way()), step_s) for name, way in ways.items()}
 
@@ -175,6 +188,7 @@ def main() -> None:
         sources = {name: filled(bins_of(source, options.images)) for name, source in sets.items()}
         report = {
             "cores": os.cpu_count(),
+            "load_average_before": os.getloadavg()[0],
             "images_per_second_per_core": {
                 name: speeds(bins, before, options.rounds) for name, bins in sources.items()
             },
