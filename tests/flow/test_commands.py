@@ -116,7 +116,7 @@ def test_what_a_person_found_ends_the_matter_and_makes_a_label(bincheck, warehou
     reviewed = json.loads(status)["reviewed_alerts"]
     assert sum(each["right"] for each in reviewed.values()) == 1
     refused = bincheck("resolve", f"{site}/sound", "--false-alarm")
-    assert "is a match, no alarm" in refused.communicate(timeout=60)[1]
+    assert "is a match, not a mismatch" in refused.communicate(timeout=60)[1]
     assert refused.returncode == 1
     output(bincheck("export-labels", tmp_path / "labels"))
     assert f"{site}~short" in (tmp_path / "labels" / "index.csv").read_text()
