@@ -53,7 +53,7 @@ def watch(
         try:
             while True:
                 for alert in subscription.receive(POLL_S):
-                    _print_alert(alert, as_json)
+                    print_alert(alert, as_json)
         except KeyboardInterrupt:
             stderr.print("Unsubscribing …", style="dim")
 
@@ -78,7 +78,7 @@ def filter_policy(
     return policy
 
 
-def _print_alert(alert: Alert, as_json: bool) -> None:
+def print_alert(alert: Alert, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(alert))
     else:

@@ -1,7 +1,10 @@
 from dataclasses import replace
 
+import pytest
+
 from inventory.check import Check
 from local.cli.tables import volume_comparison
+from local.cli.watch import print_alert
 
 CHECK = Check("523", "", "a/b", "mismatch", "2026-03-01T12:00:00.000+00:00", expected_volume_in3=1234.4)
 
@@ -12,3 +15,20 @@ def test_volumes_are_told_where_model_and_record_know_them():
         == "volume: 90 in³ in the image, 1,234 in³ recorded"
     )
     assert volume_comparison(CHECK) is None
+
+
+ALERT = {
+    "kind": "mismatch", "bin": "BOS1/\x1b[2J523", "checked_at": "2026-03-01T12:00:00.000+00:00", "expected": 3,
+    "predicted": 2, "difference": -1, "suspicion": 0.25, "severity": "medium",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("link", "lines"), [({"link": "https://review.example/bin?bin=1"}, 2), ({"link": None}, 1), ({}, 1)]
+)
+def test_watch_prints_the_link_of_an_alert_that_has_one(capsys, link, lines):
+    print_alert(ALERT | link, as_json=False)
+    said = capsys.readouterr().out
+    assert len(said.splitlines()) == lines
+    assert (link.get("link") or "") in said
+    assert "\x1b[2J" not in said
