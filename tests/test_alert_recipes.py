@@ -74,7 +74,7 @@ LOW = replace(MISMATCH, severity="low", suspicion=0.05, site="AMS")
 SENT = {
     "high": Alert("mismatch", HIGH, 1),
     "low": Alert("mismatch", LOW, 1),
-    "rejected": Alert("rejected", replace(REJECTED, severity=None, suspicion=None, direction=None), 1),
+    "rejected": Alert("rejected", replace(REJECTED, severity="medium", suspicion=None, direction=None), 1),
     "resolved": Alert("resolved", replace(MATCH, resolves=asdict(LastAlert.of(HIGH))), 2),
 }
 

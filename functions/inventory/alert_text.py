@@ -42,6 +42,13 @@ def seen(check: Check) -> str:
     return "-" if check.predicted is None else str(check.predicted)
 
 
+def percent(share: float) -> str:
+    """A share from 0 to 1 in whole percents. A chance is not called 0% or 100% unless it is."""
+    if 0 < share < 0.005:
+        return "under 1%"
+    return "over 99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
 def subject(alert: Alert) -> str:
     """The subject of the email: the bin, the recorded count, the predicted count, and the suspicion.
 
@@ -82,7 +89,7 @@ def headline(alert: Alert, quote: Quote) -> str:
         return f"its {_parts(check)[1]} is missing"
     if alert.kind == "resolved":
         return f"in order again, recorded {check.expected}, seen {seen(check)}"
-    return f"recorded {check.expected}, seen {seen(check)}, suspicion {check.suspicion or 0:.0%}"
+    return f"recorded {check.expected}, seen {seen(check)}, suspicion {percent(check.suspicion or 0)}"
 
 
 def facts(alert: Alert, quote: Quote) -> list[str]:
@@ -98,14 +105,14 @@ def facts(alert: Alert, quote: Quote) -> list[str]:
     counts = f"the record says {check.expected}, the image shows {seen(check)}"
     found = [
         f"Bin {name}: {counts}: {abs(check.difference or 0)} {check.direction}.",
-        f"Chance that the record is wrong: {check.suspicion or 0:.0%} ({check.severity} severity).",
+        f"Chance that the record is wrong: {percent(check.suspicion or 0)} ({check.severity} severity).",
     ]
     shares = check.probabilities or {}
     if seen(check) in shares:
         recorded = sum(share for label, share in shares.items() if _covers(label, check.expected))
         found.append(
-            f"Why: the model gives {seen(check)} a probability of {shares[seen(check)]:.0%}, "
-            f"and the recorded {check.expected} a probability of {recorded:.0%}."
+            f"Why: the model gives {seen(check)} a probability of {percent(shares[seen(check)])}, "
+            f"and the recorded {check.expected} a probability of {percent(recorded)}."
         )
     if check.predicted_volume_in3 is not None and check.expected_volume_in3 is not None:
         found.append(f"Volume: {check.predicted_volume_in3:,.0f} in³ seen, {check.expected_volume_in3:,.0f} recorded.")

@@ -45,6 +45,14 @@ def test_a_subject_names_the_bin_and_what_was_recorded_and_seen(kind, expected):
     assert subject(ALERTS[kind]) == expected
 
 
+@pytest.mark.parametrize(
+    ("suspicion", "said"),
+    [(0.0, "0%"), (0.001, "under 1%"), (0.006, "1%"), (0.994, "99%"), (0.997, "over 99%"), (1.0, "100%")],
+)
+def test_a_chance_is_not_called_none_or_certain_unless_it_is(suspicion, said):
+    assert subject(Alert("mismatch", replace(MISMATCH, suspicion=suspicion), 1)).endswith(f", suspicion {said}")
+
+
 def test_a_long_name_leaves_room_for_the_counts_and_the_suspicion():
     said = subject(Alert("mismatch", replace(MISMATCH, bin=f"{'x' * 200}/523"), 1))
     assert len(said) == SUBJECT_LIMIT - 1

@@ -35,7 +35,7 @@ def test_people_read_what_the_day_came_to_and_where_to_look(mismatch):
     told = text(TALLY, [replace(mismatch, suspicion=0.914)])
     assert told == (
         "BOS1 on 2026-03-01: 1,204 checks, 400 of 1,200 disagree with their records (33%), 4 could not be checked.\n\n"
-        "Look at these first:\n  91%  BOS1/1: recorded 5, seen 3"
+        "Look at these first:\n     91%  BOS1/1: recorded 5, seen 3"
     )
     assert text(Tally("", "2026-03-01", answers=1, rejected=1), []).startswith("Bins without a site on")
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from inventory.alert_text import ascii_subject, one_line, seen
+from inventory.alert_text import ascii_subject, one_line, percent, seen
 from inventory.check import Check
 from inventory.links import NO_LINKS, Links
 from inventory.reports.tallies import Tally
@@ -83,10 +83,11 @@ def text(tally: Tally, worst: list[Check], links: Links = NO_LINKS) -> str:
     if worst:
         lines += ["", "Look at these first:"]
     for check in worst:
-        chance = f"{check.suspicion or 0:.0%}"
-        lines.append(f"{chance:>5}  {one_line(check.bin)}: recorded {check.expected}, seen {seen(check)}")
+        lines.append(
+            f"{percent(check.suspicion or 0):>8}  {one_line(check.bin)}: recorded {check.expected}, seen {seen(check)}"
+        )
         if link := links.link(check):
-            lines.append(f"       {link}")
+            lines.append(f"          {link}")
     return "\n".join(lines)
 
 
