@@ -52,9 +52,10 @@ test-containers: $(UV) ## model.tar.gz under Ray Serve itself, as AWS's containe
 	BINCHECK_CONTAINERS=1 BINCHECK_BINS="$(BINS)" $(RUN) pytest -rs tests/contracts
 
 test-training: export UV_PROJECT_ENVIRONMENT := .venv-train
-test-training: $(UV) ## Test training too; 4.6 GB of packages
+test-training: $(UV) ## Test training too, and mypy where torch is; 4.6 GB of packages, minutes
 	$(UV) sync --quiet --group train --group dev
-	.venv-train/bin/python -m pytest tests/training tests/model tests/jobs/test_containers.py tests/jobs/test_pipeline_run.py
+	.venv-train/bin/mypy
+	.venv-train/bin/python -m pytest --numprocesses 2 --dist loadgroup --durations 10 tests/training tests/model tests/jobs/test_containers.py tests/jobs/test_pipeline_run.py
 
 map: $(UV) ## Draw docs/map.md from the code
 	$(RUN) python -m tests.maps

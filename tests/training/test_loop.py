@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
 
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
+
 from training.data.loading import Batch  # noqa: E402
 from training.loop import run  # noqa: E402
 from training.loop.checkpointing import begin  # noqa: E402
@@ -17,6 +20,7 @@ from training.loop.criterion import Criterion, cutmix, mixup  # noqa: E402
 from training.loop.distributed import Processes  # noqa: E402
 from training.loop.precision import choose_precision  # noqa: E402
 from training.loop.setup import Training, set_up  # noqa: E402
+from training.loop.tracking import TensorBoard  # noqa: E402
 from training.network.losses import LOSSES, targets_by_label  # noqa: E402
 from training.train import main, parse_options  # noqa: E402
 
@@ -251,10 +255,22 @@ def test_mlflow_has_options_figures_and_files_of_a_run_and_of_its_resumption(
     assert found.data.params["backbone"] == "test_resnet"
     assert len(client.get_metric_history(found.info.run_id, "val_log_loss")) == 2
     assert found.data.tags["run"] == json.loads((tmp_path / "run" / "options.json").read_text())["run"]
-    assert {"run.html", "metrics.csv"} <= {file.path for file in client.list_artifacts(found.info.run_id)}
+    assert {"run.html", "metrics.csv", "train.png"} <= {file.path for file in client.list_artifacts(found.info.run_id)}
+    assert found.info.status == "FINISHED"
+
+
+def test_tensorboard_has_curves_images_and_hyperparameters(tmp_path: Path) -> None:
+    board = TensorBoard(tmp_path, {"lr": 0.1, "grow": "", "resume": False, "teacher": ["a"]})
+    board.log({"epoch": 1, "train_loss": 1.5, "val_log_loss": 2.0})
+    board.show(torch.rand(3, 3, 8, 8))
+    board.end({"log_loss": 2.0}, tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert {"val/log_loss", "train_loss", "best/log_loss"} <= set(events.Tags()["scalars"])
+    assert events.Tags()["images"] == ["train"]
+    assert "_hparams_/session_start_info" in events.summary_metadata
 
 
 def test_missing_mlflow_names_its_group(bins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
+    monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(SystemExit, match="uv sync --group train --group jobs"):
         main([*SMALL.split(), "--data", str(bins), "--out", str(tmp_path), "--mlflow", "file:x"])

@@ -26,6 +26,14 @@ def train(bins: Path, out: Path, *more: str) -> dict[str, float]:
     return training.main([*SMALL.split(), "--data", str(bins), "--out", str(out), *more])
 
 
+@pytest.fixture(scope="module")
+def finished(bins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch, which nobody changes."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    train(bins, out, "--epochs", "1")
+    return out
+
+
 def metrics(out: Path) -> list[dict[str, str]]:
     with (out / "metrics.csv").open() as file:
         return [{name: value for name, value in row.items() if name != "minutes"} for row in csv.DictReader(file)]
@@ -131,12 +139,13 @@ def test_what_cannot_be_trained_says_why(bins: Path, tmp_path: Path, arguments: 
         train(bins, tmp_path, *arguments)
 
 
-def test_student_is_taught_by_the_runs_named(bins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train(bins, tmp_path / "teacher", "--epochs", "1")
+def test_student_is_taught_by_the_runs_named(
+    bins: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train(bins, tmp_path / "other", "--epochs", "1", "--seed", "1")
-    train(bins, tmp_path / "alone")
-    train(bins, tmp_path / "taught", "--teacher", *(str(tmp_path / run / "best.pt") for run in ("teacher", "other")))
-    assert metrics(tmp_path / "taught")[0]["train_loss"] != metrics(tmp_path / "alone")[0]["train_loss"]
+    teachers = [str(run / "best.pt") for run in (finished, tmp_path / "other")]
+    train(bins, tmp_path / "taught", "--epochs", "1", "--teacher", *teachers)
+    assert metrics(tmp_path / "taught")[0]["train_loss"] != metrics(finished)[0]["train_loss"]
     with pytest.raises(SystemExit, match="belongs to another run"):
         train(bins, tmp_path / "taught", "--teacher", str(tmp_path / "other" / "best.pt"), "--resume")
     monkeypatch.setenv("SM_CHANNEL_TEACHER", str(tmp_path / "other"))
@@ -147,9 +156,8 @@ def test_student_is_taught_by_the_runs_named(bins: Path, tmp_path: Path, monkeyp
         train(bins, tmp_path / "untaught")
 
 
-def test_teacher_says_what_its_run_would(bins: Path, tmp_path: Path) -> None:
-    train(bins, tmp_path)
-    teacher = Teacher(tmp_path / "best.pt", 7, torch.device("cpu"))
+def test_teacher_says_what_its_run_would(finished: Path) -> None:
+    teacher = Teacher(finished / "best.pt", 7, torch.device("cpu"))
     images = torch.rand(3, 3, 32, 32)
     with torch.no_grad():
         logits, _ = teacher.network(teacher.network.normalise(images))
@@ -159,18 +167,16 @@ def test_teacher_says_what_its_run_would(bins: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "name", "message"), [(8, "best.pt", "train with --labels 7"), (7, "metrics.csv", "cannot teach")]
 )
-def test_what_cannot_teach_says_why(bins: Path, tmp_path: Path, labels: int, name: str, message: str) -> None:
-    train(bins, tmp_path, "--epochs", "1")
+def test_what_cannot_teach_says_why(finished: Path, labels: int, name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Teacher(tmp_path / name, labels, torch.device("cpu"))
+        Teacher(finished / name, labels, torch.device("cpu"))
 
 
-def test_folder_of_another_run_is_neither_overwritten_nor_resumed(bins: Path, tmp_path: Path) -> None:
-    train(bins, tmp_path, "--epochs", "1")
+def test_folder_of_another_run_is_neither_overwritten_nor_resumed(bins: Path, finished: Path) -> None:
     with pytest.raises(SystemExit, match="--resume"):
-        train(bins, tmp_path, "--epochs", "1")
+        train(bins, finished, "--epochs", "1")
     with pytest.raises(SystemExit, match="belongs to another run"):
-        train(bins, tmp_path, "--epochs", "1", "--lr", "0.5", "--resume")
+        train(bins, finished, "--epochs", "1", "--lr", "0.5", "--resume")
 
 
 def test_a_head_that_is_not_trained_is_not_called_ill(bins: Path, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ class LoopOptions:
     seed: int = _option(0)
     patience: int = _option(0, "stop after so many epochs without a lower log loss on val; 0: never", identifies=False)
     keep_best: int = _option(1, "weights of so many best epochs are kept", identifies=False)
-    stop_when_unhealthy: bool = _option(False, "end where going on is a waste")
+    stop_when_unhealthy: bool = _option(False, "end where going on is a waste", identifies=False)
     profile: bool = _option(False, "trace a few steps and stop", identifies=False)
 
 
@@ -130,7 +130,9 @@ class OutputOptions:
     model: Path | None = _option(None, "folder for best.pt, if another", identifies=False, type=Path)
     checkpoints: Path | None = _option(None, "folder for last.pt, if another", identifies=False, type=Path)
     resume: bool = _option(False, "go on where it was killed", identifies=False)
-    mlflow: str | None = _option(None, "track the run on this server of MLflow, or in this folder", identifies=False)
+    mlflow: str | None = _option(
+        None, "track the run on this server of MLflow: http://..., sqlite:///FILE", identifies=False
+    )
 
     @property
     def best(self) -> Path:

@@ -1,8 +1,8 @@
 """Where a run's figures go while it runs: TensorBoard, and MLflow when it is asked for."""
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,37 +58,59 @@ class TensorBoard:
 
 
 class MLflow:
-    """A run of MLflow's tracking server. A resumed training goes on with its run `run_id`."""
+    """A run of MLflow's tracking server. A resumed training goes on with its run `run_id`.
+
+    What the server refuses later than at the start is printed and does not end the training.
+    """
 
     def __init__(self, uri: str, run_id: str, name: str, options: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-        """Begin. Raises ValueError when mlflow is not installed or the server does not answer."""
+        """Begin. Raises ValueError when mlflow is not installed or the server does not take the run."""
         try:
-            import mlflow
+            from mlflow import MlflowClient, MlflowException
         except ImportError as error:
             raise ValueError("--mlflow needs mlflow: uv sync --group train --group jobs") from error
-        self._mlflow = mlflow
+        self._refused: type[Exception] = MlflowException
         try:
-            mlflow.set_tracking_uri(uri)
-            mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT)
-            run = mlflow.start_run(run_id=run_id or None, run_name=None if run_id else name)
-            self.id = str(run.info.run_id)
-            mlflow.set_tags({tag: record[tag] for tag in TAGS} | {f"data.{k}": v for k, v in record["digests"].items()})
-            if not run_id:
-                mlflow.log_params(dict(options))
-        except mlflow.exceptions.MlflowException as error:
+            self._client = MlflowClient(tracking_uri=uri)
+            self.id = run_id or self._create(name, options)
+            self._client.update_run(self.id, status="RUNNING")
+            tags = {tag: record[tag] for tag in TAGS} | {f"data.{name}": one for name, one in record["digests"].items()}
+            for tag, value in tags.items():
+                self._client.set_tag(self.id, tag, value)
+        except MlflowException as error:
             raise ValueError(f"{uri} does not take the run ({error}): name a tracking server with --mlflow") from error
 
+    def _create(self, name: str, options: Mapping[str, Any]) -> str:
+        experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+        found = self._client.get_experiment_by_name(experiment)
+        number = found.experiment_id if found else self._client.create_experiment(experiment)
+        run_id = str(self._client.create_run(number, run_name=name).info.run_id)
+        for option, value in options.items():
+            self._client.log_param(run_id, option, value)
+        return run_id
+
     def log(self, row: Mapping[str, float]) -> None:
-        self._mlflow.log_metrics(dict(row), step=int(row["epoch"]))
+        with self._printed():
+            for name, value in row.items():
+                self._client.log_metric(self.id, name, value, step=int(row["epoch"]))
 
     def show(self, images: Tensor) -> None:
         tiled = torch.cat(list(images), 2).permute(1, 2, 0)
-        self._mlflow.log_image((tiled * 255).byte().numpy(), "train.png")
+        with self._printed():
+            self._client.log_image(self.id, (tiled * 255).byte().numpy(), "train.png")
 
     def end(self, figures: Mapping[str, float], folder: Path) -> None:
-        self._mlflow.log_metrics({f"best_{name}": value for name, value in figures.items()})
-        for path in sorted(folder.glob("*.*")):
-            if path.suffix in (".csv", ".html", ".json"):
-                self._mlflow.log_artifact(str(path))
-        with suppress(self._mlflow.exceptions.MlflowException):
-            self._mlflow.end_run()
+        with self._printed():
+            for name, value in figures.items():
+                self._client.log_metric(self.id, f"best_{name}", value)
+            for path in sorted(folder.glob("*.*")):
+                if path.suffix in (".csv", ".html", ".json"):
+                    self._client.log_artifact(self.id, str(path))
+            self._client.set_terminated(self.id)
+
+    @contextmanager
+    def _printed(self) -> Iterator[None]:
+        try:
+            yield
+        except self._refused as error:
+            print(f"mlflow: {error}", flush=True)
