@@ -22,7 +22,7 @@ TEXT = (
     "to 5 at the mix of the public 10,441-image list. Exact k is the share of bins of k that are counted exactly. "
     "Published splits are random and of other bins; here related bins are in one split."
 )
-WIDTH = 170
+WIDTH = 190
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,10 @@ def _note(one: Reproduced) -> str:
 
 def show(results: Sequence[Reproduced], split: str) -> None:
     """Print the table and its notes."""
-    table = RichTable(*COLUMNS)
+    table = RichTable()
+    for column in COLUMNS:
+        wide = column in ("way", "bins")
+        table.add_column(column, overflow="fold", min_width=16 if wide else None)
     for one in results:
         for row in rows_of(one, split):
             table.add_row(*row)
