@@ -343,6 +343,14 @@ def test_the_reporter_tells_of_days_only_where_a_digest_is_asked_for():
     }
 
 
+@pytest.mark.parametrize("function", ["Alerter", "Reporter"])
+def test_links_lead_to_the_review_page_where_there_is_one(function):
+    page = resource("Review")["Environment"]["Variables"]["REVIEW_URL"]
+    condition, url, nothing = resource(function)["Environment"]["Variables"]["REVIEW_URL"]["If"]
+    assert (condition, url, nothing) == ("HasReviewPage", page, {"Ref": "AWS::NoValue"})
+    assert template()["Outputs"]["ReviewUrl"]["Value"] == page
+
+
 def test_chats_are_told_only_where_they_are_asked_for():
     assert template()["Parameters"]["ChatAlerts"]["Default"] == "no"
     ((condition, more, nothing),) = [p["If"] for p in resource("AlerterRole")["Policies"] if "If" in p]

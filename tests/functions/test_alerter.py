@@ -15,6 +15,8 @@ from inventory.check import Alert, Check
 from inventory.check_items import read_alert
 from inventory.failures import Failures
 from inventory.hourly_emails import PERIOD_S
+from inventory.links import Links
+from inventory.settings import AlerterSettings
 from tests.builders import image_of, metadata, sqs_event
 from tests.functions.conftest import REGION, TIMEOUT
 from tests.functions.test_handlers import Context, handlers, metrics_in  # noqa: F401  (fixtures)
@@ -64,6 +66,27 @@ def test_alerts_of_the_stream_are_sent_in_their_order(alerter, warehouse, record
     assert bins(warehouse) == ["1", "2", "3"]
     assert alerter.waiting() == []
     assert metrics_in(capsys.readouterr().out)["AlertsSent"] == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "start"),
+    [
+        ({"REVIEW_URL": "https://review.example", "AWS_REGION": REGION}, "https://review.example/bin?bin=1&check="),
+        ({"AWS_REGION": REGION}, "https://us-east-1.console.aws.amazon.com/s3/object/inbox?"),
+        ({"AWS_REGION": REGION, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, None),
+    ],
+)
+def test_an_alert_links_to_the_review_page_or_to_the_console_that_there_is(
+    alerter, warehouse, records, monkeypatch, settings, start
+):
+    with monkeypatch.context() as environment:
+        for name, value in settings.items():
+            environment.setenv(name, value)
+        config = AlerterSettings.from_environment()
+    monkeypatch.setattr(alerter.alerts, "_links", Links(config.review_url, config.console_region))
+    alerter.handler({"Records": records[:1]}, Context())
+    (alert,) = warehouse.alerts()
+    assert alert["link"].startswith(start) if start else alert["link"] is None
 
 
 def test_what_is_handed_out_twice_is_sent_once(alerter, warehouse, records):
