@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,6 +39,8 @@ LINK_LIFE = timedelta(minutes=10)
 LINK_REUSED_S = 300.0
 """How long the same address is given again, so that a browser takes an image from its cache."""
 LINKS_KEPT = 2_000
+FIRST_PAGE_KEPT_S = 15.0
+"""How long the first page of the queue serves to find the next bin."""
 TEXT_LIMIT = 200
 """Characters of a recorded text that are shown."""
 ITEMS_SHOWN = 50
@@ -80,33 +82,51 @@ class Desk:
     s3: "S3Client"
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _links: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
+    _first_pages: dict[Hashable, tuple[float, Page]] = field(default_factory=dict)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS))
 
     # ---- Lists ----
 
     def page(self, filters: Filters, after: Cursor) -> Page:
         """The next checks to review, the most suspicious first."""
-        return self.queue.page(filters, after, self.now(), PAGE_SIZE)
+        page = self.queue.page(filters, after, self.now(), PAGE_SIZE)
+        if not after.shown:
+            self._first_pages = {self._wanted(filters): (time.monotonic() + FIRST_PAGE_KEPT_S, page)}
+        return page
 
     def listed(self, name: OpenList, since: datetime) -> list[Check]:
         """The newest checks of another list, the newest first; LIST_LENGTH at most."""
         return self.store.list_newest(name, since, self.now(), LIST_LENGTH)
 
     def next_check(self, filters: Filters, reviewer: str, passed: Collection[str] = ()) -> Check | None:
-        """The first check that the reviewer has not passed and no other reviewer works on, claimed for this one."""
-        after: Cursor | None = Cursor()
-        while after is not None:
-            page = self.page(filters, after)
+        """The first check that the reviewer has not passed and no other reviewer works on, claimed for this one.
+
+        Whoever has passed some is given the others of a first page that was read a moment ago: what somebody has
+        answered since is passed or claimed.
+        """
+        for page in self._pages(filters, kept=bool(passed)):
             for check in page.checks:
                 if passed_id(check) not in passed and self.claims.take(check.subject, reviewer, self.now()):
                     return check
-            after = page.after
         return None
 
     def peek(self, filters: Filters, passed: Collection[str]) -> Check | None:
         """The check that probably comes next, unclaimed."""
         checks = self.page(filters, Cursor()).checks
         return next((check for check in checks if passed_id(check) not in passed), None)
+
+    def _pages(self, filters: Filters, *, kept: bool) -> Iterator[Page]:
+        until, page = self._first_pages.get(self._wanted(filters), (0.0, None))
+        if kept and page and time.monotonic() < until:
+            yield page
+        after: Cursor | None = Cursor()
+        while after is not None:
+            page = self.page(filters, after)
+            yield page
+            after = page.after
+
+    def _wanted(self, filters: Filters) -> Hashable:
+        return filters.site, filters.severity, filters.direction, *filters.days(self.now())
 
     # ---- One bin ----
 

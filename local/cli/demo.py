@@ -124,6 +124,7 @@ def _print_next_steps(bins: str) -> None:
         "  uv run bincheck up\n"
         f"  uv run bincheck drop {bins or 'samples'}\n"
         "  uv run bincheck watch --severity high      (in another terminal)\n"
+        "  uv run bincheck review                     (the image beside the record, in the browser)\n"
         "  uv run bincheck mismatches                 and  uv run bincheck show BIN\n"
         "The README says how to deploy the same template to AWS."
     )

@@ -1,8 +1,10 @@
 """Reviewers at their browsers: the page of a warehouse in moto, without a network."""
 
+import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.client import BaseClient
 from starlette.testclient import TestClient
 
 from inventory.bins import Bin
@@ -91,7 +93,14 @@ def bin_of(page: Page) -> str:
 
 
 @pytest.fixture
-def office(warehouse):  # noqa: F811
+def office(warehouse, monkeypatch):  # noqa: F811
+    call, lock = BaseClient._make_api_call, threading.Lock()
+
+    def one_at_a_time(*arguments):  # moto's tables bear no two threads
+        with lock:
+            return call(*arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", one_at_a_time)
     return Office(warehouse)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-VOID = {"area", "base", "br", "hr", "img", "input", "link", "meta", "rect"}
+VOID = {"area", "base", "br", "hr", "img", "input", "link", "meta", "path"}
 
 
 @dataclass

@@ -2,9 +2,11 @@
 
 import itertools
 import json
+import statistics
 from contextlib import ExitStack
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from tests.flow.warehouse import Warehouse, wait_until
@@ -315,6 +317,12 @@ def grave_faults(page):
 
     faults = Axe().run(page).response["violations"]
     return [(fault["id"], fault["help"]) for fault in faults if fault["impact"] in ("serious", "critical")]
+
+
+def test_a_response_waits_for_no_acknowledgement(addresses, sessions):
+    with httpx.Client(base_url=base_of(addresses["ann"])) as client:
+        waits = [client.get("/nowhere").elapsed.total_seconds() for _ in range(9)]
+    assert statistics.median(waits) < 0.03  # Nagle's algorithm holds every response back for 0.04 s
 
 
 def test_signing_out_shuts_the_page(browser, cloud, stack):

@@ -343,6 +343,24 @@ def test_a_second_answer_stands_beside_the_first(office, ann):
     assert office.found(check) == [4, 3]
 
 
+# Figures
+
+
+def test_the_figures_show_the_reviews_of_alerts_and_of_the_audit(office, ann):
+    office.warehouse.workflow = replace(office.warehouse.workflow, audit_share=1.0)
+    for bin, recorded, actual in (("a", 5, "3"), ("b", 5, "The record is right"), ("c", 3, "The record is right")):
+        check = office.drop(bin, recorded=recorded)
+        for browser in (ann, office.reviewer("bob")):
+            browser.press(browser.get(f"/bin?bin={bin}&check={check.check}"), actual)
+    page = ann.get("/figures")
+    rows = {row.text.split("(")[0].strip() for row in page.all("tr")}
+    assert "Reviewed at random3" in rows
+    assert "Records that are wrong33.3%" in rows
+    assert "Model counts right66.7%" in rows
+    assert "medium250.0%" in rows
+    assert "3 checks reviewed in 30 days, 3 of them today." in page.text
+
+
 # Limits and hostile text
 
 
