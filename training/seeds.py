@@ -3,7 +3,7 @@
     python -m training.seeds --seeds 3 --data SET --out runs/seeds -- --config training/recipes/NAME.toml
 
 What follows the two dashes goes to each training. It leaves a run in OUT/seed-0, OUT/seed-1 ... and seeds.json, and
-goes on where it was stopped. Seeds differ in initial weights of the heads, order, variations and dropout.
+continues where it was stopped. Seeds differ in initial weights of the heads, order, variations and dropout.
 """
 
 import argparse

@@ -6,7 +6,7 @@
 
 SET comes from `training.prepare`. Under SageMaker the folders come from its SM_... variables and hyperparameters arrive
 as the same options. `best.pt` is the epoch with the lowest log loss on val, metrics.csv has a row per epoch; test is
-never read here. A run that was killed goes on with --resume and ends with the same figures. Options of the command
+never read here. --resume continues a run that was killed, which ends with the same figures. Options of the command
 line win over those of --config. The loop is in training/loop: setup, criterion, run.
 """
 

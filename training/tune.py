@@ -2,7 +2,7 @@
 
     python -m training.tune --data SET --out runs/study --trials 20 -- --epochs 3 --weights imagenet
 
-What follows the two dashes goes to every trial. The same command goes on with a study that was stopped. It leaves
+What follows the two dashes goes to every trial. The same command continues a study that was stopped. It leaves
 study.db, trials.csv, best.json (options of the best trial) and study.html with the importance of each option. The space
 is conditional: momentum is drawn under SGD, betas under AdamW. A trial that runs out of memory fails, the next begins.
 """
@@ -72,7 +72,7 @@ def searched(names: Sequence[str] | None, fixed: Sequence[str]) -> list[str]:
 
 
 def search(data: Path, out: Path, trials: int, seed: int, names: Sequence[str], fixed: Sequence[str]) -> optuna.Study:
-    """Run trials until the study has `trials` that ended; goes on with the study that `out` holds, if any.
+    """Run trials until the study has `trials` that ended; continues the study that `out` holds, if any.
 
     Raises ValueError when every trial failed.
     """

@@ -26,7 +26,7 @@ from training.train import main, parse_options  # noqa: E402
 
 CPU = torch.device("cpu")
 SMALL = "--size 32 --batch 10 --epochs 2 --labels 7 --backbone test_resnet --weights none --drop-path 0"
-PLAIN = "--dropout 0 --fact-weight 0 --clip-gradient-norm 0 --vary mirror --ema-decay 0"
+PLAIN = "--size 16 --dropout 0 --fact-weight 0 --clip-gradient-norm 0 --vary mirror --ema-decay 0"
 STEPS = 20
 
 
@@ -96,7 +96,16 @@ def test_twenty_steps_are_those_of_plain_torch(
 
 def test_a_batch_in_parts_has_the_gradients_of_the_whole(bins: Path, tmp_path: Path) -> None:
     """Without batch statistics; up to rounding."""
-    arguments = [*PLAIN.split(), "--backbone", "test_convnext", "--precision", "fp32", "--class-weights"]
+    arguments = [
+        *PLAIN.split(),
+        "--size",
+        "32",
+        "--backbone",
+        "test_convnext",
+        "--precision",
+        "fp32",
+        "--class-weights",
+    ]
     whole, parts = (prepared(bins, tmp_path / n, *arguments, "--accumulate", n) for n in ("1", "5"))
     batch = next(run.load_epoch(whole, 0, 0))
     assert loop_losses(whole, [batch]) == pytest.approx(loop_losses(parts, [batch]), rel=1e-6)

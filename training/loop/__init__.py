@@ -1,1 +1,1 @@
-"""What a training does beside the network: processes, health, time, and the space that a search looks in."""
+"""The training loop: options, setup, criterion, run, checkpoints, health and reports; and the space of a search."""

@@ -1,4 +1,4 @@
-"""last.pt, from which a run goes on, and best.pt, which is served; how a finished run is extended."""
+"""last.pt, which a run resumes from, and best.pt, which is served; how a finished run is extended."""
 
 import time
 from dataclasses import asdict
@@ -47,9 +47,9 @@ def begin(training: Training) -> Run:
 
 
 def extend(progress: Progress, options: LoopOptions) -> bool:
-    """Plan for --epochs; whether a run that had ended goes on. Raises ValueError when it had not ended, or is shorter.
+    """Plan for --epochs; whether that extends a run that had ended. Raises ValueError when it cannot be extended.
 
-    The cosine schedule begins another cycle, up to --lr again; a step or plateau schedule goes on as it stands.
+    The cosine schedule begins another cycle, up to --lr again; a step or plateau schedule continues.
     """
     if options.epochs == progress.epochs:
         return False

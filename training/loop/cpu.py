@@ -10,7 +10,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what tensors free: handed back and taken anew at each step, its pages are cleared each time.
+    """Make glibc keep the memory that tensors free. The kernel clears each page that is returned and requested again.
 
     Other C libraries go on as they do.
     """

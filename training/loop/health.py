@@ -1,4 +1,4 @@
-"""Health rules: what a training that goes wrong shows, told with what to try. After SageMaker Debugger's rules.
+"""Health rules: signs of a training that goes wrong, each with what to try. After SageMaker Debugger's rules.
 
     rule                  Debugger's                  fires when
     loss_not_finite       ExplodingTensor             the loss of a step is NaN or infinite
@@ -6,15 +6,15 @@
                                                       on val: what teachers say leaves little of the former to fall
     overfitting           Overfit                     val loss rises while training loss falls, or is far above it
     overtraining          Overtraining                val loss has not improved for some epochs
-    vanishing_gradient    VanishingGradient           a layer's gradient is nothing beside its weights, in every look
+    vanishing_gradient    VanishingGradient           a layer's gradient is tiny beside its weights, at every inspection
     exploding_gradient    ExplodingTensor             the norm of all gradients is huge, NaN or infinite
-    dead_layer            DeadRelu                    nearly all channels behind a ReLU are 0, in every look
+    dead_layer            DeadRelu                    nearly all channels behind a ReLU are 0, at every inspection
     poor_initialisation   PoorWeightInitialization    at the first step units of a layer are all the same, or what
                                                       goes into a layer is the same for all images, or is huge
     class_collapse        ClassImbalance, Confusion   nearly all of val gets one label, or few labels are used
     input_starvation      IOBottleneck                steps wait for data
 
-A look at gradients and activations is taken on few steps (`Thresholds.every_steps`); the other steps cost nothing.
+Gradients and activations are inspected at few steps (`Thresholds.every_steps`); the other steps cost nothing.
 Frozen parameters, and activations that no trained parameter has a part in, are not judged.
 """
 
@@ -43,12 +43,12 @@ IMAGES = 8  # of a batch, to compare what a layer makes of them
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When to look, and where each rule begins."""
+    """When to inspect, and where each rule begins."""
 
     every_steps: int = 50
-    """Between two looks, after the first steps."""
+    """Between two inspections, after the first steps."""
     first_steps: int = 5
-    """All looked at."""
+    """All of them are inspected."""
     stalled_epochs: int = 3
     min_fall: float = 0.005
     """loss_not_decreasing: the losses fell by a smaller share in `stalled_epochs`."""
@@ -90,7 +90,7 @@ class Finding:
 
 @dataclass
 class _Seen:
-    """What a run has shown so far. Figures of looks are those of the latest epoch that had one."""
+    """What a run has shown so far. Figures of inspections are of the latest epoch that had one."""
 
     labels: int
     train_losses: list[float] = field(default_factory=list)
@@ -99,7 +99,7 @@ class _Seen:
     steps: int = 0
     lost_steps: int = 0  # whose loss is not finite
     waited: float = 0.0  # wait shares added up
-    looked: bool = False  # in this epoch
+    inspected: bool = False  # in this epoch
     gradient_norm: float = 0.0
     gradients: dict[str, float] = field(default_factory=dict)  # layer to largest gradient over weights
     dead: dict[str, float] = field(default_factory=dict)  # layer to smallest share of channels at 0
@@ -263,10 +263,10 @@ class Health:
         self._watch()
 
     def after_backward(self, step: int) -> None:
-        """Look at step `step` of the run (the first is 0) if it is one to look at: gradients are there, not clipped."""
+        """Inspect step `step` of the run (the first is 0) if it is due: gradients are computed, and not clipped."""
         self._unwatch()
         if self._is_due(step):
-            self._look(first=step == 0)
+            self._inspect(first=step == 0)
         self._dead, self._first_inputs = {}, {}
         if self._is_due(step + 1):
             self._watch()
@@ -276,7 +276,7 @@ class Health:
         self._seen.steps += 1
         self._seen.lost_steps += not math.isfinite(loss)
         self._seen.waited += wait_share
-        if self._dead or self._first_inputs:  # heard, but no look was asked for: not the process that reports
+        if self._dead or self._first_inputs:  # recorded, but not inspected: another process reports
             self._unwatch()
 
     def after_epoch(
@@ -292,7 +292,7 @@ class Health:
         seen.predicted = np.bincount(np.asarray(val_labels_predicted, np.int64), minlength=seen.labels).tolist()
         new = [finding for rule in RULES if (finding := self._judge(rule, epoch))]
         self.findings += new
-        seen.steps, seen.lost_steps, seen.waited, seen.looked = 0, 0, 0.0, False
+        seen.steps, seen.lost_steps, seen.waited, seen.inspected = 0, 0, 0.0, False
         return new
 
     def state_dict(self) -> dict[str, Any]:
@@ -363,10 +363,10 @@ class Health:
             self._first_inputs[name] = some.square().mean().sqrt(), some.std(0).square().mean().sqrt()
 
     @torch.no_grad()
-    def _look(self, first: bool) -> None:
+    def _inspect(self, first: bool) -> None:
         seen = self._seen
-        if not seen.looked:
-            seen.looked, seen.gradient_norm, seen.gradients, seen.dead = True, 0.0, {}, {}
+        if not seen.inspected:
+            seen.inspected, seen.gradient_norm, seen.gradients, seen.dead = True, 0.0, {}, {}
         given = [p.grad for p in self._network.parameters() if p.requires_grad and p.grad is not None]
         if given:
             norm = torch.nn.utils.get_total_norm(given).item()
@@ -374,7 +374,7 @@ class Health:
         layers = ((name, layer) for layer, name in self._names.items() if isinstance(layer, WEIGHT_LAYERS))
         weights = {name: layer.weight for name, layer in layers if layer.weight.grad is not None}
         if first:
-            self._look_at_start(weights)
+            self._inspect_start(weights)
         else:  # residual branches that start at zero pass no gradient in the first step
             ratios = [_gradient(w).norm() / (w.norm() + TINY) for w in weights.values()]
             for name, ratio in zip(weights, _numbers(ratios), strict=True):
@@ -382,7 +382,7 @@ class Health:
         for name, share in zip(self._dead, _numbers(self._dead.values()), strict=True):
             seen.dead[name] = min(seen.dead.get(name, 1.0), share)
 
-    def _look_at_start(self, weights: dict[str, Tensor]) -> None:
+    def _inspect_start(self, weights: dict[str, Tensor]) -> None:
         seen = self._seen
         seen.identical = [name for name, weight in weights.items() if _all_rows_alike(weight)]
         sizes = _numbers(size for size, _ in self._first_inputs.values())

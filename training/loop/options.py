@@ -46,7 +46,7 @@ class DataOptions:
     data: Path = _option(MISSING, "set that training.prepare made", identifies=False, type=Path)
     extra: Path | None = _option(None, "rendered bins that join train", identifies=False, type=Path)
     leave_out: Path | None = _option(
-        None, "file of ids, one a line: not trained on, judged in the end", identifies=False, type=Path
+        None, "file of ids, one a line: not trained on, evaluated at the end", identifies=False, type=Path
     )
     size: int = _option(224, "images are resized to this many pixels a side")
     grow: Sizes = _option((), "first epochs at other sizes", type=sizes, metavar="SIZE:EPOCHS,...")
@@ -73,7 +73,7 @@ class NetworkOptions:
     backbone: str = _option("tf_efficientnet_lite2", "any of timm's: resnet18, resnet50 ...")
     weights: str = _option("imagenet", "'imagenet', 'none' (random) or a file, as best.pt of a run")
     frozen_stages: int = _option(0, "leading stages that stay as loaded; -1: all")
-    labels: int = _option(11, "told apart in training, the last one open")
+    labels: int = _option(11, "labels in training, the last one open")
     dropout: float = _option(0.3)
     drop_path: float = _option(0.2, "stochastic depth")
 
@@ -104,7 +104,7 @@ class LoopOptions:
     optimizer: str = _option("adamw", choices=("adamw", "sgd"))
     lr: float = _option(8e-4)
     momentum: float = _option(0.9, "of sgd")
-    nesterov: bool = _option(True, "look ahead along the momentum, with sgd")
+    nesterov: bool = _option(True, "Nesterov momentum, with sgd")
     beta1: float = _option(0.9, "of adamw, for the mean of gradients")
     beta2: float = _option(0.999, "of adamw, for the mean of their squares")
     weight_decay: float = _option(0.05)
@@ -169,7 +169,7 @@ class Options:
         return {one.name: getattr(getattr(self, name), one.name) for name, one in option_fields()}
 
     def identity(self) -> dict[str, Any]:
-        """The values that a resumed run has to share with the run that it goes on with."""
+        """The values that a resumed run shares with the run that it continues."""
         values = self.values()
         return {one.name: values[one.name] for _, one in option_fields() if one.metadata["identifies"]}
 

@@ -79,7 +79,7 @@ class Profiler:
             )
 
     def step(self) -> bool:
-        """Tell that a step ended; returns whether the page is written, so that a loop may end there."""
+        """Note that a step ended; returns whether the page is written, so that a loop may end there."""
         if not self._done:
             self._profile.step()
             if self._ready:

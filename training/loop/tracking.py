@@ -58,7 +58,7 @@ class TensorBoard:
 
 
 class MLflow:
-    """A run of MLflow's tracking server. A resumed training goes on with its run `run_id`.
+    """A run of MLflow's tracking server. A resumed training continues its run `run_id`.
 
     What the server refuses later than at the start is printed and does not end the training.
     """
