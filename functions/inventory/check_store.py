@@ -5,7 +5,7 @@ bin at the same time, one of them gets ConcurrentUpdate and has written nothing.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -106,16 +106,20 @@ class CheckStore:
     def list_findings(self, subject: Subject, check: str) -> list[Finding]:
         """The valid reviews of a check, the oldest first. Withdrawn ones are left out."""
         condition = Key("bin").eq(subject.partition) & Key("check").begins_with(REVIEW)
-        holding: list[Finding] = []
-        for item in self._pages(KeyConditionExpression=condition, ConsistentRead=True):
-            finding = read_finding(item)
-            if finding.check != check:
-                continue
-            if finding.kind != "withdrawn":
-                holding.append(finding)
-            elif holding:
-                holding.pop()
-        return holding
+        return _holding_findings(self._pages(KeyConditionExpression=condition, ConsistentRead=True), check)
+
+    def list_history(self, subject: Subject, check: str, limit: int) -> tuple[list[Finding], list[Check]]:
+        """The valid reviews of a check, and the checks of its bin, both oldest first; of a bin with more than `limit`
+        items only some of the checks.
+
+        It costs one query, and four for a bin with more items.
+        """
+        condition = Key("bin").eq(subject.partition)
+        page = self._table.query(KeyConditionExpression=condition, ConsistentRead=True, Limit=limit)
+        if "LastEvaluatedKey" in page:
+            return self.list_findings(subject, check), self._list_some(subject, limit)
+        reviews = (item for item in page["Items"] if item["check"].startswith(REVIEW))
+        return _holding_findings(reviews, check), _checks_by_time(page["Items"])
 
     # ---- The audit ----
 
@@ -188,18 +192,6 @@ class CheckStore:
         found = map(_listed_check, items)
         return list(islice((check for check in found if check), limit))
 
-    def list_some(self, subject: Subject, limit: int) -> list[Check]:
-        """The checks of a bin, the oldest first; of a bin with more than `limit` of them only some.
-
-        It costs two queries, however many checks the bin has.
-        """
-        # Every other item of the bin begins with a slash, and an S3 version may begin with a dot, which sorts before.
-        parts = (Key("check").lt("/"), Key("check").gte("0"))
-        queries = [Key("bin").eq(subject.partition) & part for part in parts]
-        pages = [self._table.query(KeyConditionExpression=query, Limit=limit)["Items"] for query in queries]
-        checks = [read_check(item) for page in pages for item in page if is_check(item)]
-        return sorted(checks, key=lambda check: check.checked_at)[-limit:]
-
     def list_by_day(self, day: date) -> Iterator[Check]:
         """The checks that were made on a day in UTC, in no order, with the attributes of the index `by-day` only."""
         for shard in SHARDS:
@@ -219,9 +211,14 @@ class CheckStore:
         query |= {"IndexName": OPEN_BY_DAY, "ScanIndexForward": not newest_first}
         for day in reversed(days) if newest_first else days:
             between = Key("checked_at").between(timestamp(since), timestamp(until))
-            condition = Key("open").eq(f"{name}#{day}") & between
-            yield from self._pages(IndexName=OPEN_BY_DAY, KeyConditionExpression=condition)
-            day += timedelta(days=1)
+            yield from self._pages(KeyConditionExpression=Key("open").eq(f"{name}#{day}") & between, **query)
+
+    def _list_some(self, subject: Subject, limit: int) -> list[Check]:
+        # Every other item of the bin begins with a slash, and an S3 version may begin with a dot, which sorts before.
+        parts = (Key("check").lt("/"), Key("check").gte("0"))
+        queries = [Key("bin").eq(subject.partition) & part for part in parts]
+        pages = [self._table.query(KeyConditionExpression=query, Limit=limit)["Items"] for query in queries]
+        return _checks_by_time([item for page in pages for item in page])[-limit:]
 
     def _items_of(self, subject: Subject) -> Iterator[Mapping[str, Any]]:
         return self._pages(KeyConditionExpression=Key("bin").eq(subject.partition), ConsistentRead=True)
@@ -296,6 +293,23 @@ def _listed_check(item: Mapping[str, Any]) -> Check | None:
     if is_legacy_state(item):
         return legacy_waiting_check(item)
     return read_check(item) if is_check(item) else None
+
+
+def _checks_by_time(items: Iterable[Mapping[str, Any]]) -> list[Check]:
+    return sorted((read_check(item) for item in items if is_check(item)), key=lambda check: check.checked_at)
+
+
+def _holding_findings(items: Iterable[Mapping[str, Any]], check: str) -> list[Finding]:
+    """The reviews of a check without those that were withdrawn, in the order of the items."""
+    holding: list[Finding] = []
+    for finding in map(read_finding, items):
+        if finding.check != check:
+            continue
+        if finding.kind != "withdrawn":
+            holding.append(finding)
+        elif holding:
+            holding.pop()
+    return holding
 
 
 def _if_unchanged(read: BinState) -> dict[str, Any]:

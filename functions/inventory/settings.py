@@ -1,6 +1,7 @@
 """The settings of each function. They are read from the environment and validated once, when the process starts."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -14,12 +15,14 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class CheckerSettings:
-    """`mismatch_rate` is the share of records that are wrong, `audit_share` of checks in the audit, 0 to 1."""
+    """`mismatch_rate` is the share of records that are wrong, `audit_share` of checks in the audit, 0 to 1.
+    `slips` are shares of wrong records by true minus recorded count; empty for the assumed ones."""
 
     endpoint: str
     checks_table: str
     mismatch_rate: float
     audit_share: float
+    slips: Mapping[int, float]
 
     @classmethod
     def from_environment(cls) -> "CheckerSettings":
@@ -33,6 +36,7 @@ class CheckerSettings:
             _text("CHECKS_TABLE"),
             _number("MISMATCH_RATE", minimum=0.0001, maximum=0.5),
             _number("AUDIT_SHARE", minimum=0, maximum=1),
+            _slips("SLIPS"),
         )
 
 
@@ -152,6 +156,19 @@ def _text(name: str) -> str:
     if not value:
         raise SettingsError(f"{name} is not set: deploy the function from template.yaml, or set it in the environment")
     return value
+
+
+def _slips(name: str) -> dict[int, float]:
+    """Shares by slip, as `-1:0.43,1:0.3`."""
+    text = os.environ.get(name, "")
+    try:
+        pairs = (pair.split(":") for pair in text.split(",") if pair)
+        shares = {int(slip): float(share) for slip, share in pairs}
+    except ValueError as error:
+        raise SettingsError(f"{name} is {text!r}: write it as -1:0.43,1:0.3") from error
+    if shares and not (0 < sum(shares.values()) <= 1.001 and min(shares.values()) >= 0 and 0 not in shares):
+        raise SettingsError(f"{name} is {text!r}: shares of 0 to 1 must add up to 1 at most, and no slip is 0")
+    return shares
 
 
 def _number(name: str, minimum: float, maximum: float) -> float:

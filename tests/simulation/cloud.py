@@ -63,8 +63,10 @@ class Table:
         KeyConditionExpression: Any,
         IndexName: str = "",
         ConsistentRead: bool = False,
+        ScanIndexForward: bool = True,
     ) -> dict[str, Any]:
         assert ConsistentRead or IndexName, "a decision on stale items"
+        assert ScanIndexForward, "in the order of an index"
         self.on_call("Query")
         conditions = list(_conditions(KeyConditionExpression))
         found = [
