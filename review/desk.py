@@ -29,7 +29,7 @@ LIST_LENGTH = 50
 STRIP_LENGTH = 8
 """Other checks that are shown below a bin."""
 STRIP_READ = 200
-"""Checks of a bin that are read for them."""
+"""Items of a bin that are read for them."""
 PASSED_DIGITS = 12
 """So many digits of the id of a check are kept of those that a reviewer has passed."""
 KEY_LIMIT_BYTES = 1_024
@@ -145,15 +145,15 @@ class Desk:
         free = self._pool.submit(self.claims.take, subject, reviewer, now) if not check.reviewed_at else None
         there = self._pool.submit(self._is_there, check)
         record = self._pool.submit(self._record, check)
-        findings = self._pool.submit(self.store.list_findings, subject, check.check)
-        others = [one for one in self.store.list_some(subject, STRIP_READ) if one.check != check.check]
+        findings, checks = self.store.list_history(subject, check.check, STRIP_READ)
+        others = [one for one in checks if one.check != check.check]
         items, more_items = record.result()
         return BinView(
             check=check,
             image_url=self.image_url(check) if there.result() else None,
             items=items,
             more_items=more_items,
-            findings=tuple(findings.result()),
+            findings=tuple(findings),
             others=tuple((one, self.image_url(one)) for one in reversed(others[-STRIP_LENGTH:])),
             free=free is None or free.result(),
         )

@@ -118,8 +118,9 @@ class CheckStore:
         page = self._table.query(KeyConditionExpression=condition, ConsistentRead=True, Limit=limit)
         if "LastEvaluatedKey" in page:
             return self.list_findings(subject, check), self._list_some(subject, limit)
-        reviews = (item for item in page["Items"] if item["check"].startswith(REVIEW))
-        return _holding_findings(reviews, check), _checks_by_time(page["Items"])
+        items: Sequence[Mapping[str, Any]] = page["Items"]
+        reviews = (item for item in items if item["check"].startswith(REVIEW))
+        return _holding_findings(reviews, check), _checks_by_time(items)
 
     # ---- The audit ----
 
