@@ -29,5 +29,7 @@ def test_the_days_checks_are_tallied_and_kept(warehouse):
         suspicion=tally.suspicion,
         labels={"3": 2},
         models=tally.models,
+        bands=tally.bands,
     )
     assert 0 < tally.suspicion < 2
+    assert sum(tally.bands.values()) == 2

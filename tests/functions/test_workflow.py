@@ -155,6 +155,7 @@ def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(war
         "checked_at": "2026-03-01T12:00:00.000+00:00",
         "reason": None,
         "resolves": None,
+        "link": None,
         "alert_id": alert["alert_id"],
         "revision": int(warehouse.clock.timestamp()) + 1,
     }
@@ -239,7 +240,7 @@ def test_a_name_of_control_characters_is_alerted_under_a_subject_that_sns_takes(
     warehouse.drop("\x1b[31m/bin-images/\0\x07.jpg\n", b"")
     monkeypatch.setattr(warehouse.outbox.alerts._sns, "publish", lambda **message: published.append(message))
     warehouse.outbox.send()
-    assert published[0]["Subject"].startswith("bincheck: Bin ?[31m/bin-images/??.jpg could not be checked")
+    assert published[0]["Subject"].startswith("Bin ?[31m/bin-images/??.jpg?: not checked")
     assert published[0]["Subject"].isprintable()
 
 

@@ -107,7 +107,7 @@ def _values(operation: OperationModel, chosen: dict[str, str]) -> dict[str, Any]
     assert set(chosen) <= set(known)
     shapes = operation.input_shape.members
     return {
-        known[option]: json.loads(value) if shapes[known[option]].type_name in ("map", "structure") else value
+        known[option]: json.loads(value) if shapes[known[option]].type_name in ("list", "map", "structure") else value
         for option, value in chosen.items()
     }
 

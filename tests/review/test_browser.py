@@ -166,7 +166,7 @@ def test_a_held_key_answers_one_bin_and_help_and_zoom_are_a_key_away(open_page, 
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="hidden")
     page.keyboard.press("z")
-    assert page.locator("figure.zoomed").count() == 1
+    page.locator("figure.zoomed").wait_for()
     page.keyboard.press("z")
     with page.expect_navigation():
         page.keyboard.down("4")
