@@ -33,10 +33,12 @@ def report_epoch(out: Path, row: Mapping[str, float], findings: Sequence[Finding
 
 
 def report_run(out: Path, findings: Sequence[Finding], samples: Tensor | None) -> None:
-    """Write health.json and run.html, from metrics.csv, options.json and the images that the run began with."""
+    """Write health.json, and run.html from metrics.csv, options.json and the images that the run began with."""
     health = health_report(findings)
     print(health)
     write_json(out / "health.json", [asdict(finding) for finding in findings])
+    if not (out / "metrics.csv").exists():  # a job that lost its machine after its last epoch: nothing was trained here
+        return
     with (out / "metrics.csv").open(newline="") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     options = json.loads((out / "options.json").read_text())
