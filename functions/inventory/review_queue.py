@@ -6,7 +6,7 @@ A page costs one query for each day and list, of as many items as the page shows
 import base64
 import heapq
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -128,7 +128,7 @@ class ReviewQueue:
         shown = dict(after.shown)
         for item in found[:size]:
             shown[item["open"]] = (item["bin"], item["check"], str(item["suspicion"]))
-        return Page(tuple(map(read_check, found[:size])), Cursor(shown) if len(found) > size else None)
+        return Page(_unique(map(read_check, found[:size])), Cursor(shown) if len(found) > size else None)
 
     def count(self, filters: Filters, until: datetime) -> Count:
         """How many checks are open. Of each day and list COUNTED are looked at, at most."""
@@ -167,6 +167,11 @@ class ReviewQueue:
             "ScanIndexForward": False,
         }
         return query if filters.condition is None else {**query, "FilterExpression": filters.condition}
+
+
+def _unique(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Each check once: an audited mismatch is on both lists, and two rows of it would show which checks are audited."""
+    return tuple({check.check_id: check for check in checks}.values())
 
 
 def _mixed(alerts: Iterator[Item], audited: Iterator[Item]) -> Iterator[Item]:

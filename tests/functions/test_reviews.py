@@ -178,6 +178,7 @@ def test_one_of_the_audit_stands_among_the_alerts(audited):
     (page,) = queue_of(audited, size=20)
     assert sorted(page) == sorted([*(f"alert{number}" for number in range(3)), *page[3:]])
     assert page.count("match") == 1
+    assert len(set(page)) == len(page) == 4
 
 
 @pytest.mark.parametrize("text", ["x", "e30", "bnVsbA==", "eyJhIjoxfQ==", "eyJhIjpbImEiLCJiIiwiYyJdfQ=="])
