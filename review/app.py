@@ -23,6 +23,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from inventory.alert_text import seen, visible
 from inventory.check import Check
 from inventory.errors import CannotWithdraw, RetryLater
 from inventory.metadata import EXPECTED_QUANTITY_LIMIT
@@ -32,7 +33,7 @@ from review.desk import LIST_LENGTH, PASSED_DIGITS, Desk, passed_id
 from review.figures import figures
 from review.filters import DIRECTIONS, SEVERITY_NAMES, SINCE, filters_query, read_filters
 from review.headers import SecurityHeaders
-from review.words import age, bars, measured_volume, percent, plain, reason, seen
+from review.words import age, bars, measured_volume, percent, reason
 
 FOLDER = Path(__file__).parent
 NOTE_LIMIT = 1_000
@@ -88,7 +89,7 @@ class _Pages:
             loader=FileSystemLoader(FOLDER / "templates"), autoescape=select_autoescape(), undefined=StrictUndefined
         )
         self._templates.filters |= {
-            "plain": plain,
+            "plain": visible,
             "percent": percent,
             "age": lambda moment: age(moment, desk.now()),
         }

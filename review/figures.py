@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from inventory.check import Check
 from inventory.reports.audit import Audit, audit
-from inventory.reports.findings import reviewed_checks
+from inventory.reports.findings import precision, reviewed_checks
 from inventory.reports.intervals import Interval, clopper_pearson
 from review.desk import Desk
 
@@ -38,10 +38,5 @@ def _by_day(reviewed: list[Check], until: datetime) -> tuple[tuple[str, int], ..
 
 
 def _right_alerts(reviewed: list[Check]) -> tuple[tuple[str, int, Interval], ...]:
-    rows = []
-    for severity in ("high", "medium", "low"):
-        alerts = [check for check in reviewed if check.status == "mismatch" and check.severity == severity]
-        if alerts:
-            right = sum(check.actual != check.expected for check in alerts)
-            rows.append((severity, len(alerts), clopper_pearson(right, len(alerts))))
-    return tuple(rows)
+    ranked = precision(reviewed).items()
+    return tuple((severity, one.reviewed, clopper_pearson(one.right, one.reviewed)) for severity, one in ranked)

@@ -1,13 +1,11 @@
 """What the page says of a check, in words and bars. Pure code."""
 
-import unicodedata
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from inventory.alert_text import covers, seen
+from inventory.alert_text import percent as in_words
 from inventory.check import Check
-
-_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
-"""Unicode's categories of characters that show nothing and change what others show: ESC, right-to-left marks ..."""
 
 
 class Bar(NamedTuple):
@@ -18,23 +16,10 @@ class Bar(NamedTuple):
     recorded: bool
 
 
-def plain(text: object) -> str:
-    """Others' text as one that can only be read: what shows nothing is shown as a question mark."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in _HIDDEN else one for one in str(text))
-
-
 def bars(check: Check) -> list[Bar]:
     """The distribution that the model gave, in the order of its labels."""
     shares = check.probabilities or {}
-    return [Bar(label, shares[label], _covers(label, check.expected)) for label in sorted(shares, key=_first_count)]
-
-
-def seen(check: Check) -> str:
-    """The count that the model saw, as `6+` where its last label is open; a dash where it saw none."""
-    if check.predicted is None:
-        return "-"
-    opened = f"{check.predicted}+"
-    return opened if opened in (check.probabilities or {}) else str(check.predicted)
+    return [Bar(label, shares[label], covers(label, check.expected)) for label in sorted(shares, key=_first_count)]
 
 
 def percent(share: float) -> str:
@@ -51,14 +36,10 @@ def reason(check: Check) -> str:
     if check.status == "waiting":
         return f"Its {'metadata' if check.image else 'image'} never came."
     share = next((bar.share for bar in bars(check) if bar.recorded), None)
-    chance = f" It gives the recorded {check.expected} a chance of {_in_words(share)}." if share is not None else ""
+    chance = f" It gives the recorded {check.expected} a chance of {in_words(share)}." if share is not None else ""
     if check.status == "match":
         return f"The model counts {seen(check)}, as recorded.{chance}"
     return f"The model counts {seen(check)}: {abs(check.difference or 0)} {check.direction}.{chance}"
-
-
-def _in_words(share: float) -> str:
-    return {"<1%": "under 1%", ">99%": "over 99%"}.get(percent(share), percent(share))
 
 
 def measured_volume(check: Check) -> str | None:
@@ -76,12 +57,6 @@ def age(moment: str, now: datetime) -> str:
         if passed.total_seconds() >= seconds:
             return f"{passed.total_seconds() // seconds:.0f} {unit}"
     return "under 1 min"
-
-
-def _covers(label: str, count: int | None) -> bool:
-    if count is None:
-        return False
-    return count >= _first_count(label) if label.endswith("+") else count == _first_count(label)
 
 
 def _first_count(label: str) -> int:

@@ -30,8 +30,13 @@ class Unnamed:
 def one_line(text: object, limit: int = FACT_LIMIT) -> str:
     """Other people's text in one line of at most `limit` characters. A replacement character stands for each hidden
     character."""
-    plain = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in _HIDDEN else one for one in str(text))
+    plain = visible(text)
     return plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
+
+
+def visible(text: object) -> str:
+    """Other people's text with a replacement character for each hidden character."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in _HIDDEN else one for one in str(text))
 
 
 def seen(check: Check) -> str:
@@ -109,7 +114,7 @@ def facts(alert: Alert, quote: Quote) -> list[str]:
     ]
     shares = check.probabilities or {}
     if seen(check) in shares:
-        recorded = sum(share for label, share in shares.items() if _covers(label, check.expected))
+        recorded = sum(share for label, share in shares.items() if covers(label, check.expected))
         found.append(
             f"Why: the model gives {seen(check)} a probability of {percent(shares[seen(check)])}, "
             f"and the recorded {check.expected} a probability of {percent(recorded)}."
@@ -152,7 +157,8 @@ def _addresses(check: Check) -> tuple[tuple[str, str | None], ...]:
     return ("Image", check.image), ("Metadata", check.metadata)
 
 
-def _covers(label: str, count: int | None) -> bool:
+def covers(label: str, count: int | None) -> bool:
+    """Whether a label of the model stands for a count: `6+` for 6 and more."""
     if count is None:
         return False
     first = int(label.rstrip("+"))

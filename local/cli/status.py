@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from inventory.reports.findings import precision
 from local.cli.exits import NOT_AVAILABLE
 from local.cli.stack_option import StackName, embedded, resolve_stack
 from local.embedded.cloud import Status
 from local.stack.deployed_stack import Stack
 from local.stack.queues import depth
-from local.stack.reviews import precision
 
 REVIEWS_WINDOW = timedelta(days=30)
 console = Console(highlight=False, soft_wrap=True)

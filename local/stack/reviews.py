@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,30 +19,12 @@ GONE = ("NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404")
 
 
 @dataclass(frozen=True)
-class Reviewed:
-    """The number of reviewed mismatches, and the number of those whose record was wrong."""
-
-    reviewed: int
-    right: int
-
-
-@dataclass(frozen=True)
 class Exported:
     """The outcome of one reviewed bin: `exported`, or `skipped` for a reason."""
 
     bin: str
     outcome: Literal["exported", "skipped"]
     reason: str = ""
-
-
-def precision(checks: Iterable[Check]) -> dict[str, Reviewed]:
-    """The precision of mismatches by severity, the highest first. Severities without a review are absent."""
-    found: dict[str, list[bool]] = defaultdict(list)
-    for check in checks:
-        if check.status == "mismatch" and check.actual is not None:
-            found[check.severity or ""].append(check.actual != check.expected)
-    ranked = (severity for severity in ("high", "medium", "low") if severity in found)
-    return {severity: Reviewed(len(found[severity]), sum(found[severity])) for severity in ranked}
 
 
 def export(checks: Iterable[Check], s3: "S3Client", folder: Path, audited: Collection[str] = ()) -> Iterator[Exported]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from local.stack.reviews import Reviewed, export, precision
+from inventory.reports.findings import Reviewed, precision
+from local.stack.reviews import export
 from tests.builders import image_of, item, metadata_of
 from tests.functions.conftest import account, warehouse  # noqa: F401  (fixtures)
 

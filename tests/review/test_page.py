@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from inventory.alert_text import visible
 from inventory.claims import CLAIM_LIFE
 from review.app import NOTE_LIMIT
 from review.desk import ITEMS_SHOWN, STRIP_LENGTH, STRIP_READ
-from review.words import age, percent, plain, reason
+from review.words import age, percent, reason
 from tests.builders import BUCKET, image_of, metadata
 from tests.review.conftest import bin_of
 
@@ -462,4 +463,4 @@ def test_the_open_label_stands_for_its_recorded_count(office):
 
 
 def test_what_shows_nothing_is_shown():
-    assert plain("a\u202eb\x1bc") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+    assert visible("a\u202eb\x1bc") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"

@@ -1,9 +1,21 @@
-"""What people found, as the reports of the audit take it."""
+"""What people found, as the reports take it."""
 
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
+from inventory.check import Check
 from inventory.check_store import CheckStore
 from inventory.reports.audit import ReviewedCheck, reviewed_check
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """The number of reviewed mismatches, and the number of those whose record was wrong."""
+
+    reviewed: int
+    right: int
 
 
 def reviewed_checks(store: CheckStore, since: datetime, until: datetime) -> list[ReviewedCheck]:
@@ -19,3 +31,13 @@ def reviewed_checks(store: CheckStore, since: datetime, until: datetime) -> list
     audited = [reviewed_check(check, audited=True) for check in agreed]
     others = [reviewed_check(check, audited=False) for check in alerts if check.status == "mismatch"]
     return [check for check in (*audited, *others) if check]
+
+
+def precision(checks: Iterable[Check]) -> dict[str, Reviewed]:
+    """The precision of mismatches by severity, the highest first. Severities without a review are absent."""
+    found: dict[str, list[bool]] = defaultdict(list)
+    for check in checks:
+        if check.status == "mismatch" and check.actual is not None:
+            found[check.severity or ""].append(check.actual != check.expected)
+    ranked = (severity for severity in ("high", "medium", "low") if severity in found)
+    return {severity: Reviewed(len(found[severity]), sum(found[severity])) for severity in ranked}
