@@ -3,14 +3,21 @@
 It writes checks to the table, and alerts to the table's outbox.
 """
 
+import asyncio
+from collections import defaultdict
+from collections.abc import MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import AsyncBatchProcessor, EventType, async_process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from inventory import clients
+from inventory.bins import Subject
 from inventory.check import Check
 from inventory.check_store import CheckStore
 from inventory.counting import count_objects
@@ -22,15 +29,18 @@ from inventory.returned_messages import report_returned
 from inventory.settings import CheckerSettings
 from inventory.uploads import Upload, read_message, read_notification
 from inventory.verdict import ASSUMED_SLIPS, Slips
-from inventory.workflow import CheckWorkflow
+from inventory.workflow import CheckWorkflow, subject_of
 
 MIN_REMAINING_TIME_MS = 25_000
 """Needed to start a check: two attempts at an endpoint that does not answer (see `clients`)."""
+MAX_BATCH = 10
+"""Messages of a batch, and so its threads: a check waits for S3, the endpoint and DynamoDB nearly all the time."""
 METRICS = {"rejected": "Rejected", "waiting": "Waiting"}
 
 config = CheckerSettings.from_environment()
 runtime = clients.sagemaker_runtime()
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+processor = AsyncBatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+threads = ThreadPoolExecutor(MAX_BATCH)
 
 
 def count(image: bytes, inference_id: str) -> Prediction:
@@ -38,14 +48,20 @@ def count(image: bytes, inference_id: str) -> Prediction:
         return count_objects(runtime, config.endpoint, image, inference_id)
 
 
+def new_store() -> CheckStore:
+    return CheckStore(clients.checks_table(config.checks_table))
+
+
 workflow = CheckWorkflow(
     s3=clients.s3(),
-    store=CheckStore(clients.checks_table(config.checks_table)),
+    store=new_store(),
     count=count,
     mismatch_rate=config.mismatch_rate,
     audit_share=config.audit_share,
     slips=Slips.of_wrong_records(config.slips) if config.slips else ASSUMED_SLIPS,
 )
+idle_stores = [workflow.store]
+"""Threads must not share a boto3 table. So each check borrows a store, in the thread of the event loop."""
 failures = Failures(clients.checks_table_best_effort(config.checks_table))
 
 
@@ -54,27 +70,41 @@ failures = Failures(clients.checks_table_best_effort(config.checks_table))
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     if any(record.get("eventSource") == "aws:sqs" for record in event.get("Records", [])):
-        return process_partial_response(event, check_message, processor, context)
-    checks = map(check_upload, read_notification(event))
+        check = partial(check_message, turns=defaultdict(asyncio.Lock))
+        return async_process_partial_response(event, check, processor, context)
+    checks = [process(workflow, upload) for upload in read_notification(event)]
     return [check.check_id for check in checks if check]
 
 
-def check_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
-    """Check the uploads of one message. An exception returns this message to the queue, and no other."""
+async def check_message(
+    record: SQSRecord, lambda_context: LambdaContext, turns: MutableMapping[Subject, asyncio.Lock]
+) -> None:
+    """Check the uploads of one message, at the same time as the other messages of its batch. `turns` gives each bin's
+    uploads their turn in the order of the batch. An exception returns this message to the queue, and no other.
+    """
     uploads: list[Upload] = []
     try:
-        if lambda_context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
-            raise RetryLater("the messages before it in the batch used up the time")
         uploads = read_message(record.body)
         for upload in uploads:
-            check_upload(upload)
+            async with turns[subject_of(upload)]:
+                if lambda_context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
+                    raise RetryLater("the messages before it in the batch used up the time")
+                await check_in_thread(upload)
     except Exception as fault:
         report_returned(failures, record, fault, [upload.key for upload in uploads])
         raise
 
 
+async def check_in_thread(upload: Upload) -> None:
+    store = idle_stores.pop() if idle_stores else new_store()
+    try:
+        await asyncio.get_running_loop().run_in_executor(threads, process, replace(workflow, store=store), upload)
+    finally:
+        idle_stores.append(store)
+
+
 @tracer.capture_method(capture_response=False)
-def check_upload(upload: Upload) -> Check | None:
+def process(workflow: CheckWorkflow, upload: Upload) -> Check | None:
     check = workflow.process(upload)
     if check is None:
         logger.info("checked long ago", key=upload.key)

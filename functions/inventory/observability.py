@@ -4,6 +4,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
+from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
@@ -14,7 +16,19 @@ warnings.filterwarnings("ignore", "No application metrics to publish")
 
 logger = Logger()
 tracer = Tracer()
-metrics = Metrics()
+
+
+class SharedMetrics(Metrics):
+    """Metrics that threads may add to. Powertools itself would lose values: it reads a metric, then writes it."""
+
+    _lock = Lock()
+
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        with self._lock:
+            super().add_metric(*args, **kwargs)
+
+
+metrics = SharedMetrics()
 
 
 @contextmanager

@@ -69,10 +69,11 @@ class CheckWorkflow:
             RetryLater: a retry can help, and is safe. AWS errors pass unchanged.
         """
         try:
-            subject: Subject = locate(upload.key)[0]
+            locate(upload.key)
             refusal = f"{upload.key} was deleted before it could be checked: upload it again"
         except RejectedUpload as rejection:
-            subject, refusal = StrayKey(upload.key), str(rejection)
+            refusal = str(rejection)
+        subject = subject_of(upload)
         return _retrying(subject, lambda: self._attempt(subject, upload, refusal))
 
     def _attempt(self, subject: Subject, upload: Upload, refusal: str) -> Check | None:
@@ -162,6 +163,14 @@ class CheckWorkflow:
             predicted_volume_in3=None if prediction.volume_in3 is None else round(prediction.volume_in3, DIGITS),
             model=prediction.model,
         )
+
+
+def subject_of(upload: Upload) -> Subject:
+    """The bin of an upload, or its key if it lies outside the inbox layout."""
+    try:
+        return locate(upload.key)[0]
+    except RejectedUpload:
+        return StrayKey(upload.key)
 
 
 def alert_overdue(

@@ -1,10 +1,7 @@
 """Why a message went back is kept where `bincheck dead-letters` finds it."""
 
 import json
-from types import SimpleNamespace
 
-import pytest
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
 from inventory.errors import RetryLater
@@ -49,11 +46,12 @@ def test_a_reason_that_cannot_be_kept_hides_no_fault(checker, warehouse, monkeyp
         raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
 
     failing(checker, monkeypatch, RetryLater("endpoint counter failed"))
-    monkeypatch.setattr(checker, "failures", SimpleNamespace(note=throttled))
+    monkeypatch.setattr(checker.failures, "put", throttled)
     event = sqs_event(notification(upload("bin-images/1.jpg", image_of(3))))
-    with pytest.raises(RetryLater, match="endpoint counter failed"):
-        checker.check_message(SQSRecord(event["Records"][0]), Context())
-    assert "the reason was not stored" in [record.message for record in caplog.records]
+    assert checker.handler(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    told = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert [record.message for record in told] == ["message goes back to the queue", "the reason was not stored"]
+    assert told[0].reason == "endpoint counter failed"
 
 
 def test_a_long_reason_is_cut(warehouse):
