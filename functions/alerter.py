@@ -29,7 +29,7 @@ from inventory.check_items import read_alert
 from inventory.errors import RetryLater
 from inventory.failures import Failures
 from inventory.links import Links
-from inventory.observability import logger, metrics, tracer
+from inventory.observability import logger, metrics
 from inventory.returned_messages import report_returned
 from inventory.settings import AlerterSettings
 
@@ -53,7 +53,6 @@ sent_alerts = DynamoDBPersistenceLayer(config.sent_alerts_table, boto3_client=cl
 
 
 @logger.inject_lambda_context
-@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     once.register_lambda_context(context)

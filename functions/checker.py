@@ -23,7 +23,7 @@ from inventory.check_store import CheckStore
 from inventory.counting import count_objects
 from inventory.errors import RetryLater
 from inventory.failures import Failures
-from inventory.observability import logger, measured_endpoint_call, metrics, tracer
+from inventory.observability import logger, measured_endpoint_call, metrics
 from inventory.prediction import Prediction
 from inventory.returned_messages import report_returned
 from inventory.settings import CheckerSettings
@@ -66,7 +66,6 @@ failures = Failures(clients.checks_table_best_effort(config.checks_table))
 
 
 @logger.inject_lambda_context
-@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     if any(record.get("eventSource") == "aws:sqs" for record in event.get("Records", [])):
@@ -103,7 +102,6 @@ async def check_in_thread(upload: Upload) -> None:
         idle_stores.append(store)
 
 
-@tracer.capture_method(capture_response=False)
 def process(workflow: CheckWorkflow, upload: Upload) -> Check | None:
     check = workflow.process(upload)
     if check is None:

@@ -11,7 +11,7 @@ from inventory import clients
 from inventory.counting import count_objects
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES
-from inventory.observability import logger, measured_endpoint_call, metrics, tracer
+from inventory.observability import logger, measured_endpoint_call, metrics
 from inventory.settings import CounterSettings
 
 config = CounterSettings.from_environment()
@@ -19,7 +19,6 @@ runtime = clients.sagemaker_runtime()
 
 
 @logger.inject_lambda_context
-@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return the prediction for `{"image": <base64>}`, or raise. For a request to the URL, return an HTTP answer."""

@@ -16,7 +16,7 @@ from inventory import clients
 from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
 from inventory.links import Links
-from inventory.observability import logger, metrics, tracer
+from inventory.observability import logger, metrics
 from inventory.reports.digests import Digests, most_suspicious
 from inventory.reports.drift import REFERENCE, compare
 from inventory.reports.tallies import Tally, answer_of, tally
@@ -31,7 +31,6 @@ digests = Digests(clients.sns(), config.digest_topic_arn, links) if config.diges
 
 
 @logger.inject_lambda_context
-@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
     yesterday = datetime.now(UTC).date() - timedelta(days=1)

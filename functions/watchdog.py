@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from inventory import clients
 from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
-from inventory.observability import logger, metrics, tracer
+from inventory.observability import logger, metrics
 from inventory.settings import WatchdogSettings
 from inventory.workflow import alert_overdue
 
@@ -24,7 +24,6 @@ s3 = clients.s3()
 
 
 @logger.inject_lambda_context
-@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
     now = datetime.now(UTC)

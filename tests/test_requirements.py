@@ -29,13 +29,18 @@ def test_deployed_packages_are_pinned_as_in_the_lock(path):
     assert pins(path).items() <= LOCKED
 
 
-@pytest.mark.parametrize(("path", "extra"), [(FUNCTIONS[0], "tracer"), (FUNCTIONS[1], "crypto")])
+@pytest.mark.parametrize(("path", "extra"), [(FUNCTIONS[0], ""), (FUNCTIONS[1], "crypto")])
 def test_the_functions_list_also_what_their_packages_need(path, extra):
     listed = pins(path)
     for name in listed:
         for requirement in map(Requirement, requires(name) or []):
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 assert canonicalize_name(requirement.name) in listed, f"{name} needs {requirement.name}"
+
+
+@pytest.mark.parametrize("path", FUNCTIONS)
+def test_the_functions_leave_out_the_sdk_which_the_runtime_brings(path):
+    assert not pins(path).keys() & {"boto3", "botocore"}
 
 
 @pytest.mark.parametrize("path", FUNCTIONS)

@@ -1,4 +1,4 @@
-"""The logger, the tracer and the metrics of all functions. Logs carry fields, never images or payloads."""
+"""The logger and the metrics of all functions. Logs carry fields, never images or payloads."""
 
 import time
 import warnings
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from inventory.errors import RetryLater
@@ -15,7 +15,6 @@ from inventory.errors import RetryLater
 warnings.filterwarnings("ignore", "No application metrics to publish")
 
 logger = Logger()
-tracer = Tracer()
 
 
 class SharedMetrics(Metrics):

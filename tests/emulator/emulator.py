@@ -1,6 +1,6 @@
 """Amazon's Lambda Runtime Interface Emulator around one built function, on a clean interpreter.
 
-The interpreter has the runtime interface client and nothing else, so what the function imports is what was built.
+The interpreter has what Lambda's runtime has and nothing else, so what else the function imports is what was built.
 """
 
 import json
@@ -19,7 +19,8 @@ from typing import Any
 
 from local.embedded import sam
 
-RUNTIME_CLIENT = "awslambdaric==4.2.2"
+RUNTIME = ["awslambdaric==4.2.2", "boto3==1.40.4"]
+"""Lambda's runtimes bring the SDK. They update it, and none that the template allows has an older one."""
 EMULATOR = "samcli/local/rapid/aws-lambda-rie-x86_64"
 
 
@@ -33,11 +34,11 @@ def emulator_binary() -> Path:
 
 
 def clean_interpreter(folder: Path) -> Path:
-    """A Python of our version that has the runtime interface client and nothing else."""
+    """A Python of our version that has what Lambda's runtime has and nothing else."""
     uv = sam.command([])[0]
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True, timeout=60)
     python = folder / "bin" / "python"
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, RUNTIME_CLIENT], check=True, timeout=120)
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *RUNTIME], check=True, timeout=120)
     return python
 
 
