@@ -27,6 +27,9 @@ from .predictor import ARTIFACT, Predictor
 CONTENT_TYPES = ("image/jpeg", "image/png")
 ARTIFACT_VARIABLE = "COUNTER_ARTIFACT"
 CONCURRENCY_VARIABLE = "COUNTER_CONCURRENCY"
+MAX_WAITING = 40
+"""Images that wait or run, for each that may run at a time: about a second of work. More are refused at once, since an
+answer that comes after the caller has given up serves nobody."""
 MAX_LENGTH_DIGITS = 20  # of a Content-Length; int() raises ValueError for thousands of digits
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class Counter:
         self._predictor = Predictor(artifact or Path(os.environ.get(ARTIFACT_VARIABLE, ARTIFACT)))
         workers = concurrency or int(os.environ.get(CONCURRENCY_VARIABLE, os.cpu_count() or 1))
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="counter")
+        self._places = workers * MAX_WAITING
 
     async def ping(self, _: Request) -> Response:
         """Answer 200 with the model's name. The model is loaded before the server answers anything."""
@@ -49,6 +53,9 @@ class Counter:
 
     async def invoke(self, request: Request) -> Response:
         """Count the objects in the request's image. Every fault becomes an answer; nothing is raised."""
+        if not self._places:
+            return _refusal(503, "too many images are waiting: send this one again later")
+        self._places -= 1
         try:
             _check_content_type(request)
             image = await _read_body(request)
@@ -63,6 +70,8 @@ class Counter:
         except Exception:
             logger.exception("invocation failed")
             return _refusal(500, "the counter failed on this image: see its log")
+        finally:
+            self._places += 1
         return JSONResponse(dataclasses.asdict(prediction))
 
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from model.app import create_app
+from model.app import MAX_WAITING, create_app
 from model.images import MAX_BYTES
-from model.predictor import Predictor
+from model.predictor import Prediction, Predictor
 
 BIN_IMAGES = Path(__file__).parents[2] / "samples" / "bin-images"
 JPEG = {"Content-Type": "image/jpeg"}
@@ -116,6 +118,37 @@ def test_fault_of_ours_is_a_500_in_json(client: TestClient, monkeypatch: pytest.
     reply = client.post("/invocations", content=b"", headers=JPEG)
     assert reply.status_code == 500
     assert "counter failed" in reply.json()["reason"]
+
+
+def test_more_images_than_can_be_answered_in_time_are_refused_at_once_and_the_next_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began, go_on = threading.Event(), threading.Event()
+    answer = Predictor().predict((BIN_IMAGES / "r003.jpg").read_bytes())
+
+    def predict(_: Predictor, image: bytes) -> Prediction:
+        began.set()
+        go_on.wait(timeout=20)
+        return answer
+
+    monkeypatch.setattr(Predictor, "predict", predict)
+
+    async def crowd() -> list[int]:
+        transport = httpx.ASGITransport(create_app(concurrency=1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://counter") as caller:
+
+            async def call() -> int:
+                return (await caller.post("/invocations", content=b"\xff", headers=JPEG)).status_code
+
+            first = [asyncio.create_task(call()) for _ in range(MAX_WAITING)]
+            await asyncio.to_thread(began.wait, 20)
+            try:
+                late = [await asyncio.wait_for(call(), 5) for _ in range(3)]
+            finally:
+                go_on.set()
+            return [*late, *await asyncio.gather(*first), await call()]
+
+    assert asyncio.run(crowd()) == [503] * 3 + [200] * MAX_WAITING + [200]
 
 
 def test_images_that_come_at_once_are_all_answered(client: TestClient) -> None:
