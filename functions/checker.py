@@ -1,4 +1,4 @@
-"""Checks bins. S3 notifications invoke it, directly or through the inbox queue.
+"""Checks bins. The events of S3 invoke it, through the inbox queue or directly (`inventory.uploads` reads them).
 
 It writes checks to the table, and alerts to the table's outbox.
 """
@@ -27,7 +27,7 @@ from inventory.observability import logger, measured_endpoint_call, metrics
 from inventory.prediction import Prediction
 from inventory.returned_messages import report_returned
 from inventory.settings import CheckerSettings
-from inventory.uploads import Upload, read_message, read_notification
+from inventory.uploads import InboxEvent, OtherEvent, read_message, read_notification
 from inventory.verdict import ASSUMED_SLIPS, Slips
 from inventory.workflow import CheckWorkflow, subject_of
 
@@ -71,41 +71,44 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     if any(record.get("eventSource") == "aws:sqs" for record in event.get("Records", [])):
         check = partial(check_message, turns=defaultdict(asyncio.Lock))
         return async_process_partial_response(event, check, processor, context)
-    checks = [process(workflow, upload) for upload in read_notification(event)]
+    checks = [process(workflow, reported) for reported in read_notification(event)]
     return [check.check_id for check in checks if check]
 
 
 async def check_message(
     record: SQSRecord, lambda_context: LambdaContext, turns: MutableMapping[Subject, asyncio.Lock]
 ) -> None:
-    """Check the uploads of one message, at the same time as the other messages of its batch. `turns` gives each bin's
-    uploads their turn in the order of the batch. An exception returns this message to the queue, and no other.
+    """Check what one message reports, at the same time as the other messages of its batch. `turns` gives each bin's
+    events their turn in the order of the batch. An exception returns this message to the queue, and no other.
     """
-    uploads: list[Upload] = []
+    events: list[InboxEvent] = []
     try:
-        uploads = read_message(record.body)
-        for upload in uploads:
-            async with turns[subject_of(upload)]:
+        events = read_message(record.body)
+        for event in events:
+            async with turns[subject_of(event)]:
                 if lambda_context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
                     raise RetryLater("the messages before it in the batch used up the time")
-                await check_in_thread(upload)
+                await check_in_thread(event)
     except Exception as fault:
-        report_returned(failures, record, fault, [upload.key for upload in uploads])
+        report_returned(failures, record, fault, [event.key for event in events])
         raise
 
 
-async def check_in_thread(upload: Upload) -> None:
+async def check_in_thread(event: InboxEvent) -> None:
     store = idle_stores.pop() if idle_stores else new_store()
     try:
-        await asyncio.get_running_loop().run_in_executor(threads, process, replace(workflow, store=store), upload)
+        await asyncio.get_running_loop().run_in_executor(threads, process, replace(workflow, store=store), event)
     finally:
         idle_stores.append(store)
 
 
-def process(workflow: CheckWorkflow, upload: Upload) -> Check | None:
-    check = workflow.process(upload)
+def process(workflow: CheckWorkflow, event: InboxEvent) -> Check | None:
+    if isinstance(event, OtherEvent):
+        logger.debug("no upload and no removal", event_name=event.name, key=event.key)
+        return None
+    check = workflow.process(event)
     if check is None:
-        logger.info("checked long ago", key=upload.key)
+        logger.info("nothing to check", key=event.key)
         return None
     metrics.add_metric("Checks", MetricUnit.Count, 1)
     if check.status in METRICS:

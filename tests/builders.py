@@ -79,13 +79,13 @@ def left_by_version_0_1(name: str, bucket: str, waiting_since: str = "2026-03-01
     ]
 
 
-def notification(*uploads: Upload) -> dict[str, Any]:
-    """The S3 event that reports uploads."""
+def notification(*uploads: Upload, name: str = "ObjectCreated:Put") -> dict[str, Any]:
+    """The S3 event that reports uploads, or what else has this name."""
     return {
         "Records": [
             {
                 "eventSource": "aws:s3",
-                "eventName": "ObjectCreated:Put",
+                "eventName": name,
                 "s3": {
                     "bucket": {"name": upload.bucket},
                     "object": {
@@ -99,6 +99,24 @@ def notification(*uploads: Upload) -> dict[str, Any]:
             for upload in uploads
         ]
     }
+
+
+def eventbridge_event(upload: Upload, name: str = "Object Created", **detail: Any) -> dict[str, Any]:
+    """The event of EventBridge that reports an upload, or what else has this detail-type."""
+    stored = {"key": upload.key, "size": 1, "etag": upload.version, "sequencer": upload.sequencer[:18]}
+    return {
+        "version": "0",
+        "detail-type": name,
+        "source": "aws.s3",
+        "resources": [f"arn:aws:s3:::{upload.bucket}"],
+        "detail": {"version": "0", "bucket": {"name": upload.bucket}, "object": stored, **detail},
+    }
+
+
+def sns_message(message: Any, type: str = "Notification") -> dict[str, Any]:
+    """What SNS puts in a queue of a message, unless the subscription asks for raw delivery."""
+    topic = "arn:aws:sns:us-east-1:000000000000:uploads"
+    return {"Type": type, "MessageId": "1", "TopicArn": topic, "Message": json.dumps(message)}
 
 
 def stream_event(*items: dict[str, Any]) -> dict[str, Any]:

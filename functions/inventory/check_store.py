@@ -88,7 +88,7 @@ class CheckStore:
         return [read_check(item) for item in same if is_check(item)]
 
     def commit(self, read: BinState, decision: Decision, moment: datetime) -> None:
-        """Write a decision on the state that was read. A decision without changes writes nothing.
+        """Write a decision on the state that was read. A decision without changes or `fence` writes nothing.
 
         Raises:
             ConcurrentUpdate: the bin was written since, or the check to append exists already.
@@ -97,7 +97,7 @@ class CheckStore:
         if decision.alert:
             # The revision in the key is new, so the condition fails only if somebody edited the table by hand.
             writes.append(("Put", {"Item": alert_item(decision.alert, moment), **_IF_ABSENT}))
-        if not writes and replace(decision.state, revision=read.revision) == read:
+        if not writes and not decision.fence and replace(decision.state, revision=read.revision) == read:
             return
         # Every write increments the revision, so the condition of anyone who read before it fails.
         item = {**state_item(decision.state), **state_expiry(decision.state, moment)}

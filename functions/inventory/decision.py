@@ -12,6 +12,7 @@ The event decides what is written, and which part waits for its partner:
 | one part is present | nothing | that part, from when it was first alone |
 | the upload was removed before its check | a rejected check | the other part, if present |
 | the upload is already checked or replaced | nothing | no change |
+| a file was removed, and no pair is left | nothing | the waiting part, if it is still present |
 | the key is outside the inbox layout | a rejected check | nothing |
 | one part has waited too long | nothing | no change, marked as alerted |
 | no part is alone | nothing | nothing |
@@ -65,7 +66,7 @@ from inventory.check import (
     timestamp,
     waiting_check,
 )
-from inventory.uploads import Upload
+from inventory.uploads import Removal, Upload
 from inventory.verdict import SEVERITIES, Severity
 
 ACTION_REQUIRED: Severity = "medium"
@@ -84,6 +85,7 @@ class Situation(StrEnum):
     ONE_PART = "one part is present"
     REMOVED = "the upload was removed before its check"
     OBSOLETE = "the upload is already checked or replaced"
+    REMOVAL = "a file was removed, and no pair is left"
     STRAY = "the key is outside the inbox layout"
     OVERDUE = "one part has waited too long"
     NOT_ALONE = "no part is alone"
@@ -109,6 +111,7 @@ class Waits(StrEnum):
     NOTHING = "nothing"
     PART = "that part, from when it was first alone"
     REST = "the other part, if present"
+    STILL = "the waiting part, if it is still present"
     UNCHANGED = "no change"
     ALERTED = "no change, marked as alerted"
 
@@ -145,6 +148,7 @@ WRITES: Mapping[Situation, tuple[Written, Waits]] = {
     Situation.ONE_PART: (Written.NOTHING, Waits.PART),
     Situation.REMOVED: (Written.REJECTED, Waits.REST),
     Situation.OBSOLETE: (Written.NOTHING, Waits.UNCHANGED),
+    Situation.REMOVAL: (Written.NOTHING, Waits.STILL),
     Situation.STRAY: (Written.REJECTED, Waits.NOTHING),
     Situation.OVERDUE: (Written.NOTHING, Waits.ALERTED),
     Situation.NOT_ALONE: (Written.NOTHING, Waits.NOTHING),
@@ -172,13 +176,13 @@ NOTIFICATIONS: Mapping[tuple[AlertState, Outcome], tuple[Notification, AlertStat
 
 @dataclass(frozen=True)
 class Observation:
-    """An upload was delivered, and these are the parts of its bin in the inbox now.
+    """The event of an upload or a removal was delivered, and these are the parts of its bin in the inbox now.
 
     `check` is the check that this needs (see `check_needed`): a new one, or, if `recorded`, the stored one of the same
     contents.
     """
 
-    upload: Upload
+    delivered: Upload | Removal
     moment: datetime
     image: StoredObject | None = None
     metadata: StoredObject | None = None
@@ -228,7 +232,8 @@ class Decision:
 
     `check` is the result for the caller; None if there is none. `append` is a new check, `amend` a stored check whose
     attributes `amended` have changed, `delist` the check that leaves the open list, `finding` a new review. `audited`
-    says whether the new check belongs to the audit.
+    says whether the new check belongs to the audit. `fence` says that the state is written even if it has not changed:
+    whoever read the inbox before a removal then has to read it again.
     """
 
     state: BinState
@@ -240,6 +245,7 @@ class Decision:
     alert: Alert | None = None
     finding: Finding | None = None
     audited: bool = False
+    fence: bool = False
 
 
 def decide(state: BinState, event: Event) -> Decision:
@@ -252,20 +258,22 @@ def decide(state: BinState, event: Event) -> Decision:
     written, waits = WRITES[situation]
     state = replace(state, revision=_next_revision(state, event.moment))
     lone = _lone(state, event, waits)
-    if isinstance(event, Observation) and situation is not Situation.OBSOLETE:
+    if isinstance(event, Observation) and situation not in (Situation.OBSOLETE, Situation.REMOVAL):
         state = replace(state, uploads=_uploads_after(state, event, situation))
     state = replace(state, lone=lone)
     if waits is Waits.ALERTED and lone:
         return _alert_overdue(state, lone)
     if written is Written.NOTHING:
-        return Decision(state, waiting_check(state.bin, lone) if situation is Situation.ONE_PART and lone else None)
+        check = waiting_check(state.bin, lone) if situation is Situation.ONE_PART and lone else None
+        return Decision(state, check, fence=situation is Situation.REMOVAL)
     if isinstance(event, Review):
         return _review(state, event)
     if isinstance(event, Withdrawal):
         return _withdraw(state, event)
     if not isinstance(event, Observation) or event.check is None:
         raise ValueError(f"{situation}: the event needs a check and has none")
-    return _make_current(state, event.check, event.recorded, event.moment)
+    decision = _make_current(state, event.check, event.recorded, event.moment)
+    return replace(decision, fence=isinstance(event.delivered, Removal))
 
 
 def classify(state: BinState, event: Event) -> Situation:
@@ -277,32 +285,34 @@ def classify(state: BinState, event: Event) -> Situation:
     present = [part for part, stored in _parts(event).items() if stored]
     if isinstance(event, TimePassed):
         return _classify_time(state, event, present)
-    if not isinstance(state.bin, Bin):
-        return Situation.OBSOLETE if _is_obsolete(state, event.upload) else Situation.STRAY
     if len(present) == len(PARTS):
         return Situation.KNOWN_PAIR if event.recorded else Situation.NEW_PAIR
-    if locate(event.upload.key)[1] in present:
+    if isinstance(event.delivered, Removal):
+        return Situation.REMOVAL
+    if not isinstance(state.bin, Bin):
+        return Situation.OBSOLETE if _is_obsolete(state, event.delivered) else Situation.STRAY
+    if locate(event.delivered.key)[1] in present:
         return Situation.ONE_PART
-    return Situation.OBSOLETE if _is_obsolete(state, event.upload) else Situation.REMOVED
+    return Situation.OBSOLETE if _is_obsolete(state, event.delivered) else Situation.REMOVED
 
 
 def check_needed(state: BinState, observation: Observation) -> str | None:
     """The identity of the check that an observation needs; None if it needs none."""
-    match classify(state, observation):
-        case Situation.NEW_PAIR | Situation.KNOWN_PAIR:
-            return contents_of(observation.image, observation.metadata)
-        case Situation.REMOVED | Situation.STRAY:
-            return _contents_alone(state, observation.upload)
+    situation, delivered = classify(state, observation), observation.delivered
+    if situation in (Situation.NEW_PAIR, Situation.KNOWN_PAIR):
+        return contents_of(observation.image, observation.metadata)
+    if situation in (Situation.REMOVED, Situation.STRAY) and isinstance(delivered, Upload):
+        return _contents_alone(state, delivered)
     return None
 
 
-def known_uploads(state: BinState, upload: Upload) -> Mapping[str, KnownUpload]:
-    """The known uploads of the bin by key, with this one. A late or repeated event changes nothing."""
-    known = state.uploads.get(upload.key)
-    if known and upload.sequencer < known.sequencer:
+def known_uploads(state: BinState, delivered: Upload | Removal) -> Mapping[str, KnownUpload]:
+    """The known uploads of the bin by key, with the delivered one. A late or repeated event changes nothing."""
+    known = state.uploads.get(delivered.key)
+    if isinstance(delivered, Removal) or (known and delivered.sequencer < known.sequencer):
         return state.uploads
-    recorded = known is not None and known.recorded and known.version == upload.version
-    return {**state.uploads, upload.key: KnownUpload(upload.version, upload.sequencer, recorded)}
+    recorded = known is not None and known.recorded and known.version == delivered.version
+    return {**state.uploads, delivered.key: KnownUpload(delivered.version, delivered.sequencer, recorded)}
 
 
 def preferred_check(state: BinState, known: Sequence[Check]) -> Check | None:
@@ -390,16 +400,16 @@ def _is_obsolete(state: BinState, upload: Upload) -> bool:
 
 def _uploads_after(state: BinState, observation: Observation, situation: Situation) -> Mapping[str, KnownUpload]:
     """The known uploads after an observation: the delivered one and the present ones, and whether each is checked."""
-    uploads = dict(known_uploads(state, observation.upload))
+    delivered = observation.delivered
+    uploads = dict(known_uploads(state, delivered))
     for stored in (observation.image, observation.metadata):
         if stored:
             known = uploads.get(stored.key, KnownUpload(stored.version))
             unchanged = known.recorded and known.version == stored.version
             recorded = unchanged or situation in (Situation.NEW_PAIR, Situation.KNOWN_PAIR)
             uploads[stored.key] = KnownUpload(stored.version, known.sequencer, recorded)
-    if situation in (Situation.REMOVED, Situation.STRAY):
-        upload = observation.upload
-        uploads[upload.key] = replace(uploads[upload.key], version=upload.version, recorded=True)
+    if situation in (Situation.REMOVED, Situation.STRAY) and isinstance(delivered, Upload):
+        uploads[delivered.key] = replace(uploads[delivered.key], version=delivered.version, recorded=True)
     return uploads
 
 
@@ -419,7 +429,7 @@ def _lone(state: BinState, event: Event, waits: Waits) -> LonePart | None:
     for part, stored in _parts(event).items():
         if stored and state.lone and state.lone.part == part:
             return replace(state.lone, stored=stored)
-        if stored:
+        if stored and waits is not Waits.STILL:
             return LonePart(part, stored, since=timestamp(event.moment))
     return None
 

@@ -1,7 +1,7 @@
 """Processes an upload: load the state, read the inbox, count, decide, commit. The rules are in `decision`.
 
-An upload event triggers a read of its bin as it is in the inbox *now*. So the order of events does not matter. A
-repeated event changes nothing, and a late one finds the newer check.
+The event of an upload or a removal triggers a read of its bin as it is in the inbox *now*. So the order of events does
+not matter. A repeated event changes nothing, and a late one finds the newer check.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ from inventory.inbox import IMAGE_LIMIT_BYTES, OpenObject, keys_of, open_parts
 from inventory.metadata import METADATA_LIMIT_BYTES, read_record
 from inventory.prediction import Prediction
 from inventory.sampling import agreed_count, is_audited
-from inventory.uploads import Upload
+from inventory.uploads import InboxEvent, Removal, Upload
 from inventory.verdict import ASSUMED_SLIPS, Slips
 
 if TYPE_CHECKING:
@@ -60,30 +60,33 @@ class CheckWorkflow:
     slips: Slips = ASSUMED_SLIPS
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def process(self, upload: Upload) -> Check | None:
-        """Check the bin of an upload. Store the check, and put its alert into the outbox.
+    def process(self, delivered: Upload | Removal) -> Check | None:
+        """Check the bin of an upload or a removal. Store the check, and put its alert into the outbox.
 
-        Returns the current check of the bin; None if the upload is obsolete and its check has expired.
+        Returns the current check of the bin; None if the upload is obsolete and its check has expired, and if a removal
+        leaves no pair, or has a key outside the inbox layout.
 
         Raises:
             RetryLater: a retry can help, and is safe. AWS errors pass unchanged.
         """
         try:
-            locate(upload.key)
-            refusal = f"{upload.key} was deleted before it could be checked: upload it again"
+            locate(delivered.key)
+            refusal = f"{delivered.key} was deleted before it could be checked: upload it again"
         except RejectedUpload as rejection:
+            if isinstance(delivered, Removal):
+                return None
             refusal = str(rejection)
-        subject = subject_of(upload)
-        return _retrying(subject, lambda: self._attempt(subject, upload, refusal))
+        subject = subject_of(delivered)
+        return _retrying(subject, lambda: self._attempt(subject, delivered, refusal))
 
-    def _attempt(self, subject: Subject, upload: Upload, refusal: str) -> Check | None:
+    def _attempt(self, subject: Subject, delivered: Upload | Removal, refusal: str) -> Check | None:
         state = self.store.load(subject)
         with ExitStack() as opened:
             image = metadata = None
             if isinstance(subject, Bin):
-                uploads = known_uploads(state, upload)
-                image, metadata = open_parts(self.s3, upload.bucket, subject, uploads, opened)
-            observation = Observation(upload, self.now(), _stored(image), _stored(metadata))
+                uploads = known_uploads(state, delivered)
+                image, metadata = open_parts(self.s3, delivered.bucket, subject, uploads, opened)
+            observation = Observation(delivered, self.now(), _stored(image), _stored(metadata))
             if contents := check_needed(state, observation):
                 observation = self._with_check(state, observation, contents, image, metadata, refusal)
         decision = decide(state, observation)
@@ -91,7 +94,9 @@ class CheckWorkflow:
         if made and made.predicted is not None and is_audited(made.check_id, self.audit_share):
             decision = replace(decision, audited=True)
         self.store.commit(state, decision, observation.moment)
-        return decision.check or self.store.current_check(state)
+        if decision.check or isinstance(delivered, Removal):
+            return decision.check
+        return self.store.current_check(state)
 
     def _with_check(
         self,
@@ -103,17 +108,20 @@ class CheckWorkflow:
         refusal: str,
     ) -> Observation:
         """The observation with the check that it needs: a stored one if there is one, else a new one."""
+        delivered = observation.delivered
 
         def made() -> Check:
             if image and metadata:
                 return self._judge(state, observation, contents, image, metadata)
-            return reject(state, observation.upload, refusal, observation.moment)
+            if isinstance(delivered, Removal):
+                raise ValueError(f"the removal of {delivered.key} needs no check of its own")
+            return reject(state, delivered, refusal, observation.moment)
 
         recorded = self.store.find_by_contents(state.bin, contents)
         known = preferred_check(state, recorded)
         if known is None:
             check = made()
-        elif observation.upload.recheck and not known.reviewed_at:
+        elif isinstance(delivered, Upload) and delivered.recheck and not known.reviewed_at:
             check = as_recheck(made(), known, recorded)
         else:
             check = known
@@ -165,12 +173,12 @@ class CheckWorkflow:
         )
 
 
-def subject_of(upload: Upload) -> Subject:
-    """The bin of an upload, or its key if it lies outside the inbox layout."""
+def subject_of(event: InboxEvent) -> Subject:
+    """The bin of an event, or its key if it lies outside the inbox layout."""
     try:
-        return locate(upload.key)[0]
+        return locate(event.key)[0]
     except RejectedUpload:
-        return StrayKey(upload.key)
+        return StrayKey(event.key)
 
 
 def alert_overdue(

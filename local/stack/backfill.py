@@ -16,7 +16,7 @@ from urllib.parse import quote_plus, urlsplit
 from inventory.bins import locate
 from inventory.check_items import BACKFILLS
 from inventory.errors import RejectedUpload
-from inventory.uploads import SEQUENCER_DIGITS, Upload
+from inventory.uploads import BACKFILL, SEQUENCER_DIGITS, Upload
 from local.errors import CommandFailed
 from local.stack.deployed_stack import Stack
 from local.stack.queues import BATCH, depth, send
@@ -117,7 +117,7 @@ def message(upload: Upload, *, recheck: bool) -> str:
     """A message for the Checker to check an upload, in the form of S3's notifications."""
     stored = {"key": quote_plus(upload.key, safe="/"), "eTag": upload.version}
     record = {
-        "eventSource": "bincheck:backfill",
+        "eventSource": BACKFILL,
         "s3": {"bucket": {"name": upload.bucket}, "object": stored},
         **({"bincheck": {"recheck": True}} if recheck else {}),
     }

@@ -103,7 +103,7 @@ def _bins_and_keys(body: str) -> tuple[tuple[str, ...], tuple[str, ...], str | N
     with suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return (str(read_alert(body).check.bin),), (), None
     try:
-        keys = tuple(upload.key for upload in read_message(body))
+        keys = tuple(event.key for event in read_message(body))
     except UnreadableEvent as error:
         return (), (), str(error)
     return tuple(map(_bin, keys)), keys, None

@@ -11,7 +11,18 @@ from botocore.response import StreamingBody
 
 from inventory.check_store import CheckStore
 from inventory.errors import RejectedUpload, RetryLater
-from tests.builders import JPEG, LABELS, PRIOR, image_of, metadata, notification, prediction, seen, sqs_event
+from tests.builders import (
+    JPEG,
+    LABELS,
+    PRIOR,
+    eventbridge_event,
+    image_of,
+    metadata,
+    notification,
+    prediction,
+    seen,
+    sqs_event,
+)
 
 
 class Context:
@@ -105,6 +116,17 @@ def test_the_test_event_of_s3_is_ignored(checker):
     event = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inbox"}
     assert checker.handler(sqs_event(event), Context()) == {"batchItemFailures": []}
     assert checker.handler(event, Context()) == []
+
+
+@pytest.mark.parametrize("told", ["ObjectTagging:Put", "Object Tags Added"])
+def test_an_event_that_changes_no_content_is_passed_over_with_a_debug_log(checker, warehouse, caplog, capsys, told):
+    image = warehouse.put("bin-images/1.jpg", image_of(3))
+    event = notification(image, name=told) if ":" in told else eventbridge_event(image, told)
+    caplog.set_level("DEBUG", logger=checker.logger.name)
+    assert checker.handler(sqs_event(event), Context()) == {"batchItemFailures": []}
+    (entry,) = [record for record in caplog.records if record.message == "no upload and no removal"]
+    assert (entry.levelname, entry.event_name, entry.key) == ("DEBUG", told, "bin-images/1.jpg")
+    assert (warehouse.checks("1"), metrics_in(capsys.readouterr().out)) == ([], {})
 
 
 def test_logs_name_the_check_and_hold_no_payload(checker, warehouse, caplog):

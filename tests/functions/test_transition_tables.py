@@ -35,7 +35,7 @@ from inventory.decision import (
     decide,
     transition_tables,
 )
-from inventory.uploads import Upload
+from inventory.uploads import Removal, Upload
 
 ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
 
@@ -102,6 +102,7 @@ HAPPENING = {
     Situation.ONE_PART: (BinState(BIN), Observation(UPLOAD, NOW, IMAGE)),
     Situation.REMOVED: (BinState(BIN), Observation(UPLOAD, NOW, metadata=RECORD, check=check("rejected", 0))),
     Situation.OBSOLETE: (BinState(BIN, uploads=CHECKED), Observation(UPLOAD, NOW, metadata=RECORD)),
+    Situation.REMOVAL: (BinState(BIN), Observation(Removal("inbox", RECORD.key), NOW, IMAGE)),
     Situation.STRAY: (BinState(StrayKey("x")), Observation(replace(UPLOAD, key="x"), NOW, check=check("rejected", 0))),
     Situation.OVERDUE: (BinState(BIN), TimePassed(NOW, HOUR, IMAGE)),
     Situation.NOT_ALONE: (BinState(BIN), TimePassed(NOW, HOUR)),
@@ -126,12 +127,23 @@ def test_what_happens_is_written_and_waits_as_the_table_says(seen):
             Waits.NOTHING: None,
             Waits.PART: LONE,
             Waits.REST: LonePart("metadata", RECORD, timestamp(NOW)),
+            Waits.STILL: LONE,
             Waits.UNCHANGED: LONE,
             Waits.ALERTED: replace(LONE, overdue_at=timestamp(NOW)),
         }[waits]
     )
     if seen in (Situation.STRAY, Situation.NEW_PAIR):
         assert decided.state.lone is None
+
+
+@pytest.mark.parametrize("left", [{}, {"metadata": RECORD}], ids=["nothing", "the-other-part"])
+def test_a_removed_part_waits_no_longer_and_a_checked_partner_does_not_begin_to(left):
+    removed = Observation(Removal("inbox", IMAGE.key), NOW, **left)
+    for lone in (LONE, None):
+        state = BinState(BIN, 1, CHECKED, lone, CurrentCheck("v/v", "match"))
+        decided = decide(state, removed)
+        assert replace(decided.state, revision=1) == replace(state, lone=None)
+        assert (decided.check, decided.append, decided.amend, decided.alert) == (None, None, None, None)
 
 
 def test_a_part_is_overdue_from_the_timeout_on_and_told_of_once():

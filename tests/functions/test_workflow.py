@@ -8,7 +8,9 @@ from inventory.check_store import CheckStore
 from inventory.errors import RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES
 from inventory.metadata import METADATA_LIMIT_BYTES
-from tests.builders import image_of, item, metadata, metadata_of, seen, upload
+from inventory.uploads import Removal
+from tests.builders import BUCKET, image_of, item, metadata, metadata_of, seen, upload
+from tests.functions.conftest import TIMEOUT
 
 IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"
 
@@ -276,6 +278,43 @@ def test_a_waiting_upload_that_is_deleted_waits_no_longer(warehouse):
     assert warehouse.workflow.process(image).status == "rejected"
     assert statuses(warehouse) == ["rejected"]
     assert open_checks(warehouse, "waiting") == []
+
+
+def test_an_upload_that_expires_or_is_deleted_ends_its_wait_and_reports_nothing(warehouse):
+    warehouse.drop(IMAGE, image_of(3))
+    warehouse.s3.delete_object(Bucket=BUCKET, Key=IMAGE)
+    assert warehouse.workflow.process(Removal(BUCKET, IMAGE)) is None
+    warehouse.clock += TIMEOUT
+    assert (warehouse.state("BOS1/523").lone, warehouse.watchdog(), warehouse.alerts()) == (None, [], [])
+
+
+def test_a_checked_bin_whose_files_expire_one_by_one_keeps_its_answer_and_waits_for_nothing(warehouse):
+    for key, content in ((IMAGE, image_of(3)), (RECORD, metadata(5))):
+        warehouse.drop(key, content)
+    warehouse.alerts()
+    for key in (IMAGE, RECORD):
+        warehouse.s3.delete_object(Bucket=BUCKET, Key=key)
+        warehouse.workflow.process(Removal(BUCKET, key))
+        warehouse.clock += TIMEOUT
+        assert warehouse.watchdog() == []
+    assert statuses(warehouse) == ["mismatch"]
+    assert warehouse.alerts() == []
+
+
+def test_an_upload_that_is_undone_in_a_bucket_with_versions_makes_the_check_before_it_current_again(warehouse):
+    warehouse.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    warehouse.drop(IMAGE, image_of(3))
+    warehouse.drop(RECORD, metadata(3))
+    warehouse.drop(RECORD, metadata(5))
+    newest = warehouse.s3.head_object(Bucket=BUCKET, Key=RECORD)["VersionId"]
+    warehouse.s3.delete_object(Bucket=BUCKET, Key=RECORD, VersionId=newest)
+    assert warehouse.workflow.process(Removal(BUCKET, RECORD)).status == "match"
+    assert [alert["kind"] for alert in warehouse.alerts()] == ["mismatch", "resolved"]
+
+
+def test_a_removed_key_outside_the_layout_is_no_business_of_anybody(warehouse):
+    assert warehouse.workflow.process(Removal(BUCKET, "notes.txt")) is None
+    assert warehouse.table.scan()["Items"] == []
 
 
 def test_a_pair_that_is_whole_again_waits_no_longer(warehouse):

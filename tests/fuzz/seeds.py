@@ -11,7 +11,18 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-from tests.builders import LABELS, PRIOR, item, metadata, metadata_of, notification, prediction, upload
+from tests.builders import (
+    LABELS,
+    PRIOR,
+    eventbridge_event,
+    item,
+    metadata,
+    metadata_of,
+    notification,
+    prediction,
+    sns_message,
+    upload,
+)
 
 CORPUS = Path(__file__).parent / "corpus"
 KEYS = {
@@ -94,10 +105,14 @@ def _made() -> dict[str, dict[str, bytes]]:
     images = _images()
     event = notification(upload("BOS1/bin-images/523.jpg", b"x", 7), upload("BOS1/metadata/523.json", b"y", 8))
     event["Records"][1]["s3"]["object"]["versionId"] = "3HL4kqtJlcpXroDTDmJ"
+    removed = notification(upload("BOS1/metadata/523.json", b"", 9), name="ObjectRemoved:Delete")
     call = b"POST /invocations\nhost: localhost:8080\ncontent-type: image/%s\ncontent-length: %d\n\n%s"
     return {
         "event": {
             "uploads.json": json.dumps(event).encode(),
+            "removed.json": json.dumps(removed).encode(),
+            "eventbridge.json": json.dumps(eventbridge_event(upload("BOS1/metadata/523.json", b"y", 8))).encode(),
+            "sns.json": json.dumps(sns_message(event)).encode(),
             "test.json": b'{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inbox"}',
         },
         "key": {name: key.encode() for name, key in KEYS.items()},

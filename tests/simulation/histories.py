@@ -21,6 +21,10 @@ def remove(key: Key) -> Step:
     return Step("remove", key)
 
 
+def expire(key: Key) -> Step:
+    return Step("expire", key)
+
+
 def review(count: int) -> Step:
     return Step("review", count=count)
 
@@ -39,6 +43,9 @@ ALPHABET = (
     again("metadata"),
     remove("image"),
     remove("metadata"),
+    expire("image"),
+    expire("png"),
+    expire("metadata"),
     review(2),
     review(4),
     WATCHDOG,
@@ -51,6 +58,7 @@ BEFORE: tuple[tuple[Step, ...], ...] = (
     (upload("image", 2), upload("metadata", 2)),
     (upload("image", 2), upload("metadata", 4), upload("metadata", 2)),
     (upload("image", 2), WATCHDOG),
+    (upload("png", 3), upload("metadata", 2), upload("image", 2)),
     (upload("image", 2), upload("metadata", 4), review(2)),
 )
 

@@ -82,18 +82,24 @@ def _answers(house: Warehouse) -> Iterator[str]:
 
 
 def _lost(house: Warehouse) -> Iterator[str]:
-    """What was put last is checked, or waits for its partner; what is gone is recorded, or waited once. S3 tells nobody
-    of a removal, so what an older file has to say once a newer one was removed is nobody's business."""
+    """What was put last is checked, or waits for its partner; what is gone is recorded, or waited once. Where a removal
+    has no event, what an older file has to say once a newer one was removed is nobody's business; where each has one,
+    the pair that is left is the current one, and nothing waits that is gone."""
     state, lying, newest = house.store.load(BIN), house.lying(), house.newest_events()
-    if len(lying) == 2 and all(newest[part].version == version for part, (_, version) in lying.items()):
+    told_of_all = all(step.action != "remove" for step in house.before + house.steps)
+    if len(lying) == 2 and (
+        told_of_all or all(newest[part].version == version for part, (_, version) in lying.items())
+    ):
         wanted = f"{lying['image'][1]}/{lying['metadata'][1]}"
         if state.current is None or state.current.check != wanted or state.lone:
             yield f"the inbox holds {wanted}: {state.current} speaks, {state.lone} waits"
+    if told_of_all and state.lone and state.lone.part not in lying:
+        yield f"{state.lone} waits, and is gone"
     paired = {version for check in _checks(house) if _is_pair(check) for version in check.check.split("/")}
     if len(lying) == 1:
         ((part, (_, version)),) = lying.items()
         waits = state.lone.stored.version if state.lone else None
-        if version not in paired and waits != version and newest[part].version == version:
+        if version not in paired and waits != version and (told_of_all or newest[part].version == version):
             yield f"{part} {version} lies there alone, and {waits} waits"
     recorded = {version for check in _checks(house) for version in check.check.split("/")}
     waited = {commit.after.lone.stored.version for commit in house.commits if commit.after.lone}

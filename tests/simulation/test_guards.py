@@ -10,7 +10,7 @@ from inventory.check_items import alert_item, check_item, state_item
 from inventory.check_store import CheckStore
 from inventory.decision import Notification, Outcome, Situation, Waits, Written
 from tests.simulation.exploration import explored
-from tests.simulation.histories import WATCHDOG, again, remove, review, upload
+from tests.simulation.histories import WATCHDOG, again, expire, remove, review, upload
 
 ALONE = (upload("image", 2),)
 MISMATCH = (upload("image", 2), upload("metadata", 4))
@@ -142,6 +142,16 @@ def a_removed_upload_leaves_nothing_waiting(patch):
     patch.setitem(decision.WRITES, Situation.REMOVED, (Written.REJECTED, Waits.NOTHING))
 
 
+def a_removal_leaves_the_state_as_it_was(patch):
+    """So whoever read the inbox before it writes what is gone."""
+    decide = decision.decide
+    patch.setattr(workflow, "decide", lambda *given: replace(decide(*given), fence=False))
+
+
+def a_removed_part_waits_on(patch):
+    patch.setitem(decision.WRITES, Situation.REMOVAL, (Written.NOTHING, Waits.UNCHANGED))
+
+
 def a_late_event_is_the_newest(patch):
     settled = decision._is_obsolete
 
@@ -173,6 +183,11 @@ GUARDS = {
     the_first_key_is_the_part: [((upload("metadata", 2),), (upload("image", 2), upload("png", 3)))],
     a_stray_key_shares_the_bin_that_is_called_so: [(MISMATCH, (upload("stray", 1),))],
     a_removed_upload_leaves_nothing_waiting: [((upload("metadata", 2),), (upload("image", 2), remove("image")))],
+    a_removal_leaves_the_state_as_it_was: [
+        (ALONE, (upload("png", 3), expire("png"))),
+        (MISMATCH, (upload("png", 3), expire("png"))),
+    ],
+    a_removed_part_waits_on: [(ALONE, (expire("image"),))],
     a_late_event_is_the_newest: [(MISMATCH, (upload("metadata", 5), remove("metadata"), again("metadata")))],
 }
 

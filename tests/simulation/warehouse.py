@@ -11,9 +11,9 @@ from inventory.check import Alert, BinState, Check
 from inventory.check_items import ALERT, STATE, is_check, read_alert, read_check, read_state
 from inventory.check_store import CheckStore
 from inventory.errors import RejectedUpload, RetryLater
-from inventory.uploads import Upload
+from inventory.uploads import Removal, Upload
 from inventory.workflow import CheckWorkflow
-from tests.builders import image_of, metadata, seen, upload
+from tests.builders import BUCKET, image_of, metadata, seen, upload
 from tests.simulation import interleaving
 from tests.simulation.cloud import EPOCH, Bucket, Table
 from tests.simulation.interleaving import Killed, Process, Schedule, call, learn, running
@@ -26,7 +26,7 @@ KEYS: Mapping[Key, str] = {
     "metadata": "BOS1/metadata/523.json",
     "stray": "BOS1/523",
 }
-Action = Literal["upload", "again", "remove", "review", "watchdog"]
+Action = Literal["upload", "again", "remove", "expire", "review", "watchdog"]
 REDELIVERIES = 3
 OF_NO_USE = b"no use"
 
@@ -36,8 +36,9 @@ class Step:
     """What one process does.
 
     `upload` puts content of `count` under a key and delivers its event; `again` delivers the event of the first upload
-    under that key once more; `remove` takes an object away; `review` finds `count` objects; `watchdog` runs once. The
-    process `dies_at` that call of its own, and its message is delivered again.
+    under that key once more; `remove` takes an object away; `expire` does so and delivers its event; `review` finds
+    `count` objects; `watchdog` runs once. The process `dies_at` that call of its own, and its message is delivered
+    again.
     """
 
     action: Action
@@ -78,7 +79,7 @@ class Warehouse:
     contents: dict[tuple[str, str], int | None] = field(default_factory=dict)
     puts: dict[tuple[str, str], int] = field(default_factory=dict)
     reviews: list[Check] = field(default_factory=list)
-    delivered: list[Upload] = field(default_factory=list)
+    delivered: list[Upload | Removal] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.table, self.bucket = Table(), Bucket(versions=self.versions)
@@ -120,6 +121,7 @@ class Warehouse:
             "upload": lambda: self._upload(step),
             "again": lambda: self._deliver(self.events[step.key][0]),
             "remove": lambda: self._remove(step),
+            "expire": lambda: self._expire(step),
             "review": lambda: self._review(step),
             "watchdog": self._watchdog,
         }
@@ -137,7 +139,7 @@ class Warehouse:
         self.events.setdefault(step.key, []).append(event)
         self._deliver(event)
 
-    def _deliver(self, event: Upload) -> None:
+    def _deliver(self, event: Upload | Removal) -> None:
         """Hand a message out until it is done with: a queue does so again where its receiver died or gave up."""
         for _ in range(REDELIVERIES):
             try:
@@ -154,6 +156,10 @@ class Warehouse:
     def _remove(self, step: Step) -> None:
         call()
         self.bucket.remove(KEYS[step.key])
+
+    def _expire(self, step: Step) -> None:
+        self._remove(step)
+        self._deliver(Removal(BUCKET, KEYS[step.key]))
 
     def _review(self, step: Step) -> None:
         check = self.store.current_check(self.store.load(BIN))

@@ -1,10 +1,20 @@
 """The body of a message in the inbox queue."""
 
-from inventory.uploads import UnreadableEvent, Upload, read_message
+from inventory.uploads import OtherEvent, Removal, UnreadableEvent, Upload, read_message
 
 MEMORY_MB = 512
 TOKENS = (
     b'"Records"',
+    b'"eventName"',
+    b'"ObjectRemoved:Delete"',
+    b'"source":"aws.s3"',
+    b'"detail-type"',
+    b'"Object Created"',
+    b'"detail"',
+    b'"TopicArn"',
+    b'"Message"',
+    b'"Type":"Notification"',
+    b'"Sns"',
     b'"s3"',
     b'"key"',
     b'"eTag"',
@@ -21,13 +31,17 @@ TOKENS = (
 
 def feed(data: bytes) -> str:
     try:
-        uploads = read_message(data.decode(errors="surrogateescape"))
+        events = read_message(data.decode(errors="surrogateescape"))
     except UnreadableEvent as refusal:
         assert len(str(refusal)) < 1000
         return "UnreadableEvent"
-    for upload in uploads:
-        assert isinstance(upload, Upload)
-        assert all(isinstance(text, str) and text.isprintable() for text in (upload.bucket, upload.sequencer))
-        assert 0 < len(upload.key.encode()) <= 1024
-        assert 0 < len(upload.version.encode()) <= 511
-    return "uploads" if uploads else "no upload"
+    for event in events:
+        assert isinstance(event, Upload | Removal | OtherEvent)
+        if isinstance(event, OtherEvent):
+            continue
+        assert 0 < len(event.key.encode()) <= 1024
+        assert event.bucket.isprintable()
+        if isinstance(event, Upload):
+            assert event.sequencer.isalnum()
+            assert 0 < len(event.version.encode()) <= 511
+    return type(events[0]).__name__ if events else "no event"

@@ -43,7 +43,8 @@ TOKENS = (
 def feed(data: bytes) -> str:
     stored = {"key": data.decode(errors="surrogateescape"), "eTag": "0" * 32}
     try:
-        uploads = read_notification({"Records": [{"s3": {"bucket": {"name": "inbox"}, "object": stored}}]})
+        s3 = {"bucket": {"name": "inbox"}, "object": stored}
+        uploads = read_notification({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]})
     except UnreadableEvent:
         return "UnreadableEvent"
     if not uploads:
