@@ -37,7 +37,7 @@ def endpoint():
 def cloud(endpoint, tmp_path_factory):
     from local.embedded.cloud import EmbeddedCloud
 
-    parameters = {"ReviewPage": "yes"}
+    parameters = {"ReviewPage": "yes", "UploadsBucket": "acme-robots"}
     cloud = EmbeddedCloud(tmp_path_factory.mktemp("cloud"), endpoint.url, parameters)
     try:
         cloud.up()

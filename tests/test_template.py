@@ -13,9 +13,11 @@ from inventory.check_items import ALERT, FAILURES, TALLIES
 from inventory.check_store import BY_DAY
 from inventory.failures import FAILURE_RETENTION
 from inventory.legacy_items import LEGACY_TALLIES
+from inventory.uploads import OtherEvent, Upload, read_notification
 from inventory.verdict import SEVERITIES
 from local.stack.backfill import RESUME_WINDOW
-from tests.template import ROOT, resource, template
+from tests.builders import eventbridge_event
+from tests.template import ACCOUNT, ROOT, render, resource, template
 
 FUNCTIONS = ["Checker", "Counter", "Alerter", "Watchdog", "Reporter", "Review"]
 QUEUES = ["InboxQueue", "BackfillQueue", "AlertsQueue", "InboxDeadLetters"]
@@ -55,7 +57,7 @@ def test_the_inbox_is_private_encrypted_and_takes_tls_only():
 
 def test_only_the_inbox_bucket_of_this_account_may_write_to_the_queue():
     rules = statements(resource("InboxQueuePolicy")["PolicyDocument"])
-    (allowed,) = [rule for rule in rules if rule["Effect"] == "Allow"]
+    (allowed,) = [rule for rule in rules if rule.get("Effect") == "Allow"]
     assert allowed["Principal"] == {"Service": "s3.amazonaws.com"}
     assert allowed["Action"] == "sqs:SendMessage"
     bucket_arn = "arn:${AWS::Partition}:s3:::" + resource("InboxBucket")["BucketName"]["Sub"]
@@ -92,7 +94,7 @@ OTHER_ACCOUNT = {
 )
 def test_queues_and_topics_refuse_plain_text_and_other_accounts(policy, covered, arns, allowed):
     assert covered.items() <= resource(policy).items()
-    rules = statements(resource(policy)["PolicyDocument"])
+    rules = [rule for rule in statements(resource(policy)["PolicyDocument"]) if "If" not in rule]
     assert [rule["Principal"] for rule in rules if rule["Effect"] == "Allow"] == allowed
     for rule in rules:
         if rule["Effect"] == "Allow":
@@ -208,6 +210,90 @@ def test_one_other_bucket_is_read_only_where_it_is_named(function):
         assert condition == "HasBackfillBucket"
         assert ":s3:::${BackfillBucket}" in other["Sub"]
         assert nothing == {"Ref": "AWS::NoValue"}
+
+
+UPLOADS = {"UploadsBucket": "acme-robots", "UploadsPrefix": "hall 7/"}
+TOPIC = "arn:aws:sns:us-east-1:111122223333:robots"
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1"
+
+
+def test_without_an_existing_bucket_nothing_of_it_is_there():
+    rendered = json.dumps(render()["Resources"])
+    assert "UploadsRule" not in render()["Resources"]
+    assert not re.search("acme|UploadsBucket|UploadsTopic|DecryptUploads", rendered)
+    assert "UploadsBucketName" not in render()["Outputs"]
+
+
+def test_an_existing_bucket_reaches_the_queue_through_one_rule_and_belongs_to_nobody_here():
+    made = render(UPLOADS)["Resources"]
+    assert made.keys() - render()["Resources"].keys() == {"UploadsRule", "UploadsRuleAlarm"}
+    rule = made["UploadsRule"]["Properties"]
+    assert rule["Targets"] == [{"Id": "inbox", "Arn": "InboxQueue.Arn"}]
+    pattern = rule["EventPattern"]
+    assert (pattern["source"], pattern["account"]) == (["aws.s3"], [ACCOUNT])
+    assert pattern["detail"] == {
+        "bucket": {"name": ["acme-robots"]},
+        "object": {"key": [{"wildcard": "hall 7/*bin-images/*"}, {"wildcard": "hall 7/*metadata/*"}]},
+    }
+    for name in pattern["detail-type"]:
+        (event,) = read_notification(eventbridge_event(Upload("acme-robots", "bin-images/1.jpg", "v", "1"), name))
+        assert not isinstance(event, OtherEvent), f"{name} is of no use to the Checker"
+    (allowed,) = [s for s in queue_senders(made) if s["Principal"] != {"Service": "s3.amazonaws.com"}]
+    assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
+    assert (allowed["Action"], allowed["Resource"]) == ("sqs:SendMessage", "InboxQueue.Arn")
+    assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": "UploadsRule.Arn"}}
+    assert render(UPLOADS)["Outputs"]["UploadsBucketName"]["Value"] == "acme-robots"
+
+
+def test_an_existing_bucket_that_has_a_topic_reaches_the_queue_through_it_alone():
+    made = render(UPLOADS | {"UploadsTopicArn": TOPIC})["Resources"]
+    assert made.keys() == render()["Resources"].keys()
+    (allowed,) = [s for s in queue_senders(made) if s["Principal"] != {"Service": "s3.amazonaws.com"}]
+    assert allowed["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": TOPIC}}
+    assert render({"UploadsTopicArn": TOPIC})["Resources"] == render()["Resources"]
+
+
+def queue_senders(resources):
+    policy = resources["InboxQueuePolicy"]["Properties"]["PolicyDocument"]
+    return [s for s in policy["Statement"] if s["Effect"] == "Allow"]
+
+
+@pytest.mark.parametrize(
+    ("function", "objects"),
+    [
+        ("Checker", {"s3:GetObject"}),
+        ("Watchdog", {"s3:GetObject"}),
+        ("Review", {"s3:GetObject", "s3:GetObjectVersion"}),  # the page shows the image as it was checked
+    ],
+)
+def test_an_existing_bucket_is_read_and_decrypted_and_nothing_else(function, objects):
+    def added(**parameters):
+        asked = {"ReviewPage": "yes"}
+        asked_for = asked | UPLOADS | parameters
+        roles = (render(each)["Resources"][f"{function}Role"]["Properties"] for each in (asked, asked_for))
+        before, after = ([s for p in role["Policies"] for s in statements(p["PolicyDocument"])] for role in roles)
+        return [s for s in after if s not in before]
+
+    assert {s["Resource"]: set(listed(s["Action"])) for s in added()} == {
+        "arn:aws:s3:::acme-robots/*": objects,
+        "arn:aws:s3:::acme-robots": {"s3:ListBucket"},
+    }
+    (decrypt,) = [s for s in added(UploadsKeyArn=KEY) if s not in added()]
+    assert (decrypt["Action"], decrypt["Resource"]) == ("kms:Decrypt", KEY)
+    assert decrypt["Condition"] == {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+    assert set(added(UploadsKeyArn=KEY, UploadsTopicArn=TOPIC)[0]) == set(added()[0])
+
+
+@pytest.mark.parametrize("function", ["Counter", "Alerter", "Reporter"])
+def test_others_do_not_touch_an_existing_bucket(function):
+    asked = render(UPLOADS | {"UploadsKeyArn": KEY})["Resources"]
+    assert asked[f"{function}Role"] == render()["Resources"][f"{function}Role"]
+
+
+def test_the_review_page_shows_the_images_of_all_buckets():
+    page = render({"ReviewPage": "yes", "BackfillBucket": "older"} | UPLOADS)["Resources"]["Review"]["Properties"]
+    assert page["Environment"]["Variables"]["IMAGE_BUCKETS"].split() == ["InboxBucket", "older", "acme-robots"]
 
 
 def test_reasons_outlive_the_dead_letters():

@@ -54,7 +54,8 @@ class Location:
         parts = urlsplit(address)
         if parts.scheme != "s3" or not parts.netloc:
             raise CannotBackfill(f"{address} is not s3://bucket[/prefix]: use `bincheck drop` for folders")
-        readable = {stack.inbox_bucket, stack.outputs.get("BackfillBucketName", stack.inbox_bucket)}
+        others = ("BackfillBucketName", "UploadsBucketName")
+        readable = {stack.inbox_bucket, *(stack.outputs.get(name) for name in others)}
         if parts.netloc not in readable:
             raise CannotBackfill(
                 f"the Checker of stack {stack.name!r} may not read s3://{parts.netloc}: allow it with `sam deploy "

@@ -68,6 +68,8 @@ def checker_answers(invoke):
         "url-encoded-key",
         "s3-test-event",
         "unknown-key",
+        *("upload-through-sns", "upload-through-raw-sns", "upload-through-eventbridge", "eventbridge-upload"),
+        *("expiration-through-eventbridge", "removal", "restored-upload", "tagging"),
     ]
     return dict(zip(cases, invoke("Checker", *cases), strict=True))
 
@@ -91,6 +93,16 @@ def test_only_the_poisoned_message_of_a_batch_goes_back(checker_answers):
 
 def test_an_encoded_key_names_the_object_as_it_was_uploaded(checker_answers, stack):
     assert statuses(stack, "Köln 1/50%25 + 1") == ["waiting"]
+
+
+def test_every_way_that_s3_tells_leads_to_the_one_check(checker_answers, stack):
+    (check,) = stack.checks.list_by_name("r003")
+    for case in ("upload-through-sns", "upload-through-raw-sns", "upload-through-eventbridge"):
+        assert checker_answers[case] == {"batchItemFailures": []}
+    for case in ("eventbridge-upload", "restored-upload", "removal"):
+        assert checker_answers[case] == [check.check_id]
+    assert checker_answers["expiration-through-eventbridge"] == {"batchItemFailures": []}
+    assert checker_answers["tagging"] == []
 
 
 def test_an_unknown_key_is_rejected_and_the_test_event_ignored(checker_answers, stack):

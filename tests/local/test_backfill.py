@@ -101,8 +101,9 @@ def test_what_cannot_be_checked_is_refused_with_the_cure(deployed, address, reas
         list(list_uploads(deployed, Location.parse(address, deployed)))
 
 
-def test_another_bucket_is_checked_once_the_stack_names_it(deployed):
-    allowed = replace(deployed, outputs={**deployed.outputs, "BackfillBucketName": "elsewhere"})
+@pytest.mark.parametrize("output", ["BackfillBucketName", "UploadsBucketName"])
+def test_another_bucket_is_checked_once_the_stack_names_it(deployed, output):
+    allowed = replace(deployed, outputs={**deployed.outputs, output: "elsewhere"})
     assert str(Location.parse("s3://elsewhere/bins", allowed)) == "s3://elsewhere/bins/"
 
 
