@@ -21,7 +21,9 @@ console = Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def backfill(
-    address: Annotated[str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="The inbox, BackfillBucket or UploadsBucket.")],
+    address: Annotated[
+        str, typer.Argument(metavar="s3://BUCKET[/PREFIX]", help="The inbox, BackfillBucket or UploadsBucket.")
+    ],
     stack: StackName = None,
     recheck: Annotated[bool, typer.Option("--recheck", help="Count again if another model has answered.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the bins, and print cost and time.")] = False,
