@@ -180,6 +180,7 @@ class _Pages:
             reason=reason(view.check),
             volume=measured_volume(view.check),
             tab="queue",
+            hides_answer=view.blind and (request.session.get(ANSWERED) or {}).get("bin") == view.check.bin,
         )
 
     async def answer(self, request: Request) -> Response:
@@ -200,11 +201,12 @@ class _Pages:
         return _to_bin(following, query)
 
     async def take_back(self, request: Request) -> Response:
-        await read_form(request)
+        form = await read_form(request)
         query = request.query_params
         check = await run_in_threadpool(self._check, query)
         try:
-            await run_in_threadpool(self._desk.take_back, check, reviewer_of(request) or "")
+            reviewed_at = form.get("reviewed_at", "")
+            await run_in_threadpool(self._desk.take_back, check, reviewer_of(request) or "", reviewed_at)
         except CannotWithdraw as error:
             raise HTTPException(409, f"{error}.") from error
         request.session.pop(ANSWERED, None)
@@ -227,12 +229,13 @@ class _Pages:
 
     def _page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         reviewer = reviewer_of(request)
+        answered = None if values.pop("hides_answer", not reviewer) else request.session.get(ANSWERED)
         values |= {
             "csrf": csrf_token(request),
             "reviewer": reviewer,
             "query": dict(request.query_params),
             "filters": filters_query(request.query_params),
-            "answered": request.session.get(ANSWERED) if reviewer else None,
+            "answered": answered,
         }
         return HTMLResponse(self._templates.get_template(template).render(values), status)
 
@@ -264,6 +267,7 @@ def _remembered(check: Check, filters: str) -> dict[str, Any] | None:
     remembered = {
         "bin": check.bin,
         "actual": check.actual,
+        "reviewed_at": check.reviewed_at,
         "take_back": address(check, filters, "/take-back"),
     }
     return remembered if len(json.dumps(remembered)) <= ANSWERED_LIMIT else None

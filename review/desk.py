@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from inventory.bins import Bin, StrayKey, Subject
 from inventory.check import Check, Finding, OpenList, bucket_and_key
-from inventory.check_store import CheckStore
+from inventory.check_store import CheckStore, History
 from inventory.claims import Claims
 from inventory.metadata import METADATA_LIMIT_BYTES
 from inventory.review_queue import Cursor, Filters, Page, ReviewQueue
@@ -29,7 +29,7 @@ LIST_LENGTH = 50
 STRIP_LENGTH = 8
 """Other checks that are shown below a bin."""
 STRIP_READ = 200
-"""Items of a bin that are read for them."""
+"""A bin with more items than this is not read whole for them."""
 PASSED_DIGITS = 12
 """So many digits of the id of a check are kept of those that a reviewer has passed."""
 KEY_LIMIT_BYTES = 1_024
@@ -61,7 +61,10 @@ class RecordedItem:
 class BinView:
     """All that is shown of a check. `image_url` is None where the image is not there any more, `items` are None where
     the record cannot be read; `findings` are reviews, the oldest first; `others` are further checks of the bin, the
-    newest first, each with the address of its image; `free` says that no other reviewer works on the bin."""
+    newest first, each with the address of its image; `free` says that no other reviewer works on the bin.
+
+    `blind` says that the audit wants another review of the check. Until then nothing shows what was found in its image.
+    """
 
     check: Check
     image_url: str | None
@@ -70,6 +73,7 @@ class BinView:
     findings: tuple[Finding, ...]
     others: tuple[tuple[Check, str | None], ...]
     free: bool
+    blind: bool
 
 
 @dataclass
@@ -140,22 +144,27 @@ class Desk:
         return next((check for check in found if check), None)
 
     def view(self, check: Check, reviewer: str) -> BinView:
-        """All that is shown of a check, claimed for the reviewer while nobody has reviewed it."""
+        """All that is shown of a check, claimed for the reviewer while it waits for a review."""
         subject, now = check.subject, self.now()
-        free = self._pool.submit(self.claims.take, subject, reviewer, now) if not check.reviewed_at else None
+        claim = self._pool.submit(self.claims.take, subject, reviewer, now) if not check.reviewed_at else None
         there = self._pool.submit(self._is_there, check)
         record = self._pool.submit(self._record, check)
-        findings, checks = self.store.list_history(subject, check.check, STRIP_READ)
-        others = [one for one in checks if one.check != check.check]
+        history = self.store.list_history(subject, check.check, STRIP_LENGTH + 1, STRIP_READ)
+        blind = check.check in history.awaiting
+        if claim is None and blind:
+            claim = self._pool.submit(self.claims.take, subject, reviewer, now)
+        others = [_unanswered(one, history, check if blind else None) for one in history.checks]
+        others = [one for one in others if one.check != check.check][-STRIP_LENGTH:]
         items, more_items = record.result()
         return BinView(
             check=check,
             image_url=self.image_url(check) if there.result() else None,
             items=items,
             more_items=more_items,
-            findings=tuple(findings),
-            others=tuple((one, self.image_url(one)) for one in reversed(others[-STRIP_LENGTH:])),
-            free=free is None or free.result(),
+            findings=() if blind else tuple(history.findings),
+            others=tuple((one, self.image_url(one)) for one in reversed(others)),
+            free=claim is None or claim.result(),
+            blind=blind,
         )
 
     def answer(self, check: Check, actual: int | None, reviewer: str, note: str) -> Check:
@@ -170,13 +179,13 @@ class Desk:
         if 0 < len(name.encode()) <= KEY_LIMIT_BYTES and not name.endswith("/"):
             self.claims.release(Bin.named(name), reviewer)
 
-    def take_back(self, check: Check, reviewer: str) -> Check:
-        """Take the last answer back.
+    def take_back(self, check: Check, reviewer: str, reviewed_at: str) -> Check:
+        """Take the last answer back, if it is the one that was given at `reviewed_at`.
 
         Raises:
-            CannotWithdraw: there is none, or the bin was checked again since.
+            CannotWithdraw: there is none, or it is another one.
         """
-        return withdraw_review(self.store, check, self.now(), reviewer)
+        return withdraw_review(self.store, check, self.now(), reviewer, reviewed_at)
 
     def image_url(self, check: Check) -> str | None:
         """An address that shows the image to whoever has it, for LINK_LIFE; None for a check without an image."""
@@ -229,6 +238,12 @@ class Desk:
 def passed_id(check: Check) -> str:
     """Names a check among those that a reviewer has passed."""
     return check.check_id[:PASSED_DIGITS]
+
+
+def _unanswered(check: Check, history: History, blind: Check | None) -> Check:
+    """A check without what people found in it, where that would tell what the image of a `blind` review shows."""
+    same_image = blind is not None and check.check.partition("/")[0] == blind.check.partition("/")[0]
+    return replace(check, actual=None) if same_image or check.check in history.awaiting else check
 
 
 def _recorded_items(metadata: bytes) -> tuple[tuple[RecordedItem, ...] | None, int]:

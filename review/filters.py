@@ -22,7 +22,7 @@ def read_filters(query: Mapping[str, str], now: datetime) -> Filters:
     severity, direction = query.get("severity"), query.get("direction")
     return Filters(
         since=now.astimezone(UTC) - timedelta(days=days),
-        site=query.get("site") or None,
+        site=query.get("site", "").strip() or None,
         severity=severity if severity in SEVERITY_NAMES else None,
         direction=direction if direction in DIRECTIONS else None,
     )

@@ -170,7 +170,8 @@ class LastAlert:
 
 @dataclass(frozen=True)
 class BinState:
-    """Everything about a bin that a decision needs. `revision` grows with every write; 0 means no stored state."""
+    """Everything about a bin that a decision needs. `revision` grows with every write; 0 means no stored state.
+    `newest` is the identity of the newest check; None if that is the current one."""
 
     bin: Subject
     revision: int = 0
@@ -178,6 +179,7 @@ class BinState:
     lone: LonePart | None = None
     current: CurrentCheck | None = None
     last_alert: LastAlert | None = None
+    newest: str | None = None
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ A bin's name never ends in a slash, and every other partition does. A check's id
 because no version holds one, and every other item of a bin does. So no item can be mistaken for another, whatever the
 names of bins and keys are.
 
-Items that need a person or the Watchdog, and reviewed checks, have `open`, the key of the sparse index `open-by-day`.
+Items that need a person or the Watchdog, and reviewed checks, have `open`, the key of the sparse indexes `open-by-day`
+and `open-by-suspicion`. Those that wait for a reviewer have `open_at`, the key of `open-by-site`.
 Every check has `checked_on`, the key of the index `by-day`: its date and the first digit of its `check_id`. So the
 checks of a day spread over sixteen partitions.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -84,17 +85,15 @@ def is_check(item: Mapping[str, Any]) -> bool:
 # ---- Checks ----
 
 
-def check_item(check: Check) -> Item:
+def check_item(check: Check, previous: str | None = None, *, audited: bool = False) -> Item:
+    """The item of a check. `previous` is the newest check of its bin before it, `audited` marks one of the audit."""
     item = {name: stored(value) for name, value in asdict(check).items() if value is not None and name != "stray"}
     checked_at = datetime.fromisoformat(check.checked_at)
     item |= key(check.subject, check.check)
     item["check_id"] = check.check_id
     item["checked_on"] = f"{checked_at.astimezone(UTC).date()}#{check.check_id[0]}"
-    if listed := check_attribute(check, "open_list"):
-        item["open"] = listed
-    if expires_at := check_attribute(check, "expires_at"):
-        item["expires_at"] = expires_at
-    return item
+    optional = {name: check_attribute(check, name) for name in ("open", "open_at", "expires_at")}
+    return item | _present(optional | {"previous": previous, "audited": audited or None})
 
 
 def check_attribute(check: Check, name: str) -> Any:
@@ -102,14 +101,27 @@ def check_attribute(check: Check, name: str) -> Any:
     if name == "expires_at":  # a reviewed check is a training label, so it does not expire
         permanent = check.status != "match" or check.reviewed_at
         return None if permanent else after(datetime.fromisoformat(check.checked_at), MATCH_RETENTION)
-    if name == "open_list":
-        return f"{check.open_list}#{datetime.fromisoformat(check.checked_at).date()}" if check.open_list else None
+    if name == "open":
+        return list_of_day(check.open_list, check.checked_at) if check.open_list else None
+    if name == "open_at":
+        return list_at_site(check_attribute(check, "open"), check.site) if check.open_list == "mismatch" else None
     return stored(getattr(check, name))
 
 
-def stored_name(name: str) -> str:
-    """The name of a check's attribute in its item."""
-    return "open" if name == "open_list" else name
+def stored_names(names: Iterable[str]) -> Iterator[str]:
+    """The names of a check's attributes in its item."""
+    for name in names:
+        yield from ("open", "open_at") if name == "open_list" else (name,)
+
+
+def list_of_day(name: str, checked_at: str) -> str:
+    """The key of a list's checks of one day in the indexes `open-by-day` and `open-by-suspicion`."""
+    return f"{name}#{datetime.fromisoformat(checked_at).astimezone(UTC).date()}"
+
+
+def list_at_site(list_and_day: str, site: str) -> str:
+    """The key of those of one site, in the index `open-by-site`."""
+    return f"{list_and_day}#{site}"
 
 
 def read_check(item: Mapping[str, Any]) -> Check:
@@ -154,16 +166,26 @@ def audit_item(check: Check, moment: datetime) -> Item:
     """The audit's copy of a check. Later changes of the check do not affect it."""
     item = check_item(check)
     del item["checked_on"]  # the index `by-day` holds each check once
-    item |= key(check.subject, f"{AUDIT}{check.check}")
-    item["open"] = audit_list(check)
-    item["expires_at"] = after(moment, AUDIT_RETENTION)
-    return item
+    return (
+        item
+        | key(check.subject, f"{AUDIT}{check.check}")
+        | _present(audit_attributes(check))
+        | {"expires_at": after(moment, AUDIT_RETENTION)}
+    )
 
 
-def audit_list(check: Check) -> str:
-    """The list of the audit's copy of a check: `audit` until people agree on what the image shows, then `audited`."""
-    name = "audited" if check.reviewed_at else "audit"
-    return f"{name}#{datetime.fromisoformat(check.checked_at).astimezone(UTC).date()}"
+def audit_attributes(check: Check) -> Item:
+    """The attributes of the audit's copy of a check that its reviews change; those that it lacks are None.
+
+    The copy is on the list `audit` until it needs no more reviews, then on the list `audited`.
+    """
+    listed = list_of_day("audited" if check.reviewed_at else "audit", check.checked_at)
+    return {
+        "open": listed,
+        "open_at": None if check.reviewed_at else list_at_site(listed, check.site),
+        "actual": check.actual,
+        "reviewed_at": check.reviewed_at,
+    }
 
 
 # ---- The state of a bin ----
@@ -179,11 +201,13 @@ def state_item(state: BinState) -> Item:
         waiting = waiting_check(state.bin, state.lone)
         item["lone"] = _present(asdict(state.lone))
         item["checked_at"] = waiting.checked_at
-        item["open"] = check_attribute(waiting, "open_list")
+        item["open"] = check_attribute(waiting, "open")
     if state.current:
         item["current"] = asdict(state.current)
     if state.last_alert:
         item["last_alert"] = _last_alert_item(state.last_alert)
+    if state.newest:
+        item["newest"] = state.newest
     return item
 
 
@@ -203,6 +227,7 @@ def read_state(item: Mapping[str, Any]) -> BinState:
         lone=LonePart(**{**lone, "stored": StoredObject(**lone["stored"])}) if lone else None,
         current=CurrentCheck(**item["current"]) if "current" in item else None,
         last_alert=_read_last_alert(item["last_alert"]) if "last_alert" in item else None,
+        newest=item.get("newest"),
     )
 
 

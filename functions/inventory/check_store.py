@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from boto3.dynamodb.conditions import Key
 
@@ -23,8 +23,8 @@ from inventory.check_items import (
     STATE,
     after,
     alert_item,
+    audit_attributes,
     audit_item,
-    audit_list,
     check_attribute,
     check_item,
     finding_item,
@@ -36,7 +36,7 @@ from inventory.check_items import (
     read_waiting_check,
     state_expiry,
     state_item,
-    stored_name,
+    stored_names,
 )
 from inventory.decision import Decision
 from inventory.legacy_items import LEGACY_STATE, is_legacy_state, legacy_state, legacy_waiting_check
@@ -47,6 +47,15 @@ if TYPE_CHECKING:
 OPEN_BY_DAY = "open-by-day"
 BY_DAY = "by-day"
 _Write = tuple[Literal["Put", "Update"], dict[str, Any]]
+
+
+class History(NamedTuple):
+    """The `findings` are the reviews of a check that hold, and `checks` those of its bin, both oldest first. `awaiting`
+    are the identities of those checks of the bin that the audit wants another review of."""
+
+    findings: list[Finding]
+    checks: list[Check]
+    awaiting: frozenset[str]
 
 
 class ConcurrentUpdate(Exception):
@@ -105,22 +114,31 @@ class CheckStore:
 
     def list_findings(self, subject: Subject, check: str) -> list[Finding]:
         """The valid reviews of a check, the oldest first. Withdrawn ones are left out."""
-        condition = Key("bin").eq(subject.partition) & Key("check").begins_with(REVIEW)
-        return _holding_findings(self._pages(KeyConditionExpression=condition, ConsistentRead=True), check)
+        return _holding_findings(self._starting(subject, REVIEW), check)
 
-    def list_history(self, subject: Subject, check: str, limit: int) -> tuple[list[Finding], list[Check]]:
-        """The valid reviews of a check, and the checks of its bin, both oldest first; of a bin with more than `limit`
-        items only some of the checks.
+    def list_history(self, subject: Subject, check: str, newest: int, limit: int) -> History:
+        """The reviews of a check, and the `newest` checks of its bin.
 
-        It costs one query, and four for a bin with more items.
+        It costs one query. A bin with more than `limit` items costs two, and one read for the state and for each check.
         """
         condition = Key("bin").eq(subject.partition)
         page = self._table.query(KeyConditionExpression=condition, ConsistentRead=True, Limit=limit)
-        if "LastEvaluatedKey" in page:
-            return self.list_findings(subject, check), self._list_some(subject, limit)
         items: Sequence[Mapping[str, Any]] = page["Items"]
-        reviews = (item for item in items if item["check"].startswith(REVIEW))
-        return _holding_findings(reviews, check), _checks_by_time(items)
+        if "LastEvaluatedKey" in page:
+            items = [*self._starting(subject, REVIEW), *self._starting(subject, AUDIT), *self._newest(subject, newest)]
+        return History(
+            _holding_findings((item for item in items if item["check"].startswith(REVIEW)), check),
+            _checks_by_time(items)[-newest:],
+            frozenset(item["check"].removeprefix(AUDIT) for item in items if item.get("open", "").startswith("audit#")),
+        )
+
+    def last_reviewed(self, subject: Subject) -> Check | None:
+        """The check of a bin that the last review that holds is of; None without such a review."""
+        reviews = list(self._starting(subject, REVIEW))
+        checks = {read_finding(item).check for item in reviews}
+        last = [holding[-1] for check in checks if (holding := _holding_findings(reviews, check))]
+        newest = max(last, key=lambda finding: finding.revision, default=None)
+        return self.find(subject, newest.check) if newest else None
 
     # ---- The audit ----
 
@@ -129,21 +147,10 @@ class CheckStore:
         item = self._get(subject, f"{AUDIT}{check}")
         return read_check(item) if item else None
 
-    def update_audited(self, check: Check) -> None:
-        """Store the agreed count in the audit's copy of a check, and move the copy to the list that fits."""
-        found = {":actual": check.actual, ":reviewed_at": check.reviewed_at} if check.reviewed_at else {}
-        finding = ", actual = :actual, reviewed_at = :reviewed_at" if found else " REMOVE actual, reviewed_at"
-        self._table.update_item(
-            Key=key(check.subject, f"{AUDIT}{check.check}"),
-            UpdateExpression=f"SET #open = :open{finding}",
-            ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues={":open": audit_list(check), **found},
-        )
-
-    def list_audited(self, since: datetime, until: datetime, *, agreed: bool = True) -> Iterator[Check]:
-        """The audit's checks that were made between two moments, the oldest first: those with an agreed count, or those
-        without one yet."""
-        yield from map(read_check, self._listed("audited" if agreed else "audit", since, until))
+    def list_audited(self, since: datetime, until: datetime, *, settled: bool = True) -> Iterator[Check]:
+        """The audit's checks that were made between two moments, the oldest first: those that need no more reviews, or
+        those that do. A settled check without a count is one whose image does not show it."""
+        yield from map(read_check, self._listed("audited" if settled else "audit", since, until))
 
     def latest_check(self, subject: Subject) -> Check | None:
         """The lone part of a bin in the form of a check if one waits, else the current check."""
@@ -214,12 +221,18 @@ class CheckStore:
             between = Key("checked_at").between(timestamp(since), timestamp(until))
             yield from self._pages(KeyConditionExpression=Key("open").eq(f"{name}#{day}") & between, **query)
 
-    def _list_some(self, subject: Subject, limit: int) -> list[Check]:
-        # Every other item of the bin begins with a slash, and an S3 version may begin with a dot, which sorts before.
-        parts = (Key("check").lt("/"), Key("check").gte("0"))
-        queries = [Key("bin").eq(subject.partition) & part for part in parts]
-        pages = [self._table.query(KeyConditionExpression=query, Limit=limit)["Items"] for query in queries]
-        return _checks_by_time([item for page in pages for item in page])[-limit:]
+    def _starting(self, subject: Subject, prefix: str) -> Iterator[Mapping[str, Any]]:
+        condition = Key("bin").eq(subject.partition) & Key("check").begins_with(prefix)
+        yield from self._pages(KeyConditionExpression=condition, ConsistentRead=True)
+
+    def _newest(self, subject: Subject, count: int) -> Iterator[Mapping[str, Any]]:
+        """The newest checks of a bin, the newest first: each names the one before it. Those before this was stored, and
+        expired ones, end the walk."""
+        state = self.load(subject)
+        name = state.newest or (state.current.check if state.current else None)
+        while name and count and (item := self._get(subject, name)):
+            yield item
+            name, count = item.get("previous"), count - 1
 
     def _items_of(self, subject: Subject) -> Iterator[Mapping[str, Any]]:
         return self._pages(KeyConditionExpression=Key("bin").eq(subject.partition), ConsistentRead=True)
@@ -274,14 +287,14 @@ _IF_ABSENT: dict[str, Any] = {
     "ConditionExpression": "attribute_not_exists(#check)",
     "ExpressionAttributeNames": {"#check": "check"},
 }
-_DELIST: dict[str, Any] = {"UpdateExpression": "REMOVE #open", "ExpressionAttributeNames": {"#open": "open"}}
+_DELIST: dict[str, Any] = {"UpdateExpression": "REMOVE #open, open_at", "ExpressionAttributeNames": {"#open": "open"}}
 
 
 def _delist(current: CurrentCheck, moment: datetime) -> dict[str, Any]:
     if current.status != "rejected":
         return _DELIST
     return {
-        "UpdateExpression": "SET expires_at = :expires_at REMOVE #open",
+        "UpdateExpression": "SET expires_at = :expires_at REMOVE #open, open_at",
         "ExpressionAttributeNames": {"#open": "open"},
         "ExpressionAttributeValues": {":expires_at": after(moment, REJECTION_RETENTION)},
     }
@@ -326,32 +339,45 @@ def _if_unchanged(read: BinState) -> dict[str, Any]:
 def _check_writes(decision: Decision, moment: datetime) -> Iterator[_Write]:
     if decision.append:
         # A check item is also the idempotency record: this condition puts it at most once.
-        yield "Put", {"Item": check_item(decision.append), "ConditionExpression": "attribute_not_exists(check_id)"}
+        item = check_item(decision.append, decision.previous, audited=decision.audited)
+        yield "Put", {"Item": item, "ConditionExpression": "attribute_not_exists(check_id)"}
     if decision.append and decision.audited:
         yield "Put", {"Item": audit_item(decision.append, moment)}
     if decision.finding:
         # The revision in the key is new, so no review is overwritten.
         yield "Put", {"Item": finding_item(decision.state.bin, decision.finding), **_IF_ABSENT}
     if decision.amend:
-        yield "Update", _amendment(decision.amend, decision.amended)
+        yield "Update", _amendment(decision.amend, decision.amended, moment if decision.replaced else None)
+    if decision.audit:
+        audited = key(decision.state.bin, f"{AUDIT}{decision.audit.check}")
+        yield "Update", _update(audited, decision.audit.check_id, audit_attributes(decision.audit))
     if decision.delist:
         # No condition: if somebody deleted the check by hand, a condition would block its bin for ever. Without one,
         # the update leaves an item without attributes, which `is_check` ignores.
         yield "Update", {"Key": key(decision.state.bin, decision.delist.check), **_delist(decision.delist, moment)}
 
 
-def _amendment(check: Check, names: Sequence[str]) -> dict[str, Any]:
-    """The update of a stored check, on the condition that it still exists."""
-    values = {stored_name(name): check_attribute(check, name) for name in names}
+def _amendment(check: Check, names: Sequence[str], replaced_at: datetime | None = None) -> dict[str, Any]:
+    """The update of a stored check. A check that another has replaced leaves its list."""
+    values = {name: check_attribute(check, name) for name in stored_names(names)}
+    if replaced_at:
+        values |= {"open": None, "open_at": None}
+        if check.status == "rejected":
+            values["expires_at"] = after(replaced_at, REJECTION_RETENTION)
+    return _update(key(check.subject, check.check), check.check_id, values)
+
+
+def _update(item: Mapping[str, str], check_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The update of an item with this `check_id`, on the condition that it still exists. None removes an attribute."""
     present = {name: value for name, value in values.items() if value is not None}
     absent = [name for name, value in values.items() if value is None]
     expression = f"SET {', '.join(f'#{name} = :{name}' for name in present)}" if present else ""
     if absent:
         expression += f" REMOVE {', '.join(f'#{name}' for name in absent)}"
     return {
-        "Key": key(check.subject, check.check),
+        "Key": item,
         "UpdateExpression": expression.strip(),
         "ConditionExpression": "check_id = :check_id",
         "ExpressionAttributeNames": {f"#{name}": name for name in values},
-        "ExpressionAttributeValues": {":check_id": check.check_id} | {f":{name}": present[name] for name in present},
+        "ExpressionAttributeValues": {":check_id": check_id} | {f":{name}": present[name] for name in present},
     }

@@ -66,6 +66,7 @@ from inventory.check import (
     timestamp,
     waiting_check,
 )
+from inventory.sampling import agreed_count, is_settled
 from inventory.uploads import Removal, Upload
 from inventory.verdict import SEVERITIES, Severity
 
@@ -203,24 +204,32 @@ class TimePassed:
 
 @dataclass(frozen=True)
 class Review:
-    """The person `reviewer` found `actual` objects in the image of `check`; None: the image does not show how many."""
+    """The person `reviewer` found `actual` objects in the image of `check`; None: the image does not show how many.
+
+    `earlier` are the reviews of the check that hold, and `audited` is the audit's copy of it; None outside the audit.
+    """
 
     check: Check
     actual: int | None
     moment: datetime
     reviewer: str = ""
     note: str = ""
+    earlier: Sequence[Finding] = ()
+    audited: Check | None = None
 
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """The person `reviewer` withdraws the last review of `check`, the current check of its bin. `before` is the review
-    that is valid again; None if there is none."""
+    """The person `reviewer` withdraws the last review of `check`. `earlier` are the reviews that hold without it, the
+    oldest first. `audited` is the audit's copy of the check; None outside the audit. `current` is the current check of
+    the bin; None if there is none."""
 
     check: Check
-    before: Finding | None
+    earlier: Sequence[Finding]
     moment: datetime
     reviewer: str = ""
+    audited: Check | None = None
+    current: Check | None = None
 
 
 Event = Observation | TimePassed | Review | Withdrawal
@@ -230,10 +239,11 @@ Event = Observation | TimePassed | Review | Withdrawal
 class Decision:
     """The result of an event. One transaction writes all of it.
 
-    `check` is the result for the caller; None if there is none. `append` is a new check, `amend` a stored check whose
-    attributes `amended` have changed, `delist` the check that leaves the open list, `finding` a new review. `audited`
-    says whether the new check belongs to the audit. `fence` says that the state is written even if it has not changed:
-    whoever read the inbox before a removal then has to read it again.
+    `check` is the result for the caller; None if there is none. `append` is a new check; `audited` says whether it
+    belongs to the audit, and `previous` is the newest check before it. `amend` is a stored check whose attributes
+    `amended` have changed; if another check has `replaced` it, it is on no list. `delist` is the check that leaves the
+    open list, `finding` a new review, and `audit` the audit's copy of the reviewed check. `fence` says that the state
+    is written even if it has not changed: whoever read the inbox before a removal then has to read it again.
     """
 
     state: BinState
@@ -241,10 +251,13 @@ class Decision:
     append: Check | None = None
     amend: Check | None = None
     amended: tuple[str, ...] = ()
+    replaced: bool = False
     delist: CurrentCheck | None = None
     alert: Alert | None = None
     finding: Finding | None = None
     audited: bool = False
+    previous: str | None = None
+    audit: Check | None = None
     fence: bool = False
 
 
@@ -462,7 +475,12 @@ def _make_current(state: BinState, check: Check, recorded: bool, moment: datetim
     """Make a check the current one of its bin, and send the alert that the table says."""
     before = state.current
     was_current = before is not None and before.check == check.check
-    state = replace(state, current=CurrentCheck(check.check, check.status, check.reviewed_at is not None))
+    newest = state.newest or (before.check if before else None)
+    state = replace(
+        state,
+        current=CurrentCheck(check.check, check.status, check.reviewed_at is not None),
+        newest=newest if recorded and newest != check.check else None,
+    )
     delist = before if before and not was_current and _is_listed(before) else None
     last = state.last_alert
     updated, alert = check, None
@@ -478,7 +496,7 @@ def _make_current(state: BinState, check: Check, recorded: bool, moment: datetim
             updated = replace(check, alerted_at=timestamp(moment), repeats=None, resolves=resolves)
             state, alert = _notify(state, notification, updated)
     if not recorded:
-        return Decision(state, updated, append=updated, delist=delist, alert=alert)
+        return Decision(state, updated, append=updated, delist=delist, alert=alert, previous=newest)
     if was_current and alert is None:
         return Decision(state, check)
     amended = ("alerted_at", "repeats", "resolves", "open_list", "expires_at")
@@ -518,7 +536,7 @@ def _review(state: BinState, event: Review) -> Decision:
 
 
 def _withdraw(state: BinState, event: Withdrawal) -> Decision:
-    before = event.before
+    before = event.earlier[-1] if event.earlier else None
     restored = replace(
         event.check,
         actual=before.actual if before else None,
@@ -535,7 +553,8 @@ def _reviewed(state: BinState, reviewed: Check, kind: FindingKind, event: Review
     last, current = state.last_alert, state.current
     is_current = current is not None and current.check == reviewed.check
     if last and (last.check_id == reviewed.check_id or (is_current and last.kind != "unpaired")):
-        last = replace(last, actual=reviewed.actual, expected=reviewed.expected)
+        found = _holding(reviewed, event)
+        last = replace(last, actual=found.actual, expected=found.expected)
     if current and is_current:
         current = replace(current, reviewed=reviewed.reviewed_at is not None)
     state = replace(state, last_alert=last, current=current)
@@ -549,7 +568,29 @@ def _reviewed(state: BinState, reviewed: Check, kind: FindingKind, event: Review
         event.note if isinstance(event, Review) else "",
     )
     amended = ("actual", "reviewed_at", "open_list", "expires_at")
-    return Decision(state, reviewed, amend=reviewed, amended=amended, finding=finding)
+    audit = _audit_after(event, finding)
+    replaced = not is_current and not reviewed.reviewed_at
+    return Decision(state, reviewed, amend=reviewed, amended=amended, replaced=replaced, finding=finding, audit=audit)
+
+
+def _holding(reviewed: Check, event: Review | Withdrawal) -> Check:
+    """The check whose review holds for the last alert: after a withdrawal, that of the current check if it has one."""
+    current = event.current if isinstance(event, Withdrawal) else None
+    return reviewed if current is None or current.reviewed_at is None else current
+
+
+def _audit_after(event: Review | Withdrawal, finding: Finding) -> Check | None:
+    """The audit's copy of the reviewed check, with the count that its reviews agree on."""
+    audited = event.audited
+    if audited is None or audited.expected is None:
+        return None
+    holding = [*event.earlier, finding] if isinstance(event, Review) else event.earlier
+    settled = is_settled(audited.expected, holding)
+    return replace(
+        audited,
+        actual=agreed_count(audited.expected, holding),
+        reviewed_at=finding.reviewed_at if settled else None,
+    )
 
 
 def _resolved(last: LastAlert) -> Mapping[str, object]:

@@ -1,28 +1,35 @@
 """What waits for a reviewer: open mismatches, the most suspicious first, with the audit's checks among them.
 
-A page costs one query for each day and list, of as many items as the page shows, however many are open.
+A page costs one query for each day and list, however many are open. A site has a key of its own in `open-by-site`, and
+a severity is a range of suspicion, so these filters leave nothing out. The filter by direction does: of each day and
+list COUNTED are looked at for a page, which then has fewer checks than asked for, and another page after it.
 """
 
 import base64
 import heapq
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import reduce
 from itertools import islice
+from operator import and_
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boto3.dynamodb.conditions import Attr, Key
 
 from inventory.check import Check
-from inventory.check_items import DIGITS, read_check
+from inventory.check_items import DIGITS, list_at_site, read_check
+from inventory.verdict import SEVERITIES
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-OPEN_BY_SUSPICION = "open-by-suspicion"
+OPEN_BY_SUSPICION, OPEN_BY_SITE = "open-by-suspicion", "open-by-site"
+LISTS = ("mismatch", "audit")
 AUDIT_EVERY = 5
 """Every so manieth check of a page comes from the audit while both last."""
 KEY_LIMIT_BYTES = 1_024
@@ -30,7 +37,7 @@ SUSPICION_LENGTH = DIGITS + 2
 """Of a suspicion as it is kept, with its point: `0.123456`."""
 MOST_DAYS = 31
 COUNTED = 1_000
-"""So many open checks of a day and list are counted, and so many are read at once where a filter leaves some out."""
+"""So many open checks of a day and list are counted, and so many are read where a filter leaves some out."""
 THREADS = 8
 Item = Mapping[str, Any]
 
@@ -51,17 +58,24 @@ class Filters:
         count = min((last - self.since.astimezone(UTC).date()).days + 1, MOST_DAYS)
         return [last - timedelta(days=number) for number in range(count)]
 
-    @property
-    def condition(self) -> Any:
-        """As a filter expression; None where every check is wanted."""
-        wanted = {name: getattr(self, name) for name in ("site", "severity", "direction")}
-        conditions = [Attr(name).eq(value) for name, value in wanted.items() if value is not None]
-        if not conditions:
-            return None
-        joined: Any = conditions[0]
-        for condition in conditions[1:]:
-            joined &= condition
-        return joined
+    def key_condition(self, place: str) -> Any:
+        """The condition on the key of the index; `place` is a list and its day."""
+        key = Key("open").eq(place) if self.site is None else Key("open_at").eq(list_at_site(place, self.site))
+        bounds = [least for least, _ in SEVERITIES]
+        ranges = {name: (least, most) for (least, name), most in zip(SEVERITIES, [1.0, *bounds], strict=False)}
+        if self.severity not in ranges:
+            return key
+        return key & Key("suspicion").between(*(Decimal(str(bound)) for bound in ranges[self.severity]))
+
+    def condition(self, name: str) -> Any:
+        """The condition on the other attributes of the checks of a list; None where every one is wanted."""
+        # A check of the audit is on its list, so it does not count as a mismatch besides.
+        conditions: list[Any] = [Attr("audited").not_exists()] if name == "mismatch" else []
+        if self.severity is not None:  # suspicion is stored rounded, so one at a bound may be of the next severity
+            conditions.append(Attr("severity").eq(self.severity))
+        if self.direction is not None:
+            conditions.append(Attr("direction").eq(self.direction))
+        return reduce(and_, conditions) if conditions else None
 
 
 @dataclass(frozen=True)
@@ -93,9 +107,12 @@ class Cursor:
         return cls({place: (last[0], last[1], last[2]) for place, last in shown.items()})
 
 
+FIRST = Cursor()
+
+
 @dataclass(frozen=True)
 class Page:
-    """Some checks to review; `after` is None where they are the last."""
+    """Some checks to review, maybe none; `after` is None where there are no more."""
 
     checks: tuple[Check, ...]
     after: Cursor | None
@@ -116,62 +133,48 @@ class ReviewQueue:
         self._name = table.name
 
     def page(self, filters: Filters, after: Cursor, until: datetime, size: int) -> Page:
-        """The next `size` checks to review."""
-        days = filters.days(until)
+        """The next checks to review, `size` at most."""
+        limit = size + AUDIT_EVERY if filters.direction is None else COUNTED
+        places = [(name, day) for name in LISTS for day in filters.days(until)]
+        queries = [self._query(*place, filters, after) | {"Limit": limit} for place in places]
         with ThreadPoolExecutor(THREADS) as pool:
-            lists = {
-                name: [self._prefetched(pool, f"{name}#{day}", filters, after, size) for day in days]
-                for name in ("mismatch", "audit")
-            }
-            merged = _mixed(*(heapq.merge(*lists[name], key=_rank) for name in ("mismatch", "audit")))
-            found = list(islice(merged, size + 1))
-        shown = dict(after.shown)
-        for item in found[:size]:
-            shown[item["open"]] = (item["bin"], item["check"], str(item["suspicion"]))
-        return Page(_unique(map(read_check, found[:size])), Cursor(shown) if len(found) > size else None)
+            pages = list(pool.map(lambda query: self._client.query(**query), queries))
+        read = dict(zip(places, pages, strict=True))
+        lists = [[page["Items"] for (name, _), page in read.items() if name == wanted] for wanted in LISTS]
+        found = list(islice(_mixed(*(heapq.merge(*items, key=_rank) for items in lists)), size))
+        shown = dict(after.shown) | {item["open"]: _position(item) for item in found}
+        taken, more = Counter(item["open"] for item in found), False
+        for (name, day), page in read.items():
+            place = f"{name}#{day}"
+            if taken[place] < len(page["Items"]):
+                more = True
+            elif "LastEvaluatedKey" in page:
+                more, shown[place] = True, _position(page["LastEvaluatedKey"])
+        return Page(tuple(map(read_check, found)), Cursor(shown) if more else None)
 
     def count(self, filters: Filters, until: datetime) -> Count:
         """How many checks are open. Of each day and list COUNTED are looked at, at most."""
-        places = [f"{name}#{day}" for name in ("mismatch", "audit") for day in filters.days(until)]
-        queries = [self._query(place, filters) | {"Select": "COUNT", "Limit": COUNTED} for place in places]
+        places = [(name, day) for name in LISTS for day in filters.days(until)]
+        queries = [self._query(*place, filters) | {"Select": "COUNT", "Limit": COUNTED} for place in places]
         with ThreadPoolExecutor(THREADS) as pool:
             pages = list(pool.map(lambda query: self._client.query(**query), queries))
         return Count(sum(page["Count"] for page in pages), not any("LastEvaluatedKey" in page for page in pages))
 
-    def _prefetched(
-        self, pool: ThreadPoolExecutor, place: str, filters: Filters, after: Cursor, size: int
-    ) -> Iterator[Item]:
-        """The open checks of a list and day after those that were shown; the first query is already on its way."""
-        limit = size + AUDIT_EVERY if filters.condition is None else COUNTED
-        query = self._query(place, filters) | {"Limit": limit}
-        if place in after.shown:
-            bin, check, suspicion = after.shown[place]
-            query["ExclusiveStartKey"] = {
-                "open": place, "bin": bin, "check": check, "suspicion": _suspicion(suspicion),
-            }  # fmt: skip
-        return self._pages(query, pool.submit(self._client.query, **query).result)
-
-    def _pages(self, query: dict[str, Any], first: Any) -> Iterator[Item]:
-        page = first()
-        while True:
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            page = self._client.query(**query | {"ExclusiveStartKey": page["LastEvaluatedKey"]})
-
-    def _query(self, place: str, filters: Filters) -> dict[str, Any]:
+    def _query(self, name: str, day: date, filters: Filters, after: Cursor = FIRST) -> dict[str, Any]:
+        place = f"{name}#{day}"
         query: dict[str, Any] = {
             "TableName": self._name,
-            "IndexName": OPEN_BY_SUSPICION,
-            "KeyConditionExpression": Key("open").eq(place),
+            "IndexName": OPEN_BY_SUSPICION if filters.site is None else OPEN_BY_SITE,
+            "KeyConditionExpression": filters.key_condition(place),
             "ScanIndexForward": False,
         }
-        return query if filters.condition is None else {**query, "FilterExpression": filters.condition}
-
-
-def _unique(checks: Iterable[Check]) -> tuple[Check, ...]:
-    """Each check once: an audited mismatch is on both lists, and two rows of it would show which checks are audited."""
-    return tuple({check.check_id: check for check in checks}.values())
+        if (condition := filters.condition(name)) is not None:
+            query["FilterExpression"] = condition
+        if place in after.shown:
+            bin, check, suspicion = after.shown[place]
+            at = {"open": place} if filters.site is None else {"open_at": list_at_site(place, filters.site)}
+            query["ExclusiveStartKey"] = at | {"bin": bin, "check": check, "suspicion": _suspicion(suspicion)}
+        return query
 
 
 def _mixed(alerts: Iterator[Item], audited: Iterator[Item]) -> Iterator[Item]:
@@ -181,6 +184,10 @@ def _mixed(alerts: Iterator[Item], audited: Iterator[Item]) -> Iterator[Item]:
         if not some:
             return
         yield from some
+
+
+def _position(item: Item) -> tuple[str, str, str]:
+    return item["bin"], item["check"], str(item["suspicion"])
 
 
 def _rank(item: Item) -> tuple[Decimal, str, str]:

@@ -1,4 +1,4 @@
-"""The audit: which checks belong to it, and which count its reviews agree on. Pure code.
+"""The audit: which checks belong to it, and what its reviews agree on. Pure code.
 
 The audit is a random sample of the checks with a count, independent of their suspicion. So its findings hold for all
 checks. Findings of alerts hold for alerts only.
@@ -31,3 +31,9 @@ def agreed_count(expected: int, findings: Sequence[Finding]) -> int | None:
     votes = Counter(counts)
     agreed = next((count for count in counts if votes[count] > 1), None)
     return expected if agreed is None and counts[:1] == [expected] else agreed
+
+
+def is_settled(expected: int, findings: Sequence[Finding]) -> bool:
+    """Whether an audited check needs no more reviews: they agree on a count, or more of them cannot tell than can."""
+    unclear = sum(finding.kind == "unclear" for finding in findings)
+    return agreed_count(expected, findings) is not None or unclear > len(findings) - unclear

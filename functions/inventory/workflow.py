@@ -32,7 +32,7 @@ from inventory.errors import CannotWithdraw, RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES, OpenObject, keys_of, open_parts
 from inventory.metadata import METADATA_LIMIT_BYTES, read_record
 from inventory.prediction import Prediction
-from inventory.sampling import agreed_count, is_audited
+from inventory.sampling import is_audited
 from inventory.uploads import InboxEvent, Removal, Upload
 from inventory.verdict import ASSUMED_SLIPS, Slips
 
@@ -224,20 +224,23 @@ def review(
     def attempt() -> Check:
         state = store.load(check.subject)
         known = store.find(check.subject, check.check) or check
-        decision = decide(state, Review(known, actual, moment, reviewer, note))
+        audited = store.find_audited(check.subject, check.check)
+        earlier = store.list_findings(check.subject, check.check) if audited else []
+        decision = decide(state, Review(known, actual, moment, reviewer, note, earlier, audited))
         store.commit(state, decision, moment)
         return decision.check or check
 
-    reviewed = _retrying(check.subject, attempt)
-    update_audit(store, reviewed, moment)
-    return reviewed
+    return _retrying(check.subject, attempt)
 
 
-def withdraw_review(store: CheckStore, check: Check, moment: datetime, reviewer: str = "") -> Check:
-    """Withdraw the last review of a check. The previous review is valid again. Without one, the check is open again.
+def withdraw_review(
+    store: CheckStore, check: Check, moment: datetime, reviewer: str = "", reviewed_at: str | None = None
+) -> Check:
+    """Withdraw the last review of a check. The previous review is valid again. Without one, the check is open again if
+    it is the current one of its bin.
 
     Raises:
-        CannotWithdraw: nobody has reviewed the check, or it is no longer the current check of its bin.
+        CannotWithdraw: no review of the check holds, or the last one was not made at `reviewed_at` (None: whenever).
         RetryLater: others changed the bin during all attempts.
     """
 
@@ -247,29 +250,17 @@ def withdraw_review(store: CheckStore, check: Check, moment: datetime, reviewer:
         known = store.find(check.subject, check.check)
         if known is None or not findings:
             raise CannotWithdraw(f"bin {check.bin}: nobody has reviewed this check, so there is nothing to take back")
-        if state.current is None or state.current.check != check.check:
-            raise CannotWithdraw(f"bin {check.bin} has been checked again since: review the new check instead")
-        decision = decide(state, Withdrawal(known, findings[-2] if findings[1:] else None, moment, reviewer))
+        if reviewed_at not in (None, findings[-1].reviewed_at):
+            raise CannotWithdraw(f"bin {check.bin} was reviewed again since, so nothing was taken back")
+        audited = store.find_audited(check.subject, check.check)
+        current = None
+        if state.current and state.current.check != check.check:
+            current = store.current_check(state)
+        decision = decide(state, Withdrawal(known, findings[:-1], moment, reviewer, audited, current))
         store.commit(state, decision, moment)
         return decision.check or check
 
-    restored = _retrying(check.subject, attempt)
-    update_audit(store, restored, moment)
-    return restored
-
-
-def update_audit(store: CheckStore, check: Check, moment: datetime) -> None:
-    """Store the agreed count of an audited check, if its reviews agree. A check outside the audit is left alone.
-
-    It runs after the review's own transaction and is idempotent. If it fails, the next review of the check repairs it.
-    """
-    audited = store.find_audited(check.subject, check.check)
-    if audited is None or audited.expected is None:
-        return
-    actual = agreed_count(audited.expected, store.list_findings(check.subject, check.check))
-    reviewed_at = timestamp(moment) if actual is not None else None
-    if audited.actual != actual:
-        store.update_audited(replace(audited, actual=actual, reviewed_at=reviewed_at))
+    return _retrying(check.subject, attempt)
 
 
 def _retrying(subject: Subject, attempt: Callable[[], Result]) -> Result:

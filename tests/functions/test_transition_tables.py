@@ -85,7 +85,7 @@ def test_people_are_told_and_know_what_the_table_says(knew, news):
     if news is Outcome.REVIEW:
         event = Review(TOLD, 3, NOW)
     if news is Outcome.WITHDRAWAL:
-        event = Withdrawal(replace(TOLD, actual=3, reviewed_at=timestamp(NOW)), None, NOW)
+        event = Withdrawal(replace(TOLD, actual=3, reviewed_at=timestamp(NOW)), (), NOW)
     decided = decide(state, event)
     kinds = {Notification.NOTHING: None, Notification.ALERT: "mismatch", Notification.RESOLVED: "resolved"}
     assert (decided.alert and decided.alert.kind) == kinds[told]
@@ -108,7 +108,7 @@ HAPPENING = {
     Situation.NOT_ALONE: (BinState(BIN), TimePassed(NOW, HOUR)),
     Situation.NOT_DUE: (BinState(BIN), TimePassed(NOW, 2 * HOUR, IMAGE)),
     Situation.REVIEW: (BinState(BIN, current=CurrentCheck("v/v", "mismatch")), Review(TOLD, 3, NOW)),
-    Situation.WITHDRAWAL: (BinState(BIN, current=CurrentCheck("v/v", "mismatch", True)), Withdrawal(TOLD, None, NOW)),
+    Situation.WITHDRAWAL: (BinState(BIN, current=CurrentCheck("v/v", "mismatch", True)), Withdrawal(TOLD, (), NOW)),
 }
 
 

@@ -127,7 +127,8 @@ def test_a_bin_shows_what_was_recorded_seen_and_found_before(office, ann):
 def test_a_bin_with_a_long_history_costs_no_more(office, ann):
     client, calls = office.warehouse.table.meta.client, []
     check = office.drop("old")
-    template = office.warehouse.table.get_item(Key={"bin": "old", "check": check.check})["Item"]
+    table = office.warehouse.table
+    template = table.get_item(Key={"bin": "old", "check": check.check})["Item"]
 
     def page_and_calls():
         calls.clear()
@@ -137,12 +138,16 @@ def test_a_bin_with_a_long_history_costs_no_more(office, ann):
     client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
     assert page_and_calls()[1] == ["GetItem", "PutItem", "Query"]
     for history in (STRIP_READ, 2 * STRIP_READ):
-        with office.warehouse.table.batch_writer() as batch:
-            for number in range(history):
-                batch.put_item({**template, "check": f"{number:032x}/{number:032x}"})
+        with table.batch_writer() as batch:
+            for number in range(history):  # of some time before, of names that come before and after
+                batch.put_item({**template, "check": f"{number * 0x9E3779B1 % 2**32:08x}/{number:032x}"})
+        for number in range(STRIP_LENGTH + 1):
+            office.warehouse.clock += DAY
+            office.warehouse.drop("metadata/old.json", metadata(history + number))
         page, made = page_and_calls()
-        assert made == ["GetItem", "PutItem", *["Query"] * 4]
-        assert page.text.count("recorded 5, seen 3") == STRIP_LENGTH
+        assert made == [*["GetItem"] * (2 + STRIP_LENGTH + 1), "PutItem", *["Query"] * 3]
+        strip = [row.text for row in page.all("span") if "ago: recorded" in row.text]
+        assert [row.partition(" ago")[0] for row in strip] == ["under 1 min", *(f"{days} d" for days in range(1, 8))]
 
 
 def test_an_image_that_is_gone_is_a_sentence(office, ann):
@@ -283,8 +288,74 @@ def test_a_review_of_another_day_can_be_taken_back_at_its_bin(office, ann):
 def test_what_cannot_be_undone_is_a_sentence(office, ann):
     office.drop("7")
     page = ann.press(ann.press(ann.get("/"), "Start reviewing"), "4")
+    ann.press(page, "Undo")
+    assert "nobody has reviewed this check" in ann.press(page, "Undo", status=409).text
+
+
+def test_undo_takes_no_other_answer_back_than_the_one_it_names(office, ann):
+    check = office.drop("7")
+    page = ann.press(ann.press(ann.get("/"), "Start reviewing"), "4")
+    bob = office.reviewer("bob")
+    office.warehouse.clock += timedelta(seconds=1)
+    bob.press(bob.get(f"/bin?bin=7&check={check.check}"), "3")
+    assert "reviewed again since" in ann.press(page, "Undo", status=409).text
+    assert office.found(check) == [4, 3]
+
+
+def test_an_answer_is_undone_though_the_bin_was_checked_again(office, ann):
+    check = office.drop("7")
+    page = ann.press(ann.press(ann.get("/"), "Start reviewing"), "4")
     office.warehouse.drop("metadata/7.json", metadata(4))
-    assert "has been checked again since" in ann.press(page, "Undo", status=409).text
+    assert "recorded 5" in ann.press(page, "Undo").text
+    assert office.found(check) == []
+    assert "1 to review" in ann.get("/").text
+
+
+# The audit
+
+
+@pytest.mark.parametrize("recorded", [3, 5], ids=["match", "mismatch"])
+def test_the_second_look_at_an_audited_check_is_blind(office, ann, recorded):
+    """Its page and its row are those of a check that nobody has answered, until people agree."""
+    office.drop("7", shown=2, recorded=recorded)
+    office.warehouse.workflow = replace(office.warehouse.workflow, audit_share=1.0)
+    office.warehouse.clock += DAY
+    check = office.warehouse.drop("bin-images/7.jpg", image_of(3))
+    bob, address = office.reviewer("bob"), f"/bin?bin=7&check={check.check}"
+    before = [bob.get(path) for path in ("/", address)]
+    office.desk.claims.release(check.subject, "bob")
+    ann.press(ann.get(address), "4", note="two are white")
+    office.desk.claims.release(check.subject, "ann")
+    assert [[bob.get(path).text, bob.get(path).structure] for path in ("/", address)] == [
+        [page.text, page.structure] for page in before
+    ]
+    bob.press(bob.get(address), "4")
+    assert office.found(check) == [4, 4]
+    for browser in (ann, office.reviewer("carol")):
+        page = browser.get(address)
+        assert "ann: 4 found, two are white" in page.text
+        assert "bob: 4 found" in page.text
+    assert "0 to review" in ann.get("/").text if recorded == 3 else True
+
+
+def test_no_other_page_of_the_bin_gives_the_first_answer_away(office, ann):
+    office.warehouse.workflow = replace(office.warehouse.workflow, audit_share=1.0)
+    checks = [office.drop("7", recorded=recorded) for recorded in (5, 6)]
+    ann.press(ann.get(f"/bin?bin=7&check={checks[0].check}"), "4")
+    bob = office.reviewer("bob")
+    assert all("found" not in bob.get(f"/bin?bin=7&check={check.check}").text for check in checks)
+    again = ann.press(ann.get("/?since=7d"), "Start reviewing")
+    assert "found" not in again.text, "nor does one's own, when it comes again"
+
+
+def test_a_second_look_is_claimed(office, ann):
+    office.warehouse.workflow = replace(office.warehouse.workflow, audit_share=1.0)
+    check = office.drop("7", recorded=3)
+    address = f"/bin?bin=7&check={check.check}"
+    ann.press(ann.get(address), "4")
+    office.warehouse.clock += 2 * CLAIM_LIFE
+    ann.get(address)
+    assert "Somebody else is reviewing this bin" in office.reviewer("bob").get(address).text
 
 
 def test_skipped_bins_come_again_only_to_whoever_begins_again(office, ann):

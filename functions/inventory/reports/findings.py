@@ -24,11 +24,11 @@ def reviewed_checks(store: CheckStore, since: datetime, until: datetime) -> list
     A check of the audit without an agreed count yet is left out: its first review alone says too often that the record
     is wrong.
     """
-    agreed = list(store.list_audited(since, until))
-    pending = {check.check_id for check in store.list_audited(since, until, agreed=False)}
-    in_audit = pending | {check.check_id for check in agreed}
+    settled = list(store.list_audited(since, until))
+    pending = {check.check_id for check in store.list_audited(since, until, settled=False)}
+    in_audit = pending | {check.check_id for check in settled}
     alerts = [check for check in store.list_open("reviewed", since, until) if check.check_id not in in_audit]
-    audited = [reviewed_check(check, audited=True) for check in agreed]
+    audited = [reviewed_check(check, audited=True) for check in settled]
     others = [reviewed_check(check, audited=False) for check in alerts if check.status == "mismatch"]
     return [check for check in (*audited, *others) if check]
 
