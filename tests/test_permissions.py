@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from inventory.check_items import BACKFILLS
 from inventory.claims import Claims
+from inventory.links import NO_LINKS
 from inventory.review_queue import ReviewQueue
 from local.cli import resolve as resolve_command
 from local.cli.main import app
@@ -172,21 +173,28 @@ def drop_bins(warehouse):  # noqa: F811
     warehouse.s3.delete_object(Bucket=BUCKET, Key="bin-images/came-anew.jpg")
     warehouse.drop("metadata/came-anew.json", metadata(4))
     assert warehouse.state("came-anew").lone
+    for expected in (5, 4, 5):
+        warehouse.drop("bin-images/came-back.jpg", image_of(3))
+        warehouse.drop("metadata/came-back.json", metadata(expected))
+    assert warehouse.state("came-back").newest
     warehouse.drop("notes.txt", b"")
     for item in left_by_version_0_1("older", BUCKET):
         warehouse.table.put_item(Item=item)
 
 
-BINS = ("agrees", "differs", "came-anew", "notes.txt", "older")
+BINS = ("agrees", "differs", "came-anew", "came-back", "notes.txt", "older")
 
 
 def test_who_records_a_finding_may_write_what_that_touches_and_nothing_else(warehouse, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(resolve_command, "resolve_stack", lambda _: SimpleNamespace(checks=warehouse.store))
+    monkeypatch.setattr(
+        resolve_command, "resolve_stack", lambda _: SimpleNamespace(checks=warehouse.store, links=NO_LINKS)
+    )
     drop_bins(warehouse)
     with noted(warehouse) as (made, touched):
         for bin in BINS:
-            said = CliRunner().invoke(app, ["resolve", bin, "--actual", "3"])
-            assert said.exit_code == 0, said.output
+            for finding in (["--actual", "3"], ["--withdraw"]):
+                said = CliRunner().invoke(app, ["resolve", bin, *finding])
+                assert said.exit_code == 0, said.output
     assert made == {f"dynamodb:{action}" for action in ("GetItem", "Query", "PutItem", "UpdateItem")}
     assert made <= actions("ApplicationPolicy")
     (record,) = [one for one in statements("ApplicationPolicy") if "dynamodb:UpdateItem" in listed(one["Action"])]
@@ -202,8 +210,8 @@ def test_the_review_page_may_write_what_its_reviewers_touch(warehouse):  # noqa:
             check = [check for check in warehouse.checks(bin) if check.status != "waiting"][-1]
             desk.claims.take(check.subject, "ann", NOON)
             for actual in (3, None):
-                desk.answer(check, actual, "ann", "seen twice")
-                desk.take_back(check, "ann")
+                answered = desk.answer(check, actual, "ann", "seen twice")
+                desk.take_back(check, "ann", answered.reviewed_at)
             desk.claims.release(check.subject, "ann")
     allowed = resource("ReviewRole")["Policies"][0]["PolicyDocument"]["Statement"]
     assert made <= {action for one in allowed for action in listed(one["Action"])}
