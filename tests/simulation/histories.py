@@ -29,6 +29,8 @@ def review(count: int) -> Step:
     return Step("review", count=count)
 
 
+UNCLEAR = Step("unclear")
+WITHDRAWAL = Step("withdraw")
 WATCHDOG = Step("watchdog")
 ALPHABET = (
     upload("image", 2),
@@ -48,6 +50,8 @@ ALPHABET = (
     expire("metadata"),
     review(2),
     review(4),
+    UNCLEAR,
+    WITHDRAWAL,
     WATCHDOG,
 )
 BEFORE: tuple[tuple[Step, ...], ...] = (
@@ -60,6 +64,7 @@ BEFORE: tuple[tuple[Step, ...], ...] = (
     (upload("image", 2), WATCHDOG),
     (upload("png", 3), upload("metadata", 2), upload("image", 2)),
     (upload("image", 2), upload("metadata", 4), review(2)),
+    (upload("image", 2), upload("metadata", 4), review(4), UNCLEAR, upload("metadata", 5)),
 )
 
 

@@ -21,6 +21,7 @@ def violations(house: Warehouse) -> Iterator[str]:
     yield from _lost(house)
     yield from _removed(house)
     yield from _reviews(house)
+    yield from _audit(house)
     yield from _lists(house)
 
 
@@ -38,12 +39,17 @@ class Known:
 def expected_alerts(commits: Sequence[Commit]) -> Iterator[str | None]:
     """The kind of alert that each commit must bring, or None."""
     known = Known()
-    for commit in commits:
+    for number, commit in enumerate(commits):
         said, check = None, commit.spoke
-        if commit.reviewed:
-            speaks = commit.after.current and commit.after.current.check
-            if known.of == commit.reviewed.check or (known.of and commit.reviewed.check == speaks):
-                known.expected, known.found = commit.reviewed.expected, commit.reviewed.actual
+        if commit.reviewed and commit.finding:
+            reviewed, speaks = commit.reviewed, commit.after.current and commit.after.current.check
+            if known.of == reviewed.check or (known.of and reviewed.check == speaks):
+                holding = holding_findings(commits[: number + 1])
+                # What is taken back of a check that speaks no more leaves what was found in the one that does.
+                taken_back = commit.finding.kind == "withdrawn" and holding.get(speaks or "")
+                known.expected, known.found = reviewed.expected, reviewed.actual
+                if taken_back:
+                    known.expected, known.found = taken_back[-1]
         elif commit.overdue:
             said, known = "unpaired", Known(("unpaired",), RANKS["medium"])
         elif check and not check.reviewed_at and check.status == "match":
@@ -56,6 +62,23 @@ def expected_alerts(commits: Sequence[Commit]) -> Iterator[str | None]:
             if answer != known.answer or rank > known.rank or not looked_at:
                 said, known = check.status, Known(answer, rank, check.expected, of=check.check)
         yield said
+
+
+Found = tuple[int | None, int | None]
+"""What a record said, and what a person found; None for an image that does not show it."""
+
+
+def holding_findings(commits: Sequence[Commit]) -> dict[str, list[Found]]:
+    """What was found in each check and not taken back, the oldest first."""
+    holding: dict[str, list[Found]] = {}
+    for commit in commits:
+        if commit.finding and commit.reviewed:
+            found = holding.setdefault(commit.finding.check, [])
+            if commit.finding.kind == "withdrawn":
+                found.pop()
+            else:
+                found.append((commit.reviewed.expected, commit.finding.actual))
+    return holding
 
 
 def _alerts(commits: Sequence[Commit]) -> Iterator[str]:
@@ -128,11 +151,38 @@ def _is_pair(check: Check) -> bool:
 
 
 def _reviews(house: Warehouse) -> Iterator[str]:
-    """A review is never undone, and stands on its list."""
-    for made in house.reviews:
-        item = house.table.items[made.subject.partition, made.check]
-        if not str(item.get("open", "")).startswith("reviewed#") or "actual" not in item:
-            yield f"the review of {made.check} is undone: {item.get('open')}"
+    """The last review that was not taken back stands in its check, on its list; without one nobody reviewed it."""
+    holding = holding_findings([commit for commit in house.commits if commit.after.bin == BIN])
+    for check in _checks(house):
+        item, found = house.table.items[BIN.partition, check.check], holding.get(check.check)
+        on = str(item.get("open", "")).partition("#")[0]
+        wanted = ("reviewed" if found[-1][1] is not None else "unclear") if found else None
+        if on != wanted and (wanted or on in ("reviewed", "unclear")):
+            yield f"{check.check} is on {on or 'no list'} in place of {wanted}"
+        if (check.reviewed_at is not None, check.actual) != (bool(found), found[-1][1] if found else None):
+            yield f"{check.check} says {check.actual} in place of {found}"
+        if len(house.store.list_findings(BIN, check.check)) != len(found or []):
+            yield f"the reviews of {check.check} are not {found}"
+
+
+def _audit(house: Warehouse) -> Iterator[str]:
+    """Every check with a count has its copy, which waits for a review until one says as the record, or two say the
+    same, or most cannot tell."""
+    holding = holding_findings([commit for commit in house.commits if commit.after.bin == BIN])
+    for check in _checks(house):
+        copy = house.table.items.get((BIN.partition, f"/audit/{check.check}"))
+        if check.predicted is None or check.expected is None:
+            continue
+        if copy is None:
+            yield f"the audit lacks {check.check}"
+            continue
+        found = [actual for _, actual in holding.get(check.check, [])]
+        counts = [actual for actual in found if actual is not None]
+        twice = next((count for count in counts if counts.count(count) > 1), None)
+        agreed = twice if twice is not None else (check.expected if counts[:1] == [check.expected] else None)
+        over = agreed is not None or len(found) > 2 * len(counts)
+        if (copy["open"].partition("#")[0], copy.get("actual")) != ("audited" if over else "audit", agreed):
+            yield f"the audit of {check.check} is {copy['open']}, {copy.get('actual')}, and people found {found}"
 
 
 def _lists(house: Warehouse) -> Iterator[str]:

@@ -45,6 +45,7 @@ def decisions(draw):
         subject,
         lone=draw(st.sampled_from([None, lone])) if isinstance(subject, Bin) else None,
         current=draw(st.none() | st.builds(CurrentCheck, identities, st.just("mismatch"))),
+        newest=draw(st.none() | identities),
         last_alert=draw(st.none() | st.builds(LastAlert, st.just("mismatch"), st.just("0" * 32))),
     )
     append, amend = draw(st.none() | checks(subject)), draw(st.none() | checks(subject))
@@ -53,8 +54,21 @@ def decisions(draw):
     if len(set(written)) < len(written):
         amend = delist = None
     alert = Alert("mismatch", append, draw(st.integers(1, 3))) if append and draw(st.booleans()) else None
-    amended = ("actual", "reviewed_at", "open_list", "expires_at")
-    return Decision(state, None, append, amend, amended, delist, alert), draw(st.integers(0, 2))
+    decision = Decision(
+        state,
+        append=append,
+        audited=draw(st.booleans()),
+        previous=draw(st.none() | identities),
+        amend=amend,
+        amended=("actual", "reviewed_at", "open_list", "expires_at"),
+        replaced=draw(st.booleans()),
+        delist=delist,
+        alert=alert,
+        audit=draw(st.none() | checks(subject)) if amend else None,
+    )
+    if decision.audited and decision.append and decision.audit and decision.append.check == decision.audit.check:
+        decision = replace(decision, audited=False)
+    return decision, draw(st.integers(0, 2))
 
 
 def commit(store, decision, behind):
@@ -75,6 +89,7 @@ def seen(store):
     return (
         [store.load(one) for one in SUBJECTS],
         [sorted(map(repr, store.list_by_bin(one))) for one in SUBJECTS],
+        [store.find_audited(one, check) for one in SUBJECTS for check in IDENTITIES],
         [sorted(map(repr, each)) for each in lists],
         found,
     )

@@ -10,7 +10,7 @@ from inventory.check_items import alert_item, check_item, state_item
 from inventory.check_store import CheckStore
 from inventory.decision import Notification, Outcome, Situation, Waits, Written
 from tests.simulation.exploration import explored
-from tests.simulation.histories import WATCHDOG, again, expire, remove, review, upload
+from tests.simulation.histories import WATCHDOG, WITHDRAWAL, again, expire, remove, review, upload
 
 ALONE = (upload("image", 2),)
 MISMATCH = (upload("image", 2), upload("metadata", 4))
@@ -162,6 +162,29 @@ def a_late_event_is_the_newest(patch):
     patch.setattr(decision, "_is_obsolete", latest)
 
 
+def a_replaced_check_is_open_again_when_its_review_is_taken_back(patch):
+    amendment = check_store._amendment
+    patch.setattr(check_store, "_amendment", lambda check, names, replaced_at: amendment(check, names))
+
+
+def the_audit_after_the_review(patch):
+    """The audit's copy is written by itself, after the review that it counts."""
+    commit = CheckStore.commit
+
+    def reordered(store, read, made, moment):
+        commit(store, read, replace(made, audit=None), moment)
+        for _, request in check_store._check_writes(
+            replace(made, append=None, amend=None, delist=None, finding=None), moment
+        ):
+            store._table.update_item(**request)
+
+    patch.setattr(CheckStore, "commit", reordered)
+
+
+def what_the_current_check_was_found_to_hold_is_forgotten(patch):
+    patch.setattr(decision, "_holding", lambda reviewed, event: reviewed)
+
+
 GUARDS = {
     no_revision_condition: [
         ((), (upload("image", 2), again("image"), upload("metadata", 4))),
@@ -188,6 +211,16 @@ GUARDS = {
         (MISMATCH, (upload("png", 3), expire("png"))),
     ],
     a_removed_part_waits_on: [(ALONE, (expire("image"),))],
+    a_replaced_check_is_open_again_when_its_review_is_taken_back: [
+        ((*MISMATCH, review(2), upload("metadata", 5)), (WITHDRAWAL,))
+    ],
+    the_audit_after_the_review: [(MISMATCH, (review(3), review(3)))],
+    what_the_current_check_was_found_to_hold_is_forgotten: [
+        (
+            (*MISMATCH, review(2), upload("metadata", 5), review(2), upload("metadata", 4)),
+            (WITHDRAWAL, upload("metadata", 2)),
+        )
+    ],
     a_late_event_is_the_newest: [(MISMATCH, (upload("metadata", 5), remove("metadata"), again("metadata")))],
 }
 

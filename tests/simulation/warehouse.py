@@ -1,16 +1,17 @@
 """A bin in the simulated cloud, what robots, people and the Watchdog do to it, and the record of what was committed."""
 
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
 
 from inventory import workflow
 from inventory.bins import Bin, Part, locate
-from inventory.check import Alert, BinState, Check
-from inventory.check_items import ALERT, STATE, is_check, read_alert, read_check, read_state
+from inventory.check import Alert, BinState, Check, Finding
+from inventory.check_items import ALERT, REVIEW, STATE, is_check, read_alert, read_check, read_finding, read_state
 from inventory.check_store import CheckStore
-from inventory.errors import RejectedUpload, RetryLater
+from inventory.errors import CannotWithdraw, RejectedUpload, RetryLater
 from inventory.uploads import Removal, Upload
 from inventory.workflow import CheckWorkflow
 from tests.builders import BUCKET, image_of, metadata, seen, upload
@@ -26,7 +27,8 @@ KEYS: Mapping[Key, str] = {
     "metadata": "BOS1/metadata/523.json",
     "stray": "BOS1/523",
 }
-Action = Literal["upload", "again", "remove", "expire", "review", "watchdog"]
+Action = Literal["upload", "again", "remove", "expire", "review", "unclear", "withdraw", "watchdog"]
+REVIEWS = ("review", "unclear", "withdraw")
 REDELIVERIES = 3
 OF_NO_USE = b"no use"
 
@@ -37,8 +39,8 @@ class Step:
 
     `upload` puts content of `count` under a key and delivers its event; `again` delivers the event of the first upload
     under that key once more; `remove` takes an object away; `expire` does so and delivers its event; `review` finds
-    `count` objects; `watchdog` runs once. The process `dies_at` that call of its own, and its message is delivered
-    again.
+    `count` objects in the current check, and `unclear` cannot tell; `withdraw` takes the last of these back; `watchdog`
+    runs once. The process `dies_at` that call of its own, and its message is delivered again.
     """
 
     action: Action
@@ -51,12 +53,14 @@ class Step:
 @dataclass(frozen=True)
 class Commit:
     """One committed change of a bin: its state before and after, the check that was written because it speaks, or
-    because a person reviewed it, the alert, and whether both parts lay there all the while that it was looked at."""
+    because a person reviewed it, what that person found, the alert, and whether both parts lay there all the while that
+    it was looked at."""
 
     before: BinState | None
     after: BinState
     spoke: Check | None
     reviewed: Check | None
+    finding: Finding | None
     alert: Alert | None
     both_lay_there: bool
 
@@ -78,7 +82,6 @@ class Warehouse:
     events: dict[str, list[Upload]] = field(default_factory=dict)
     contents: dict[tuple[str, str], int | None] = field(default_factory=dict)
     puts: dict[tuple[str, str], int] = field(default_factory=dict)
-    reviews: list[Check] = field(default_factory=list)
     delivered: list[Upload | Removal] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -94,6 +97,7 @@ class Warehouse:
             store=self.store,
             count=self._count,
             mismatch_rate=0.02,
+            audit_share=1.0,
             now=lambda: EPOCH + timedelta(seconds=len(self.commits)),
         )
 
@@ -111,7 +115,6 @@ class Warehouse:
             self.table.digest(),
             self.bucket.digest(),
             self._history,
-            len(self.reviews),
             len(self.delivered),
             frozenset(self._both.items()),
         )
@@ -122,7 +125,9 @@ class Warehouse:
             "again": lambda: self._deliver(self.events[step.key][0]),
             "remove": lambda: self._remove(step),
             "expire": lambda: self._expire(step),
-            "review": lambda: self._review(step),
+            "review": lambda: self._review(step.count),
+            "unclear": lambda: self._review(None),
+            "withdraw": self._withdraw,
             "watchdog": self._watchdog,
         }
         ready = (lambda: step.key in self.events) if step.action == "again" else lambda: True
@@ -157,14 +162,24 @@ class Warehouse:
         call()
         self.bucket.remove(KEYS[step.key])
 
+<<<<<<< HEAD
     def _expire(self, step: Step) -> None:
         self._remove(step)
         self._deliver(Removal(BUCKET, KEYS[step.key]))
 
     def _review(self, step: Step) -> None:
+=======
+    def _review(self, count: int | None) -> None:
+>>>>>>> 55aff62 (Go through withdrawals, unclear images and the audit in the simulation)
         check = self.store.current_check(self.store.load(BIN))
         if check:
-            self.reviews.append(workflow.review(self.store, check, step.count or 0, self.workflow.now()))
+            workflow.review(self.store, check, count, self.workflow.now())
+
+    def _withdraw(self) -> None:
+        check = self.store.last_reviewed(BIN)
+        if check:
+            with suppress(CannotWithdraw):  # another did so first
+                workflow.withdraw_review(self.store, check, self.workflow.now())
 
     def _watchdog(self) -> None:
         now = self.workflow.now()
@@ -209,17 +224,19 @@ class Warehouse:
         assert after
         raised = after.revision == before.revision + 1 if before else after.revision > 0
         assert raised, "a write that does not raise the revision"
-        spoke = reviewed = alert = None
+        spoke = reviewed = finding = alert = None
         process = running()
         for (_, name), (was, item) in changes.items():
             if name.startswith(ALERT):
                 alert = read_alert(item["alert"])
-            elif is_check(item) and process and process.name.endswith("review"):
+            elif name.startswith(REVIEW):
+                finding = read_finding(item)
+            elif is_check(item) and process and process.name.endswith(REVIEWS):
                 reviewed = read_check(item)
             elif is_check(item) and (was is None or "open" in item or "open" not in was):
                 spoke = read_check(item)
         both = self._both.get(process.name, False) if process else False
-        self.commits.append(Commit(before, after, spoke, reviewed, alert, both))
+        self.commits.append(Commit(before, after, spoke, reviewed, finding, alert, both))
         self._history = hash((self._history, repr(self.commits[-1])))
 
 
