@@ -1,4 +1,7 @@
-"""Alerts once for every upload whose partner is missing for `WAIT_MINUTES`. A schedule invokes it."""
+"""Alerts once for every upload whose partner is missing for `WAIT_MINUTES`. A schedule invokes it.
+
+It also sends the digest of the rejected and unpaired uploads that no email has named within the hour.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,8 +11,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
 from inventory import clients
+from inventory.alert_text import digest_subject, digest_text
 from inventory.check_store import CheckStore
 from inventory.errors import RetryLater
+from inventory.hourly_emails import HourlyEmails
 from inventory.observability import logger, metrics
 from inventory.settings import WatchdogSettings
 from inventory.workflow import alert_overdue
@@ -21,6 +26,8 @@ MIN_REMAINING_TIME_MS = 5_000
 config = WatchdogSettings.from_environment()
 store = CheckStore(clients.checks_table(config.checks_table))
 s3 = clients.s3()
+sns = clients.sns()
+emails = HourlyEmails(clients.dynamodb(), config.sent_alerts_table)
 
 
 @logger.inject_lambda_context
@@ -28,6 +35,11 @@ s3 = clients.s3()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
     now = datetime.now(UTC)
     alerted = failed = 0
+    try:
+        send_digest(now)
+    except Exception:
+        logger.exception("digest not sent; a later run sends it")
+        failed += 1
     for waiting in store.list_open("waiting", now - LOOKBACK, now - config.pairing_timeout):
         if context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
             logger.warning("out of time; the next run alerts of the rest")
@@ -43,5 +55,22 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  #
             alerted += 1
     metrics.add_metric("Unpaired", MetricUnit.Count, alerted)
     if failed:
-        raise RetryLater(f"{failed} uploads without a partner could not be alerted")
+        raise RetryLater(f"{failed} uploads without a partner, or the digest, could not be alerted")
     return {"alerted": alerted}
+
+
+def send_digest(now: datetime) -> None:
+    """Send the numbers of what no email has named to the operations topic, which AlertEmail is subscribed to.
+
+    They are subtracted after the publishing. So a failure repeats the digest, and loses no number.
+    """
+    unnamed = emails.claim_digest(int(now.timestamp()))
+    if unnamed is None:
+        return
+    sns.publish(
+        TopicArn=config.operations_topic_arn,
+        Subject=digest_subject(unnamed),
+        Message=digest_text(unnamed, config.review_url),
+    )
+    emails.settle_digest(unnamed, int(now.timestamp()))
+    logger.info("digest sent", rejected=unnamed.rejected, unpaired=unnamed.unpaired)

@@ -26,6 +26,11 @@ class Unnamed:
     rejected: int = 0
     unpaired: int = 0
 
+    @property
+    def numbers(self) -> tuple[tuple[str, int], ...]:
+        """The numbers by kind."""
+        return ("rejected", self.rejected), ("unpaired", self.unpaired)
+
 
 def one_line(text: object, limit: int = FACT_LIMIT) -> str:
     """Other people's text in one line of at most `limit` characters. A replacement character stands for each hidden
@@ -136,11 +141,25 @@ def to_do(alert: Alert) -> str:
     return "look at the image, and store what you find: on the review page, or with `bincheck resolve`."
 
 
+def digest_subject(unnamed: Unnamed) -> str:
+    """The subject of an email about rejected and unpaired uploads that no other email has named."""
+    numbers = (f"{number:,} {kind}" for kind, number in unnamed.numbers if number)
+    return ascii_subject(f"Uploads that need attention: {', '.join(numbers)}")
+
+
+def digest_text(unnamed: Unnamed, review_url: str | None) -> str:
+    """The body of that email. `review_url` is the address of the review page; None without one."""
+    lines = _unnamed_lines(unnamed)[1:]
+    if review_url:
+        lines += [f"Link: {review_url.rstrip('/')}/list/{kind}" for kind, number in unnamed.numbers if number]
+    return "\n".join(lines)
+
+
 def _unnamed_lines(unnamed: Unnamed | None) -> list[str]:
     if unnamed is None:
         return []
     lines = ["", "Rejected and unpaired uploads send at most one email an hour."]
-    for kind, number in (("rejected", unnamed.rejected), ("unpaired", unnamed.unpaired)):
+    for kind, number in unnamed.numbers:
         if number:
             lines.append(
                 f"Others {kind} since the last one: {number:,}. To list them: bincheck mismatches --kind {kind}"

@@ -1,9 +1,11 @@
-"""Limits emails about rejected and unpaired uploads to one an hour. The email names how many others came before it.
+"""Limits emails about rejected and unpaired uploads to one an hour. An email names how many others came before it.
 
 One item of the table of sent alerts holds which alert has the email of this hour, and how many others no email has
-named yet. The first alert gets an email at once.
+named yet. The first alert gets an email at once. Those that no email has named when the hour is over get one of their
+own, from the Watchdog.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from inventory.alert_text import Unnamed
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 KINDS: tuple[Kind, ...] = ("rejected", "unpaired")
 PERIOD_S = 3600
+LEASE_S = 120
+"""Longer than the Watchdog's timeout. If it dies while it sends a digest, a later run sends it."""
+DIGEST = "digest"
 _ITEM = {"id": {"S": "hourly-email"}}
 
 
@@ -37,7 +42,29 @@ class HourlyEmails:
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return None
-        return Unnamed(*(int(item.get(kind, {}).get("N", 0)) for kind in KINDS))
+        return _unnamed(item)
+
+    def claim_digest(self, now_s: int) -> Unnamed | None:
+        """Claim the next email for a digest of what no email has named, for LEASE_S: returns what it must name.
+
+        None if there is nothing to name, or the last email is less than an hour ago.
+        """
+        try:
+            item = self._update(
+                "SET holder = :holder, free_at = :free_at",
+                {
+                    ":holder": {"S": DIGEST}, ":free_at": {"N": str(now_s + LEASE_S)}, ":now": {"N": str(now_s)},
+                    ":none": {"N": "0"},
+                },
+                ConditionExpression=f"free_at <= :now AND ({' OR '.join(f'{kind} > :none' for kind in KINDS)})",
+            )  # fmt: skip
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return None
+        return _unnamed(item)
+
+    def settle_digest(self, named: Unnamed, now_s: int) -> None:
+        """Subtract what a published digest named, and send no other email for an hour."""
+        self._add(named, -1, free_at_s=now_s + PERIOD_S)
 
     def count(self, kind: Kind) -> None:
         """Count an alert that was published without an email."""
@@ -48,9 +75,12 @@ class HourlyEmails:
         if named != Unnamed():
             self._add(named, -1)
 
-    def _add(self, numbers: Unnamed, sign: int) -> None:
+    def _add(self, numbers: Unnamed, sign: int, free_at_s: int | None = None) -> None:
         values = {f":{kind}": {"N": str(sign * getattr(numbers, kind))} for kind in KINDS}
-        self._update(f"ADD {', '.join(f'{kind} :{kind}' for kind in KINDS)}", values)
+        expression = f"ADD {', '.join(f'{kind} :{kind}' for kind in KINDS)}"
+        if free_at_s is not None:
+            expression, values[":free_at"] = f"SET free_at = :free_at {expression}", {"N": str(free_at_s)}
+        self._update(expression, values)
 
     def _update(self, expression: str, values: dict[str, Any], **condition: Any) -> dict[str, Any]:
         return self._dynamodb.update_item(
@@ -61,3 +91,7 @@ class HourlyEmails:
             ReturnValues="ALL_NEW",
             **condition,
         )["Attributes"]
+
+
+def _unnamed(item: Mapping[str, Any]) -> Unnamed:
+    return Unnamed(*(int(item.get(kind, {}).get("N", 0)) for kind in KINDS))

@@ -80,15 +80,25 @@ class CounterSettings:
 
 @dataclass(frozen=True)
 class WatchdogSettings:
-    """`pairing_timeout` is how long an upload waits for its partner before an alert."""
+    """`pairing_timeout` is how long an upload waits for its partner before an alert. `review_url` is None without a
+    review page."""
 
     checks_table: str
     pairing_timeout: timedelta
+    sent_alerts_table: str
+    operations_topic_arn: str
+    review_url: str | None
 
     @classmethod
     def from_environment(cls) -> "WatchdogSettings":
         minutes = _number("WAIT_MINUTES", minimum=0, maximum=7 * 24 * 60)
-        return cls(_text("CHECKS_TABLE"), timedelta(minutes=minutes))
+        return cls(
+            checks_table=_text("CHECKS_TABLE"),
+            pairing_timeout=timedelta(minutes=minutes),
+            sent_alerts_table=_text("SENT_ALERTS_TABLE"),
+            operations_topic_arn=_text("OPERATIONS_TOPIC_ARN"),
+            review_url=_optional("REVIEW_URL"),
+        )
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ def handlers(warehouse, monkeypatch):
         "MISMATCH_RATE": "0.02",
         "AUDIT_SHARE": "0",
         "WAIT_MINUTES": "15",
+        "SENT_ALERTS_TABLE": "sent-alerts",
+        "OPERATIONS_TOPIC_ARN": warehouse.topic_arn.replace("mismatches", "operations"),
         "POWERTOOLS_METRICS_NAMESPACE": "bincheck",
         "POWERTOOLS_SERVICE_NAME": "test",
         "POWERTOOLS_TRACE_DISABLED": "true",
