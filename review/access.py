@@ -14,7 +14,7 @@ from starlette.routing import Route
 SESSION_LIFE_S = 12 * 3600
 FORM_LIMIT_BYTES = 16_384
 FORM_TYPE = "application/x-www-form-urlencoded"
-REVIEWER, SIGNED_IN_AT, CSRF = "reviewer", "signed_in_at", "csrf"
+REVIEWER, MEMBER, SIGNED_IN_AT, CSRF = "reviewer", "member", "signed_in_at", "csrf"
 
 _ended: dict[str, float] = {}
 """The CSRF tokens of sessions that were signed out, and when."""
@@ -29,11 +29,18 @@ class Access(Protocol):
     def invite(self, request: Request) -> Response:
         """What somebody without a session gets."""
 
+    def admits(self, request: Request) -> bool:
+        """Whether the reviewer of a session may still come in."""
 
-def sign_in(request: Request, reviewer: str) -> None:
-    """Begin a session of that reviewer. Whatever was in the session before is forgotten."""
+
+def sign_in(request: Request, reviewer: str, member: str = "") -> None:
+    """Begin a session of that reviewer. Whatever was in the session before is forgotten.
+
+    `member` identifies the reviewer where sign-ins are managed.
+    """
     request.session.clear()
-    request.session.update({REVIEWER: reviewer, SIGNED_IN_AT: int(time.time()), CSRF: secrets.token_urlsafe(32)})
+    begun = {REVIEWER: reviewer, MEMBER: member, SIGNED_IN_AT: int(time.time()), CSRF: secrets.token_urlsafe(32)}
+    request.session.update(begun)
 
 
 def reviewer_of(request: Request) -> str | None:
@@ -102,6 +109,9 @@ class TokenAccess:
 
     def invite(self, request: Request) -> Response:  # noqa: ARG002
         return PlainTextResponse("Open the address that `bincheck review` has printed.\n", 401)
+
+    def admits(self, request: Request) -> bool:  # noqa: ARG002
+        return True
 
     def _sign_in(self, request: Request) -> Response:
         token = request.query_params.get("token", "")

@@ -111,6 +111,8 @@ class _Pages:
             if reviewer_of(request) is None:
                 return self._access.invite(request)
             try:
+                if not await run_in_threadpool(self._access.admits, request):
+                    return self._access.invite(request)
                 answer = handler(request) if request.method == "POST" else await run_in_threadpool(handler, request)
                 return await answer if isinstance(answer, Awaitable) else answer
             except HTTPException:

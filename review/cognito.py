@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from review.access import read_form, sign_in, sign_out
+from review.access import MEMBER, read_form, sign_in, sign_out
 
 SIGN_IN_LIFE_S = 600
 """How long somebody may take on the hosted pages."""
@@ -27,7 +27,10 @@ CLOCK_SKEW_S = 30
 ADDRESS_LIMIT = 1_500
 """Characters of an address that is opened again after the sign-in; the cookie has room for 4,096 bytes."""
 PENDING = "pending"
-CLAIMS = ("iss", "aud", "exp", "iat", "nonce", "token_use", "email")
+CLAIMS = ("iss", "aud", "exp", "iat", "nonce", "token_use", "email", "sub")
+MEMBER_CHECKED_S = 60.0
+"""How long a process relies on what the pool has said of a user: a removed one is out after this."""
+MEMBERS_KEPT = 1_000
 logger = logging.getLogger(__name__)
 _TIMEOUT = urllib3.Timeout(connect=2, read=5)
 
@@ -57,6 +60,29 @@ class UserPool:
         return cls(client_id, **{name: document[name] for name in names})
 
 
+class Members:
+    """The users of a pool, through boto3's client `cognito`."""
+
+    def __init__(self, cognito: Any, pool_id: str) -> None:
+        self._cognito, self._pool_id = cognito, pool_id
+        self._known: dict[str, tuple[float, bool]] = {}
+
+    def includes(self, user: str) -> bool:
+        """Whether the user with this `sub` is in the pool, and enabled. AWS errors pass unchanged."""
+        until, known = self._known.get(user, (0.0, False))
+        now = time.monotonic()
+        if now < until:
+            return known
+        try:
+            enabled: bool = self._cognito.admin_get_user(UserPoolId=self._pool_id, Username=user)["Enabled"]
+        except self._cognito.exceptions.UserNotFoundException:
+            enabled = False
+        if len(self._known) >= MEMBERS_KEPT:
+            self._known.clear()
+        self._known[user] = (now + MEMBER_CHECKED_S, enabled)
+        return enabled
+
+
 class RefusedSignIn(Exception):
     """A sign-in does not prove who somebody is; the message says why, for the log."""
 
@@ -64,8 +90,10 @@ class RefusedSignIn(Exception):
 class CognitoAccess:
     """Reviewers are the users of a pool. `url` is the address of the page, without a slash at its end."""
 
-    def __init__(self, pool: UserPool, url: str, http: urllib3.PoolManager, keys: jwt.PyJWKClient) -> None:
-        self._pool, self._url, self._http, self._keys = pool, url, http, keys
+    def __init__(
+        self, pool: UserPool, url: str, http: urllib3.PoolManager, keys: jwt.PyJWKClient, members: Members
+    ) -> None:
+        self._pool, self._url, self._http, self._keys, self._members = pool, url, http, keys, members
 
     @property
     def _callback(self) -> str:
@@ -97,6 +125,11 @@ class CognitoAccess:
         }
         return RedirectResponse(f"{self._pool.authorization_endpoint}?{urlencode(query)}", 303)
 
+    def admits(self, request: Request) -> bool:
+        """Whether the user of a session is still in the pool, as of MEMBER_CHECKED_S ago."""
+        member = request.session.get(MEMBER)
+        return bool(member) and self._members.includes(member)
+
     async def _signed_in(self, request: Request) -> Response:
         pending = request.session.pop(PENDING, None)  # one attempt, whatever comes of it
         query = request.query_params
@@ -113,7 +146,7 @@ class CognitoAccess:
         except (ConnectionError, jwt.PyJWKClientConnectionError) as error:
             logger.exception("Cognito does not answer")
             raise HTTPException(503, "Cognito does not answer: open the queue to sign in again.") from error
-        sign_in(request, claims["email"])
+        sign_in(request, claims["email"], claims["sub"])
         return RedirectResponse(pending["then"], 303)
 
     async def _sign_out(self, request: Request) -> Response:
@@ -170,7 +203,7 @@ class CognitoAccess:
             raise RefusedSignIn("the ID token is of another sign-in")
         if claims["token_use"] != "id":  # noqa: S105  (no password)
             raise RefusedSignIn("the token is no ID token")
-        if not isinstance(claims["email"], str) or not claims["email"]:
+        if not all(isinstance(claims[name], str) and claims[name] for name in ("email", "sub")):
             raise RefusedSignIn("the ID token names nobody")
         return claims
 

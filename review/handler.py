@@ -12,7 +12,7 @@ from inventory.claims import Claims
 from inventory.review_queue import ReviewQueue
 from inventory.settings import ReviewSettings
 from review.app import create_app
-from review.cognito import CognitoAccess, UserPool
+from review.cognito import CognitoAccess, Members, UserPool
 from review.desk import Desk
 
 KEYS_LIFE_S = 3600
@@ -28,7 +28,8 @@ def access() -> CognitoAccess:
     """Sign-in at the pool, wherever this process finds Cognito."""
     pool_url = f"{clients.cognito_url()}/{config.user_pool_id}"
     pool = UserPool.discover(pool_url, config.client_id, http)
-    return CognitoAccess(pool, config.url, http, jwt.PyJWKClient(pool.jwks_uri, lifespan=KEYS_LIFE_S, timeout=5))
+    keys = jwt.PyJWKClient(pool.jwks_uri, lifespan=KEYS_LIFE_S, timeout=5)
+    return CognitoAccess(pool, config.url, http, keys, Members(clients.cognito(), config.user_pool_id))
 
 
 def images() -> str:

@@ -1,17 +1,19 @@
 """Alarms and dashboard: what they watch exists, they tell somebody, and the operations page says what to do."""
 
+import json
 import re
 
 import pytest
 
 from tests.template import ROOT, template
-from tests.watched import Metric, alarms, drawn_by, substituted, watched, watched_by, widgets
+from tests.watched import Metric, alarms, dashboard, drawn_by, substituted, watched, watched_by, widgets
 
 FROM_AWS = {
     "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "IteratorAge", "Throttles"},
     "AWS/SQS": {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible", "NumberOfMessagesSent"},
     "AWS/SageMaker": {"Invocation4XXErrors", "Invocation5XXErrors", "Invocations", "ModelLatency"},
     "AWS/Events": {"FailedInvocations"},
+    "AWS/ApiGateway": {"4xx", "5xx", "Count", "Latency"},
 }
 """Metrics as each service's own page in the AWS documentation names them."""
 
@@ -34,6 +36,8 @@ def test_what_can_go_wrong_is_watched():
         Metric("AWS/SQS", "NumberOfMessagesSent"),
         Metric("AWS/Lambda", "Errors"),
         Metric("AWS/Lambda", "IteratorAge"),
+        Metric("AWS/Lambda", "Throttles"),
+        Metric("AWS/ApiGateway", "5xx"),
         Metric("AWS/SageMaker", "Invocation4XXErrors"),
         Metric("AWS/SageMaker", "Invocation5XXErrors"),
         Metric("AWS/SageMaker", "ModelLatency"),
@@ -76,9 +80,22 @@ def test_the_dashboard_shows_what_checks_tell_and_how_they_are_made():
     business = {Metric("bincheck", name, "checker") for name in ("Checks", "Mismatches", "Suspicion", "Waiting")}
     assert business | {Metric("bincheck", "Unpaired", "watchdog")} <= drawn
     technical = {Metric(namespace, name) for namespace, names in FROM_AWS.items() for name in names}
-    assert {metric.namespace for metric in drawn & technical} == {"AWS/Lambda", "AWS/SQS", "AWS/SageMaker"}
+    assert {metric.namespace for metric in drawn & technical} == {
+        "AWS/Lambda", "AWS/SQS", "AWS/SageMaker", "AWS/ApiGateway",
+    }  # fmt: skip
     for widget in widgets():
         assert widget.keys() >= {"title", "region", "period", "stat"}
+
+
+def test_without_the_review_page_nothing_of_it_is_watched():
+    text = dashboard(reviewed=False)
+    assert len(json.loads(text)["widgets"]) == len(widgets()) - 2
+    assert "Review" not in text
+    conditional = {
+        name for name, alarm in alarms().items() if re.search("'Ref': 'Review", str(alarm.get("Dimensions")))
+    }
+    assert len(conditional) == 3
+    assert {template()["Resources"][name].get("Condition") for name in conditional} == {"HasReviewPage"}
 
 
 def test_the_dashboard_fills_in_what_the_template_has():

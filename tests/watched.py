@@ -33,8 +33,17 @@ def watched_by(alarm: dict[str, Any]) -> set[Metric]:
 
 
 def widgets() -> list[dict[str, Any]]:
-    """The graphs of the dashboard, with `${…}` left as they stand."""
-    return [widget["properties"] for widget in json.loads(resource("Dashboard")["DashboardBody"]["Sub"])["widgets"]]
+    """The graphs of the dashboard with the review page, with other `${…}` left as they stand."""
+    return [widget["properties"] for widget in json.loads(dashboard(reviewed=True))["widgets"]]
+
+
+def dashboard(*, reviewed: bool) -> str:
+    """The body of the dashboard, with or without the graphs of the review page."""
+    body, more = resource("Dashboard")["DashboardBody"]["Sub"]
+    condition, graphs, none = more["ReviewWidgets"]["If"]
+    assert condition == "HasReviewPage"
+    text: str = body.replace("${ReviewWidgets}", graphs["Sub"] if reviewed else none)
+    return text
 
 
 def drawn_by(widget: dict[str, Any]) -> set[Metric]:
@@ -48,7 +57,7 @@ def drawn_by(widget: dict[str, Any]) -> set[Metric]:
 
 def substituted() -> set[str]:
     """What the dashboard has CloudFormation fill in."""
-    return set(re.findall(r"\$\{([^}]+)\}", resource("Dashboard")["DashboardBody"]["Sub"]))
+    return set(re.findall(r"\$\{([^}]+)\}", dashboard(reviewed=True)))
 
 
 def watched() -> set[Metric]:

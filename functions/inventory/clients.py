@@ -71,9 +71,13 @@ def secrets() -> Any:
     return boto3.client("secretsmanager", config=_STORAGE)
 
 
+def cognito() -> Any:
+    return boto3.client("cognito-idp", config=_TOPIC)
+
+
 def cognito_url() -> str:
     """Where user pools publish their keys and addresses."""
-    url: str = boto3.client("cognito-idp").meta.endpoint_url
+    url: str = cognito().meta.endpoint_url
     return url
 
 

@@ -89,6 +89,20 @@ def test_a_reviewer_signs_in_lists_the_queue_answers_and_signs_out(browser, stac
     assert ended.url.path == "/oauth2/authorize", "signed out there, and asked to sign in again here"
 
 
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_session_of_a_user_who_was_removed_or_disabled_shows_and_changes_nothing(browser, stack, mismatch, removed):
+    email, dora = f"dora{removed}@example.com", browser()
+    dora.follow_redirects = False
+    login = dora.get(dora.get(address(mismatch)).headers["location"])
+    page = dora.submit(login, "/login", username=email, password=one_time_password(stack, email))
+    back = dora.submit(page, "/login", new_password=PASSWORD, confirm_password=PASSWORD).headers["location"]
+    assert dora.get(back).headers["location"] == address(mismatch)
+    pools, pool = stack.cloud.user_pools(), stack.outputs["ReviewUserPoolId"]
+    (pools.admin_delete_user if removed else pools.admin_disable_user)(UserPoolId=pool, Username=email)
+    assert urlsplit(dora.get(address(mismatch)).headers["location"]).path == "/oauth2/authorize"
+    assert dora.post("/answer", data={"actual": "3"}).status_code == 401
+
+
 def test_without_a_session_nothing_is_shown_or_changed(browser, stack, mismatch):
     stranger = browser()
     for path in ("/", address(mismatch), "/next", "/figures", "/list/rejected"):

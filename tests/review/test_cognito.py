@@ -16,7 +16,7 @@ import review.cognito
 from inventory.settings import ReviewSettings, SettingsError
 from review.access import REVIEWER
 from review.app import create_app
-from review.cognito import CognitoAccess, UserPool, challenge
+from review.cognito import MEMBER_CHECKED_S, CognitoAccess, Members, UserPool, challenge
 
 PAGE = "https://review.test"
 ISSUER = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_pool"
@@ -48,6 +48,13 @@ class Cognito:
         self.claims, self.key, self.algorithm, self.kid = {}, OURS, "RS256", "1"
         self.codes = {}
         self.answers = True
+        self.users = {"sub of ann@example.com": True}
+        self.exceptions = SimpleNamespace(UserNotFoundException=KeyError)
+
+    def admin_get_user(self, UserPoolId, Username):  # noqa: N803
+        if not self.answers:
+            raise urllib3.exceptions.ConnectTimeoutError
+        return {"Enabled": self.users[Username]}
 
     def log_in(self, address: str, email: str = "ann@example.com") -> str:
         """What somebody does on the hosted pages: where the browser is sent afterwards."""
@@ -72,7 +79,7 @@ class Cognito:
         now = int(time.time())
         claims = {
             "iss": ISSUER, "aud": "client", "iat": now, "exp": now + 300, "nonce": nonce, "token_use": "id",
-            "email": email,
+            "email": email, "sub": f"sub of {email}",
         } | self.claims  # fmt: skip
         claims = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(claims, self.key, self.algorithm, headers={"kid": self.kid})
@@ -89,7 +96,7 @@ def cognito():
 @pytest.fixture
 def browser(cognito):
     """Makes browsers of an application that has no desk, since nobody gets so far."""
-    access = CognitoAccess(POOL, PAGE, cognito, Keys(POOL.jwks_uri))
+    access = CognitoAccess(POOL, PAGE, cognito, Keys(POOL.jwks_uri), Members(cognito, "pool"))
     app = create_app(None, access, ["review.test"], "https://images.test", secret="of sessions", https=True)
     return lambda: TestClient(app, base_url=PAGE, follow_redirects=False)
 
@@ -274,7 +281,12 @@ def test_a_session_that_was_tampered_with_or_signed_by_another_secret_is_none(br
     session = signed_in(browser, cognito).cookies["__Host-bincheck"]
     payload, *rest = session.split(".")
     other = create_app(
-        None, CognitoAccess(POOL, PAGE, cognito, Keys(POOL.jwks_uri)), ["review.test"], "", secret="another", https=True
+        None,
+        CognitoAccess(POOL, PAGE, cognito, Keys(POOL.jwks_uri), Members(cognito, "pool")),
+        ["review.test"],
+        "",
+        secret="another",
+        https=True,
     )
     foreign = TestClient(other, base_url=PAGE, follow_redirects=False)
     foreign.get(cognito.log_in(begin(foreign)))
@@ -295,6 +307,42 @@ def test_a_session_ends(browser, cognito, monkeypatch):
     client = signed_in(browser, cognito)
     now = time.time()
     monkeypatch.setattr(review.access, "time", SimpleNamespace(time=lambda: now + review.access.SESSION_LIFE_S + 1))
+    assert not is_inside(client)
+
+
+@pytest.mark.parametrize("change", [{}, {"sub of ann@example.com": False}, {"sub of another ann@example.com": True}])
+def test_a_user_who_was_removed_disabled_or_made_anew_is_out_within_a_minute(browser, cognito, monkeypatch, change):
+    client = signed_in(browser, cognito)
+    token = client.get(INSIDE).text.split('name="csrf" value="')[1].split('"')[0]
+    cognito.users = change
+    now = time.monotonic()
+    monkeypatch.setattr(
+        review.cognito, "time", SimpleNamespace(time=time.time, monotonic=lambda: now + MEMBER_CHECKED_S + 1)
+    )
+    assert client.post("/answer?bin=1&check=a/b", data={"csrf": token, "actual": "1"}).status_code == 401
+    assert not is_inside(client)
+
+
+def test_while_the_pool_does_not_say_who_belongs_to_it_nobody_comes_in(browser, cognito, monkeypatch):
+    client = signed_in(browser, cognito)
+    cognito.answers, now = False, time.monotonic()
+    monkeypatch.setattr(
+        review.cognito, "time", SimpleNamespace(time=time.time, monotonic=lambda: now + MEMBER_CHECKED_S + 1)
+    )
+    assert client.get(INSIDE).status_code == 500
+
+
+def test_the_pool_is_asked_once_a_minute(browser, cognito):
+    client = signed_in(browser, cognito)
+    assert is_inside(client)
+    cognito.answers = False
+    assert is_inside(client)
+
+
+def test_a_session_without_a_user_is_none(browser, cognito):
+    cognito.claims = {"sub": ""}
+    client = browser()
+    assert client.get(cognito.log_in(begin(client))).status_code == 403
     assert not is_inside(client)
 
 
