@@ -178,6 +178,7 @@ def test_the_history_that_is_measured_is_the_one_that_checks_leave(warehouse, pu
         "checked_on",
         "expires_at",
         "open",
+        "open_at",
         "revision",
         "uploads",
     }

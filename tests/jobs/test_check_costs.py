@@ -18,7 +18,7 @@ LOAD = Load(100_000, 0.5, 0.01, "ml.c6i.large", 2)
 
 def test_requests_cost_what_they_do_by_hand() -> None:
     usd = check_costs.request_usd(LOAD)
-    assert usd["DynamoDB"] == pytest.approx(((8 + 0.5 * 6) * 0.625 + 4 * 0.125) / 1000)
+    assert usd["DynamoDB"] == pytest.approx(((8 + 0.5 * 7) * 0.625 + 4 * 0.125) / 1000)
     assert usd["S3"] == pytest.approx(2 * 0.005 + 4 * 0.0004)
     assert usd["SQS"] == pytest.approx(6 * 0.40 / 1000)
     assert usd["SNS"] == pytest.approx(0.5 * 0.50 / 1000 + 0.01 * 0.02)
@@ -28,7 +28,7 @@ def test_requests_cost_what_they_do_by_hand() -> None:
 
 
 def test_what_is_kept_costs_what_it_does_by_hand() -> None:
-    gigabytes = 0.1 * (90 * 1.3 + 120 * 0.84 + 0.5 * 90 * 2.4)
+    gigabytes = 0.1 * (90 * 1.3 + 120 * 0.84 + 0.5 * 90 * 3.0)
     assert check_costs.month_usd(LOAD)["DynamoDB storage"] == pytest.approx(gigabytes * 0.45)
 
 
