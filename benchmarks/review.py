@@ -4,7 +4,8 @@
 
 The embedded cloud is started in a folder of its own, and checks are put straight into its table; all show one image.
 `bincheck review` serves the page to Chromium, which presses keys. Printed are the median and the slowest tenth of the
-times from a key to the next bin with its image, and how many reads the first page of the queue takes.
+times from a key to the next bin with its image, and how many reads the first page of the queue takes, also that of a
+site with one open check.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from tests.review.chromium import chromium, review_command
 
 SAMPLE = "r015"
 DAYS = 7
+RARE = "RARE"
 CHECKED_S = 60.0
 NOTE_KEYS = """addEventListener("keydown", (event) =>
     sessionStorage.pressed = performance.timeOrigin + event.timeStamp, true)"""
@@ -50,8 +52,14 @@ def main() -> None:
         try:
             stack = cloud.up()
             check = checked_sample(stack)
-            reads = {count: fill(stack, check, count) for count in (10, arguments.open)}
-            print(", ".join(f"{count:,} open: {number} reads for the first page" for count, number in reads.items()))
+            for count in (10, arguments.open):
+                fill(stack, check, count)
+                for site in ("", RARE):
+                    queries, items, took_s = cost_of_the_first_page(stack, site)
+                    print(
+                        f"{count:,} open, first page of {site or 'all'}: {queries} queries of {items:,} items, "
+                        f"{took_s * 1000:.0f} ms"
+                    )
             with review_command(folder, "ann") as address:
                 waits = answer(address, arguments.answers)
         finally:
@@ -72,27 +80,29 @@ def checked_sample(stack: Stack) -> Check:
     return check
 
 
-def fill(stack: Stack, check: Check, count: int) -> int:
-    """Put `count` open checks like that one into the table, over DAYS days. Returns the reads of the first page."""
+def fill(stack: Stack, check: Check, count: int) -> None:
+    """Put `count` open checks like that one into the table, over DAYS days, and one of the site RARE."""
     now = datetime.now(UTC)
     with stack.table.batch_writer() as batch:
         for number in range(count):
             moment = timestamp(now - timedelta(days=DAYS) * number / count)
             suspicion = round(0.5 + number * 0.5 / count, 6)
             batch.put_item(check_item(replace(check, bin=f"bin{number}", checked_at=moment, suspicion=suspicion)))
-    return reads_of_the_first_page(stack)
+        rare = replace(check, bin=f"{RARE}/1", site=RARE, checked_at=timestamp(now - timedelta(days=DAYS - 1)))
+        batch.put_item(check_item(replace(rare, suspicion=0.1)))
 
 
-def reads_of_the_first_page(stack: Stack) -> int:
-    """How many queries of the table show the queue."""
-    desk, calls = desk_of(stack), []
+def cost_of_the_first_page(stack: Stack, site: str) -> tuple[int, int, float]:
+    """How many queries of the table show the queue of a site, or of all, the items that they read, and the seconds."""
+    desk, read = desk_of(stack), list[int]()
     events: Any = stack.table.meta.client.meta.events
-    events.register("before-call.dynamodb", lambda **_: calls.append(1), unique_id="count")
-    filters = read_filters({}, desk.now())
+    events.register("after-call.dynamodb", lambda parsed, **_: read.append(parsed["ScannedCount"]), unique_id="count")
+    filters, started = read_filters({"site": site}, desk.now()), time.perf_counter()
     desk.page(filters, Cursor())
     desk.queue.count(filters, desk.now())
-    events.unregister("before-call.dynamodb", unique_id="count")
-    return len(calls)
+    took_s = time.perf_counter() - started
+    events.unregister("after-call.dynamodb", unique_id="count")
+    return len(read), sum(read), took_s
 
 
 def answer(address: str, answers: int) -> list[float]:

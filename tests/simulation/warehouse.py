@@ -162,15 +162,11 @@ class Warehouse:
         call()
         self.bucket.remove(KEYS[step.key])
 
-<<<<<<< HEAD
     def _expire(self, step: Step) -> None:
         self._remove(step)
         self._deliver(Removal(BUCKET, KEYS[step.key]))
 
-    def _review(self, step: Step) -> None:
-=======
     def _review(self, count: int | None) -> None:
->>>>>>> 55aff62 (Go through withdrawals, unclear images and the audit in the simulation)
         check = self.store.current_check(self.store.load(BIN))
         if check:
             workflow.review(self.store, check, count, self.workflow.now())
