@@ -127,7 +127,7 @@ class CognitoAccess:
 
     def admits(self, request: Request) -> bool:
         """Whether the user of a session is still in the pool, as of MEMBER_CHECKED_S ago."""
-        member = request.session.get(MEMBER)
+        member: str = request.session.get(MEMBER, "")
         return bool(member) and self._members.includes(member)
 
     async def _signed_in(self, request: Request) -> Response:
