@@ -5,8 +5,11 @@ from typing import Annotated
 import typer
 
 from costs.check_costs import Load, format_costs
+from costs.review_costs import format_review_costs
 from costs.prices import prices
 from training.jobs.errors import JobError
+
+REVIEWERS = 4
 
 
 def costs(
@@ -23,3 +26,4 @@ def costs(
     if instance_type not in prices()["hourly"]:
         raise JobError(f"the price of {instance_type} is not known: add it to costs/prices.toml")
     print(format_costs(Load(checks, mismatches, emailed, instance_type, instances)))
+    print(f"\n{format_review_costs(REVIEWERS)}")
