@@ -12,6 +12,7 @@ from inventory.check import Check
 from inventory.check_items import ALERT, FAILURES, TALLIES
 from inventory.check_store import BY_DAY
 from inventory.failures import FAILURE_RETENTION
+from inventory.hourly_emails import ITEM
 from inventory.legacy_items import LEGACY_TALLIES
 from inventory.uploads import OtherEvent, Upload, read_notification
 from inventory.verdict import SEVERITIES
@@ -421,6 +422,12 @@ def test_only_the_alerter_alerts():
 
 def topic_of(statement):
     return statement["Resource"] if "sns:Publish" in listed(statement["Action"]) else None
+
+
+def test_the_watchdog_counts_emails_and_changes_no_other_sent_alert():
+    (count,) = [s for s in function_statements("Watchdog") if "SentAlertsTable" in str(s["Resource"])]
+    assert count["Action"] == "dynamodb:UpdateItem"
+    assert count["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [ITEM["id"]["S"]]}}
 
 
 def test_the_reporter_tells_of_days_only_where_a_digest_is_asked_for():

@@ -19,7 +19,7 @@ PERIOD_S = 3600
 LEASE_S = 120
 """Longer than the Watchdog's timeout. If it dies while it sends a digest, a later run sends it."""
 DIGEST = "digest"
-_ITEM = {"id": {"S": "hourly-email"}}
+ITEM = {"id": {"S": "hourly-email"}}
 
 
 class HourlyEmails:
@@ -85,7 +85,7 @@ class HourlyEmails:
     def _update(self, expression: str, values: dict[str, Any], **condition: Any) -> dict[str, Any]:
         return self._dynamodb.update_item(
             TableName=self._table,
-            Key=_ITEM,
+            Key=ITEM,
             UpdateExpression=expression,
             ExpressionAttributeValues=values,
             ReturnValues="ALL_NEW",

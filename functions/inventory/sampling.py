@@ -5,10 +5,13 @@ checks. Findings of alerts hold for alerts only.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 from inventory.check import Finding
 
+LOOK_LIFE = timedelta(minutes=5)
+"""The same answer of the same reviewer within this time is the same look."""
 _HASH_DIGITS = 8
 _HASHES: int = 16**_HASH_DIGITS
 
@@ -27,10 +30,23 @@ def agreed_count(expected: int, findings: Sequence[Finding]) -> int | None:
     One review that confirms the record is enough. Otherwise two reviews must have the same count. Wrong records are
     rare, so without a second count many findings would be mistakes of the reviewer. Stock audits count twice too.
     """
-    counts = [finding.actual for finding in findings if finding.kind == "count" and finding.actual is not None]
+    counts = [finding.actual for finding in _looks(findings) if finding.kind == "count" and finding.actual is not None]
     votes = Counter(counts)
     agreed = next((count for count in counts if votes[count] > 1), None)
     return expected if agreed is None and counts[:1] == [expected] else agreed
+
+
+def _looks(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """The reviews without repetitions: a form that a browser sends twice, or a page that is answered again after the
+    back key, is no second look. Unnamed reviewers are taken to be different people."""
+    last: dict[tuple[str, int | None], datetime] = {}
+    for finding in findings:
+        if finding.reviewer:
+            who, moment = (finding.reviewer, finding.actual), datetime.fromisoformat(finding.reviewed_at)
+            if who in last and moment - last[who] < LOOK_LIFE:
+                continue
+            last[who] = moment
+        yield finding
 
 
 def is_settled(expected: int, findings: Sequence[Finding]) -> bool:

@@ -1,14 +1,14 @@
 """What people find is kept for good, can be taken back, and measures the whole through the audit."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inventory import review_queue
-from inventory.check import Finding
+from inventory.check import Finding, timestamp
 from inventory.claims import CLAIM_LIFE, Claims
 from inventory.errors import CannotWithdraw
 from inventory.reports.findings import reviewed_checks
@@ -167,6 +167,15 @@ def found(*counts):
 def test_a_wrong_record_needs_two_who_agree_and_a_right_one_or_an_unclear_image_needs_one(counts, agreed, settled):
     assert agreed_count(3, found(*counts)) == agreed
     assert is_settled(3, found(*counts)) is settled
+
+
+@pytest.mark.parametrize(
+    ("second", "after_s", "agreed"), [("ann", 4, None), ("ann", 299, None), ("ann", 300, 4), ("bob", 4, 4)]
+)
+def test_an_answer_that_a_browser_sends_twice_is_no_second_look(second, after_s, agreed):
+    moments = [timestamp(datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=each)) for each in (0, after_s)]
+    looks = [Finding("v/v", "count", 4, *look) for look in ((moments[0], 1, "ann"), (moments[1], 2, second))]
+    assert agreed_count(3, looks) == agreed
 
 
 @given(st.lists(st.integers(0, 4)), st.integers(0, 4))

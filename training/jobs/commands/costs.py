@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from costs.check_costs import Load, format_costs
-from costs.review_costs import format_review_costs
 from costs.prices import prices
+from costs.review_costs import format_review_costs
 from training.jobs.errors import JobError
 
 REVIEWERS = 4
