@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 IMAGE_FAULT_STATUSES = {400, 413, 415, 422}
-"""Status codes with which the model rejects the image. Any other failure is the endpoint's and is retried."""
+"""Status codes with which the model rejects the image, if it gives a reason. Any other failure is the endpoint's and is
+retried: a proxy, a container of another project or a wrong address answers with these codes too."""
 
 VOLUME_LIMIT_IN3 = 1e9
 """Larger than any bin, and small enough for DynamoDB's numbers."""
+
+LEAST_VOLUME_ERROR = 1e-6
+"""Smaller than any model's error, and large enough that its square does not overflow the verdict."""
 
 REASON_LIMIT = 500
 NAME_LIMIT = 200
@@ -31,7 +35,8 @@ def count_objects(runtime: "SageMakerRuntimeClient", endpoint: str, image: bytes
 
     Raises:
         RejectedUpload: the bytes are neither JPEG nor PNG, or the model rejects the image and gives a reason.
-        RetryLater: the endpoint is missing, throttled, slow or broken, or its answer is not a prediction.
+        RetryLater: the endpoint is missing, throttled, slow or broken, or its answer is neither a prediction nor a
+            rejection with a reason.
     """
     content_type = media_type(image)
     try:
@@ -63,9 +68,10 @@ def media_type(image: bytes) -> str:
 
 
 def _failure(endpoint: str, response: Any) -> Exception:
-    if response.get("OriginalStatusCode") in IMAGE_FAULT_STATUSES:
-        return RejectedUpload(f"the image cannot be counted: {_reason(response.get('OriginalMessage', ''))}")
     error = response["Error"]
+    by_model = error["Code"] == "ModelError" and response.get("OriginalStatusCode") in IMAGE_FAULT_STATUSES
+    if by_model and (reason := _reason(response.get("OriginalMessage", ""))):
+        return RejectedUpload(f"the image cannot be counted: {reason}")
     if error["Code"] == "ModelError":  # its message quotes the container's answer, which may hold anything
         detail = f"its container answered {response.get('OriginalStatusCode')}, and its own log says why"
     else:
@@ -73,11 +79,14 @@ def _failure(endpoint: str, response: Any) -> Exception:
     return RetryLater(f"endpoint {endpoint} failed: {error['Code']}: {detail}")
 
 
-def _reason(message: str) -> str:
+def _reason(message: str) -> str | None:
+    """The reason that the model gives in its answer; None if the answer is not the model's."""
     try:
-        reason = str(json.loads(message)["reason"])
+        reason = json.loads(message)["reason"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return "the endpoint gives no reason"
+        return None
+    if not isinstance(reason, str) or not reason.strip():
+        return None
     return reason[:REASON_LIMIT].encode(errors="replace").decode()
 
 
@@ -122,8 +131,8 @@ def _fault(prediction: Prediction) -> str | None:
         return "model is no name"
     if prediction.volume_in3 is not None and not 0 <= prediction.volume_in3 <= VOLUME_LIMIT_IN3:
         return f"volume_in3 does not lie between 0 and {VOLUME_LIMIT_IN3:g}"
-    if prediction.volume_error is not None and not 0 < prediction.volume_error < math.inf:
-        return "volume_error is not positive"
+    if prediction.volume_error is not None and not LEAST_VOLUME_ERROR <= prediction.volume_error < math.inf:
+        return f"volume_error is less than {LEAST_VOLUME_ERROR:g} or infinite"
     return None
 
 

@@ -1,14 +1,19 @@
 import io
 import json
+from types import SimpleNamespace
 
 import boto3
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inventory.counting import count_objects
 from inventory.errors import RejectedUpload, RetryLater
+from inventory.metadata import Product, Record
+from inventory.verdict import judge
 from tests.builders import JPEG, LABELS, PRIOR, prediction
 
 ANSWER = {"count": 2, "labels": LABELS, "probabilities": prediction(2).probabilities, "prior": PRIOR, "model": "test@0"}
@@ -51,6 +56,23 @@ def test_the_image_goes_out_raw_under_its_own_type_and_the_check_id(runtime, ima
     assert ask(runtime, image) == prediction(2)
 
 
+@given(
+    volume_in3=st.floats(allow_nan=True) | st.floats(0, 1e9),
+    volume_error=st.floats(allow_nan=True) | st.floats(0, 1) | st.sampled_from([5e-324, 1e-200, 1e-6, 1e308]),
+    shares=st.lists(st.sampled_from([0.0, 5e-324, 1e-300, 0.5, 1.0]), min_size=7, max_size=7),
+    expected=st.sampled_from([0, 1, 6, 100_000]),
+)
+def test_a_prediction_either_is_the_models_fault_or_can_be_judged(volume_in3, volume_error, shares, expected):
+    said = ANSWER | {"probabilities": shares, "volume_in3": volume_in3, "volume_error": volume_error}
+    runtime = SimpleNamespace(invoke_endpoint=lambda **_: {"Body": io.BytesIO(json.dumps(said).encode())})
+    record = Record(expected, (Product(1, 1e6), Product(100_000, 1e-6)))
+    try:
+        seen = ask(runtime)
+    except RetryLater:
+        return
+    assert 0 <= judge(seen, record, 0.02).suspicion <= 1
+
+
 def test_a_model_may_tell_the_volume_that_it_sees(runtime):
     answers(runtime, ANSWER | {"volume_in3": 321.5, "volume_error": 0.5})
     seen = ask(runtime)
@@ -62,31 +84,44 @@ def test_what_is_no_image_is_rejected_without_asking(runtime):
         ask(runtime, b"hello")
 
 
-@pytest.mark.parametrize("status", [400, 413, 415, 422])
-def test_an_image_that_the_model_refuses_is_rejected_with_its_reason(runtime, status):
-    runtime.stubber.add_client_error(
-        "invoke_endpoint",
-        "ModelError",
-        http_status_code=424,
-        modeled_fields={"OriginalStatusCode": status, "OriginalMessage": '{"reason": "the JPEG ends too early"}'},
-    )
-    with pytest.raises(RejectedUpload, match="the JPEG ends too early"):
-        ask(runtime)
-
-
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ("[" * 100_000, "the endpoint gives no reason$"),
-        ('{"reason": "half a character: \\ud83d"}', r"half a character: \?$"),
-        ('{"reason": 7}', "counted: 7$"),
-    ],
-    ids=["deeply-nested", "half-a-character", "number"],
+SAID = "the image cannot be counted: the JPEG ends too early"
+REASON = '{"reason": "the JPEG ends too early"}'
+BODIES_WITHOUT_A_REASON = (
+    *("", " ", "<html>Bad Request</html>", "null", "7", '"reason"', "[]", '["reason"]', "{}", "[" * 100_000),
+    *('{"message": "no such key"}', '{"detail": "reason"}', '{"Reason": "x"}', REASON[:-1], f"[{REASON}]"),
+    *(json.dumps({"reason": value}) for value in (None, 7, True, [], ["x"], {}, {"reason": "x"}, "", " \n")),
 )
-def test_a_reason_of_any_form_can_be_kept(runtime, message, reason):
-    fields = {"OriginalStatusCode": 400, "OriginalMessage": message}
-    runtime.stubber.add_client_error("invoke_endpoint", "ModelError", http_status_code=424, modeled_fields=fields)
-    with pytest.raises(RejectedUpload, match=reason):
+"""Answers of proxies, of other containers and of broken ones."""
+
+
+def refusing(status, body, code="ModelError"):
+    """A runtime whose endpoint answers an image with this status and body."""
+    said = {"Error": {"Code": code, "Message": body}, "OriginalStatusCode": status, "OriginalMessage": body}
+
+    def invoke_endpoint(**_):
+        raise ClientError(said, "InvokeEndpoint")
+
+    return SimpleNamespace(invoke_endpoint=invoke_endpoint)
+
+
+@pytest.mark.parametrize("code", ["ModelError", "ValidationError"])
+def test_only_the_model_condemns_an_image_and_only_with_a_reason(code):
+    condemned = set()
+    for status in (None, *range(300, 600)):
+        for body in (REASON, *BODIES_WITHOUT_A_REASON):
+            try:
+                ask(refusing(status, body, code))
+            except RejectedUpload as rejection:
+                condemned.add((status, body, str(rejection)))
+            except RetryLater:
+                pass
+    model_condemns = {(status, REASON, SAID) for status in (400, 413, 415, 422)}
+    assert condemned == (model_condemns if code == "ModelError" else set())
+
+
+def test_a_reason_of_any_characters_can_be_kept():
+    runtime = refusing(400, '{"reason": "half a character: \\ud83d"}')
+    with pytest.raises(RejectedUpload, match=r"half a character: \?$"):
         ask(runtime)
 
 
@@ -142,6 +177,7 @@ def test_a_timeout_is_worth_a_retry(runtime, monkeypatch):
         ANSWER | {"volume_in3": -1},
         ANSWER | {"volume_in3": 1e200},
         ANSWER | {"volume_error": 0},
+        ANSWER | {"volume_in3": 1, "volume_error": 1e-200},
         ANSWER | {"volume_error": "large"},
         ANSWER | {"prior": None},
     ],

@@ -52,6 +52,8 @@ def feed(data: bytes) -> str:
         count_objects(_Refuses(data), "counter", JPEG, "check")
     except RejectedUpload as rejection:
         leave(replace(CHECK, reason=str(rejection)))
+    except RetryLater as failure:
+        assert len(str(failure)) < 500
     try:
         seen = count_objects(_Answers(data), "counter", JPEG, "check")
     except RetryLater as failure:
