@@ -4,20 +4,20 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from costs.check_costs import backfill_usd, quantities
 from costs.prices import prices
 from local.cli.exits import INCOMPLETE
-from local.cli.progress import bar
+from local.cli.progress import bar, working
 from local.cli.stack_option import StackName, resolve_stack
+from local.cli.terminal import out
 from local.stack.backfill import Location, enqueue, follow, list_uploads
 from local.stack.deployed_stack import Stack
 from local.stack.queues import depth
 
 MISMATCHES = 0.5
 """Assumed share of bins that mismatch, as in docs/costs.md."""
-console = Console(highlight=False, soft_wrap=True, markup=False)
+LEAST_SHOWN_USD = 0.01
 
 
 def backfill(
@@ -51,53 +51,64 @@ def backfill(
         raise typer.Exit(INCOMPLETE) from None
     failed = depth(deployed, deployed.dead_letters_url) - before
     if failed > 0:
-        console.print(f"{failed} messages ended in the dead letters: `bincheck dead-letters` says why.")
+        out.say("{failed} messages ended in the dead letters: `bincheck dead-letters` says why.", failed=failed)
         raise typer.Exit(INCOMPLETE)
-    console.print("Everything is checked: `bincheck mismatches` lists what disagrees.")
+    out.say("Everything is checked: `bincheck mismatches` lists what disagrees.")
 
 
 def _enqueue(stack: Stack, location: Location, recheck: bool) -> int:
     enqueued = strays = 0
-    with console.status("Listing …") as status:
+    with working("Listing …") as update:
         try:
             for page in enqueue(stack, location, recheck=recheck):
                 enqueued, strays = enqueued + len(page.uploads), strays + page.strays
-                status.update(f"Enqueuing: {enqueued:,} bins")
+                update(f"Enqueuing: {enqueued:,} bins")
         except KeyboardInterrupt:
-            console.print(f"Stopped after {enqueued:,} bins, which are checked. Run the command again to resume there.")
+            out.say(
+                "Stopped after {enqueued:,} bins, which are checked. Run the command again to resume there.",
+                enqueued=enqueued,
+            )
             raise
-    console.print(f"{enqueued:,} bins enqueued{_strays_text(strays)}.")
+    out.say("{enqueued:,} bins enqueued{strays}.", enqueued=enqueued, strays=_strays_text(strays))
     return enqueued
 
 
 def _follow(stack: Stack, enqueued: int) -> None:
     total = enqueued
     try:
-        with bar(console) as progress:
+        with bar(out) as progress:
             task = progress.add_task("Checking bins", total=total)
             for remaining in follow(stack):
                 total = max(total, remaining)
                 progress.update(task, total=total, completed=total - remaining)
     except KeyboardInterrupt:
-        console.print("No longer watching. The rest is still checked: `bincheck status` shows how many bins wait.")
+        out.say("No longer watching. The rest is still checked: `bincheck status` shows how many bins wait.")
         raise
 
 
 def _print_estimate(stack: Stack, location: Location) -> None:
     bins = strays = 0
-    with console.status("Listing …") as status:
+    with working("Listing …") as update:
         for page in list_uploads(stack, location):
             bins, strays = bins + len(page.uploads), strays + page.strays
-            status.update(f"Listing: {bins:,} bins")
+            update(f"Listing: {bins:,} bins")
     check_s = quantities()["lambda"]["upload_ms"] / 1000
     checkers = stack.backfill_concurrency
     duration = timedelta(seconds=round(bins * check_s / checkers))
-    console.print(
-        f"{bins:,} bins below {location}{_strays_text(strays)}.\n"
-        f"Cost in AWS: at most {backfill_usd(bins, MISMATCHES):.2f} USD (us-east-1, {prices()['as_of']}) besides the "
-        f"endpoint.\n"
-        f"Time: about {duration} (h:mm:ss) with {checkers} concurrent Checkers and {check_s:g} s a bin (assumed).\n"
-        "Bins that are checked already cost less. They cause no call of the endpoint, except with --recheck."
+    cost_usd = backfill_usd(bins, MISMATCHES)
+    out.say(
+        "{bins:,} bins below {location}{strays}.\n"
+        "Cost in AWS: {cost} USD (us-east-1, {as_of}) besides the endpoint.\n"
+        "Time: about {duration} (h:mm:ss) with {checkers} concurrent Checkers and {check_s:g} s a bin (assumed).\n"
+        "Bins that are checked already cost less. They cause no call of the endpoint, except with --recheck.",
+        bins=bins,
+        location=location,
+        strays=_strays_text(strays),
+        cost="under 0.01" if 0 < cost_usd < LEAST_SHOWN_USD else f"at most {cost_usd:.2f}",
+        as_of=prices()["as_of"],
+        duration=duration,
+        checkers=checkers,
+        check_s=check_s,
     )
 
 

@@ -4,14 +4,11 @@ import asyncio
 import contextlib
 from urllib.parse import urlsplit
 
-from rich.console import Console
-
 from local.cli.stack_option import embedded
+from local.cli.terminal import out
 from local.embedded.containers import DESKTOP_HOST, bridge_address, relay, write_environment
 from local.embedded.sam import runtime
 from local.stack.aws import EMBEDDED_KEY, EMBEDDED_REGION
-
-console = Console(highlight=False, soft_wrap=True)
 
 
 def containers() -> None:
@@ -39,12 +36,17 @@ async def _relay_until_interrupted() -> None:
     write_environment(stack, host, port, path)
     credentials = f"AWS_ACCESS_KEY_ID={EMBEDDED_KEY} AWS_SECRET_ACCESS_KEY={EMBEDDED_KEY}"
     same_python = f"--parameter-overrides Runtime={runtime()}"
-    console.print(
-        f"Containers reach the embedded cloud at http://{host}:{port}. In another terminal:\n\n"
-        f"  export {credentials} AWS_DEFAULT_REGION={EMBEDDED_REGION}\n"
-        f"  sam build {same_python}\n"
-        f"  sam local invoke Checker -e events/image-upload.json {same_python} --config-env embedded\n\n"
-        "Ctrl-C ends it."
+    out.say(
+        "Containers reach the embedded cloud at http://{host}:{port}. In another terminal:\n\n"
+        "  export {credentials} AWS_DEFAULT_REGION={region}\n"
+        "  sam build {same_python}\n"
+        "  sam local invoke Checker -e events/image-upload.json {same_python} --config-env embedded\n\n"
+        "Ctrl-C ends it.",
+        host=host,
+        port=port,
+        credentials=credentials,
+        region=EMBEDDED_REGION,
+        same_python=same_python,
     )
     if server is None:
         return

@@ -1,21 +1,18 @@
 """`bincheck dead-letters`: lists, redrives or archives the uploads and alerts that failed five times."""
 
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from local.cli.progress import working
 from local.cli.stack_option import StackName, resolve_stack
+from local.cli.terminal import out, print_json, quoted, quoted_lines
 from local.stack import queues
 from local.stack.dead_letters import DeadLetter, drop, list_dead_letters
-
-console = Console(markup=False)
 
 
 def dead_letters(
@@ -44,16 +41,15 @@ def dead_letters(
     deployed = resolve_stack(stack)
     if redrive:
         moved = _sum_with_status(queues.redrive(deployed), "Moving")
-        console.print(f"{moved} dead letters moved back to their queues.", highlight=False)
+        out.say("{moved} dead letters moved back to their queues.", moved=moved)
     elif drop_all:
         archive = archive or Path(f"dead-letters-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}.jsonl")
         dropped = _sum_with_status(drop(deployed, archive), "Archiving")
-        console.print(
-            f"{dropped} dead letters dropped{f', archived in {archive}' if dropped else ''}.", highlight=False
-        )
+        archived = f", archived in {archive}" if dropped else ""
+        out.say("{dropped} dead letters dropped{archived}.", dropped=dropped, archived=archived)
     elif as_json:
         for letter in list_dead_letters(deployed):
-            typer.echo(json.dumps({**letter.as_dict(), "age_minutes": round(_age(letter) / timedelta(minutes=1))}))
+            print_json({**letter.as_dict(), "age_minutes": round(_age(letter) / timedelta(minutes=1))})
     else:
         _show(list_dead_letters(deployed))
 
@@ -61,16 +57,16 @@ def dead_letters(
 def _sum_with_status(steps: Iterable[int], doing: str) -> int:
     """The sum of the steps, shown while it grows."""
     total = 0
-    with console.status(f"{doing} dead letters …") as status:
+    with working(f"{doing} dead letters …") as update:
         for more in steps:
             total += more
-            status.update(f"{doing} dead letters: {total}")
+            update(f"{doing} dead letters: {total}")
     return total
 
 
 def _show(letters: list[DeadLetter]) -> None:
     if not letters:
-        console.print("No dead letters.")
+        out.say("No dead letters.")
         return
     table = Table(header_style="bold")
     table.add_column("bin", overflow="fold")
@@ -80,14 +76,14 @@ def _show(letters: list[DeadLetter]) -> None:
     table.add_column("reason", overflow="fold")
     for letter in letters:
         table.add_row(
-            Text("\n".join(letter.bins) or "-"),
+            quoted_lines(letter.bins or ["-"]),
             _short_age(_age(letter)),
             f"{letter.sent_at:%Y-%m-%d %H:%M}",
             str(letter.attempts),
-            Text(letter.reason),
+            quoted(letter.reason),
         )
-    console.print(table)
-    console.print(f"{len(letters)} dead letters. --redrive sends them back, --drop archives them.", highlight=False)
+    out.show(table)
+    out.say("{number} dead letters. --redrive sends them back, --drop archives them.", number=len(letters))
 
 
 def _age(letter: DeadLetter) -> timedelta:

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.rule import Rule
 
 from local import demo as run
-from local.cli.exits import FAILED, INCOMPLETE
-from local.cli.progress import bar, steps, track_drop
+from local.cli.exits import FAILED, INCOMPLETE, fail
+from local.cli.progress import bar, steps, track_drop, working
 from local.cli.stack_option import embedded
 from local.cli.tables import alert_line, checks_table
+from local.cli.terminal import out
 from local.embedded.cloud import EmbeddedCloud
 from local.embedded.sam import ROOT
 from local.stack import dropping
@@ -25,7 +24,6 @@ from local.stack.subscription import subscribed
 
 ROWS_SHOWN = 30
 ALERTS_SHOWN = 5
-console = Console(highlight=False)
 
 
 def demo(
@@ -54,25 +52,25 @@ def _run(bins: str, limit: int | None) -> None:
     cloud.down(forget=True)
     started = time.monotonic()
     try:
-        with steps(console) as report:
+        with steps(out) as report:
             stack = cloud.up(report)
         took_s = time.monotonic() - started
-        console.print(f"The embedded cloud runs and template.yaml is deployed to it ({took_s:.0f} s).")
+        out.say("The embedded cloud runs and template.yaml is deployed to it ({took_s:.0f} s).", took_s=took_s)
         findings = _drop_and_wait(stack, source, limit)
         problems = list(findings.problems())
         _print_findings(findings)
     finally:
-        with console.status("Stopping what was started …"):
+        with working("Stopping what was started …"):
             cloud.down()
     for failure in findings.failures[:ROWS_SHOWN]:
-        console.print(f"[red]{failure.key}[/]: {failure.reason}")
+        out.say("{key}: {reason}", style="red", key=failure.key, reason=failure.reason)
     for problem in problems:
-        console.print(f"[red]✗[/] {problem}. The logs are in {cloud.logs}")
+        out.say("✗ {problem}. The logs are in {logs}", style="red", problem=problem, logs=cloud.logs)
     if findings.uploads_remaining or findings.statuses["unchecked"]:
         raise typer.Exit(INCOMPLETE)
     if problems:
         raise typer.Exit(FAILED)
-    console.print("[green]✓[/] Every bin was checked, every alert arrived once, queue and dead letters are empty.")
+    out.say("✓ Every bin was checked, every alert arrived once, queue and dead letters are empty.", style="green")
     _print_next_steps(bins)
 
 
@@ -83,8 +81,7 @@ def _only_one_demo(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            console.print("[red]A demo runs already in this checkout.[/] Wait for it to end.")
-            raise typer.Exit(FAILED) from error
+            fail("A demo runs already in this checkout. Wait for it to end.", cause=error)
         yield
 
 
@@ -92,9 +89,9 @@ def _drop_and_wait(stack: Stack, source: str, limit: int | None) -> run.Findings
     dropped_bins = run.Bins()
     sources = dropping.find([source], Cloud.aws(), limit=limit)
     with subscribed(stack) as subscription:
-        for dropped in track_drop(dropping.drop(sources, stack), dropping.count([source], limit), console):
+        for dropped in track_drop(dropping.drop(sources, stack), dropping.count([source], limit), out):
             dropped_bins.add(dropped)
-        with bar(console) as progress:
+        with bar(out) as progress:
             task = progress.add_task("Checking bins ", total=len(dropped_bins.parts))
             for checked in run.wait_until_checked(stack, dropped_bins):
                 progress.update(task, advance=checked)
@@ -104,27 +101,33 @@ def _drop_and_wait(stack: Stack, source: str, limit: int | None) -> run.Findings
 def _print_findings(findings: run.Findings) -> None:
     checks = run.most_suspicious(findings.checks.values(), ROWS_SHOWN)
     left_out = len(findings.checks) - len(checks)
-    console.print(checks_table(checks, timed=False))
+    out.show(checks_table(checks, timed=False))
     if left_out:
-        console.print(f"… and {left_out} more.")
+        out.say("… and {left_out} more.", left_out=left_out)
     counts = " + ".join(f"{number} {status}" for status, number in sorted(findings.statuses.items()))
-    console.print(f"{len(findings.checks)} bins = {counts}.")
+    out.say("{number} bins = {counts}.", number=len(findings.checks), counts=counts)
     agreeing, compared = findings.agreement
     if compared:
-        console.print(f"Image and record agree for {agreeing} of {compared} ({agreeing / compared:.1%}).")
-    console.print(Rule("What a subscriber received", align="left", style="dim"))
+        out.say(
+            "Image and record agree for {agreeing} of {compared} ({share:.1%}).",
+            agreeing=agreeing,
+            compared=compared,
+            share=agreeing / compared,
+        )
+    out.say("What a subscriber received:", style="dim")
     for alert in sorted(findings.alerts, key=lambda alert: -(alert["suspicion"] or 0))[:ALERTS_SHOWN]:
-        console.print(alert_line(alert))
-    console.print(f"{len(findings.alerts)} alerts in all.")
+        out.show(alert_line(alert))
+    out.say("{number} alerts in all.", number=len(findings.alerts))
 
 
 def _print_next_steps(bins: str) -> None:
-    console.print(
+    out.say(
         "\nNext, with a cloud that stays:\n"
         "  uv run bincheck up\n"
-        f"  uv run bincheck drop {bins or 'samples'}\n"
+        "  uv run bincheck drop {bins}\n"
         "  uv run bincheck watch --severity high      (in another terminal)\n"
         "  uv run bincheck review                     (the image beside the record, in the browser)\n"
         "  uv run bincheck mismatches                 and  uv run bincheck show BIN\n"
-        "The README says how to deploy the same template to AWS."
+        "The README says how to deploy the same template to AWS.",
+        bins=bins or "samples",
     )

@@ -3,11 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from local.cli.stack_option import embedded
-
-console = Console(highlight=False, soft_wrap=True)
+from local.cli.terminal import out
 
 
 def down(
@@ -15,4 +13,6 @@ def down(
 ) -> None:
     """Stop the embedded cloud and the endpoint. Bins and checks are stored, and the next `up` continues with them."""
     stopped = embedded().down(forget=forget)
-    console.print(("Stopped." if stopped else "Nothing was running.") + (" Everything forgotten." if forget else ""))
+    out.say("Stopped." if stopped else "Nothing was running.")
+    if forget:
+        out.say("Everything forgotten.")

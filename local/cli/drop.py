@@ -3,16 +3,15 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from local.cli.exits import FAILED
 from local.cli.progress import track_drop
 from local.cli.stack_option import StackName, resolve_stack
+from local.cli.terminal import out
 from local.stack import dropping
 from local.stack.aws import Cloud
 
 FAILURES_SHOWN = 5
-console = Console()
 
 
 def drop(
@@ -35,10 +34,10 @@ def drop(
     """
     inbox = resolve_stack(stack)
     sources = dropping.find(paths, Cloud.aws(), site, limit)
-    files = track_drop(dropping.drop(sources, inbox, workers), dropping.count(paths, limit), console)
+    files = track_drop(dropping.drop(sources, inbox, workers), dropping.count(paths, limit), out)
     failures = [dropped for dropped in files if dropped.outcome == "failed"]
     for dropped in failures[:FAILURES_SHOWN]:
-        console.print(f"[red]{dropped.key}[/]: {dropped.reason}", highlight=False)
+        out.say("{key}: {reason}", style="red", key=dropped.key, reason=dropped.reason)
     if failures:
-        console.print(f"{len(failures)} files failed. Run the same command again: it skips the uploaded files.")
+        out.say("{number} files failed. Run the same command again: it skips the uploaded files.", number=len(failures))
         raise typer.Exit(FAILED)

@@ -3,8 +3,8 @@
 from typing import NoReturn
 
 import typer
-from rich.console import Console
 
+from local.cli.terminal import err
 from local.errors import CommandFailed, NotAvailable
 
 FAILED = CommandFailed.exit_code
@@ -17,7 +17,7 @@ Exit codes: 0 done · 1 failed, the message says why · 2 wrong usage · 3 nothi
 """
 
 
-def fail(message: str) -> NoReturn:
-    """Print a message to standard error, and exit with code 1."""
-    Console(stderr=True).print(message, highlight=False)
-    raise typer.Exit(FAILED)
+def fail(template: str, /, *, cause: Exception | None = None, **values: object) -> NoReturn:
+    """Print a template with its values to standard error, in one line, and exit with code 1."""
+    err.error(template, **values)
+    raise typer.Exit(FAILED) from cause

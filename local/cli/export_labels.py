@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from local.cli.exits import fail
 from local.cli.since_option import Since
 from local.cli.stack_option import StackName, resolve_stack
+from local.cli.terminal import out
 from local.stack.reviews import export
-
-console = Console()
 
 
 def export_labels(
@@ -36,7 +34,7 @@ def export_labels(
     for each in export(reviewed, deployed.cloud.s3(), folder, audited):
         exported += each.outcome == "exported"
         if each.reason:
-            console.print(f"{each.bin} skipped: {each.reason}", highlight=False)
+            out.say("{bin} skipped: {reason}", bin=each.bin, reason=each.reason)
     if not exported:
-        fail(f"No reviewed image since {since:%Y-%m-%d}: store findings with `bincheck resolve`.")
-    console.print(f"{exported} labelled bins in {folder}: train with `make train DATA={folder}`.", highlight=False)
+        fail("No reviewed image since {since:%Y-%m-%d}: store findings with `bincheck resolve`.", since=since)
+    out.say("{exported} labelled bins in {to}: train with `make train DATA={to}`.", exported=exported, to=folder)

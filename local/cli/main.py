@@ -6,7 +6,6 @@ from types import FrameType
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
-from rich.console import Console
 
 from inventory.errors import RetryLater
 from local.cli import (
@@ -28,6 +27,7 @@ from local.cli import (
     watch,
 )
 from local.cli.exits import EXPLAINED, FAILED
+from local.cli.terminal import err
 from local.errors import CommandFailed
 
 app = typer.Typer(
@@ -79,7 +79,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    Console(stderr=True).print(f"[red]bincheck:[/] {message}", highlight=False, soft_wrap=True)
+    err.error(message)
     sys.exit(code)
 
 

@@ -1,16 +1,12 @@
 """`bincheck mismatches`: lists the bins whose image and record disagree, and the other open lists."""
 
-import csv
 import heapq
-import json
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, get_args
 
 import typer
-from rich.console import Console
 
 from inventory.check import Check, OpenList
 from local.cli.filter_options import (
@@ -24,14 +20,14 @@ from local.cli.filter_options import (
 )
 from local.cli.since_option import Since
 from local.cli.stack_option import StackName, resolve_stack
-from local.cli.tables import check_as_dict, checks_table, link_lines
+from local.cli.tables import check_as_dict, checks_table, has_room_for_time, link_lines
+from local.cli.terminal import out, print_csv, print_json
 
 CSV_COLUMNS = (
     "bin", "status", "expected", "predicted", "difference", "suspicion", "severity",
     "checked_at", "alerted_at", "image", "metadata", "model", "reason", "check_id", "actual", "reviewed_at",
     "link",
 )  # fmt: skip
-console = Console()
 
 
 @dataclass(frozen=True)
@@ -78,6 +74,8 @@ def mismatches(
     The other kinds are [bold]rejected[/] (could not be checked), [bold]unpaired[/] (alerted because its partner is
     missing), [bold]waiting[/] (not alerted yet) and [bold]reviewed[/] (reviewed by a person).
 
+    In [bold]--csv[/] an apostrophe keeps text from being a formula; [bold]--json[/] has all text as it is.
+
     [dim]$[/] bincheck mismatches
     [dim]$[/] bincheck mismatches --since 12h --csv > mismatches.csv
     [dim]$[/] bincheck mismatches --severity high --site BOS1 --least-suspicion 0.8 --limit 20
@@ -94,17 +92,13 @@ def mismatches(
     rows = (check_as_dict(check, deployed.links) for check in checks)
     if as_json:
         for row in rows:
-            typer.echo(json.dumps(row))
+            print_json(row)
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
+        print_csv(rows, CSV_COLUMNS)
     elif checks:
-        console.print(checks_table(checks))
-        for line in link_lines(checks, deployed.links):
-            console.print(line, soft_wrap=True)
+        out.show(checks_table(checks, timed=has_room_for_time(out.width)), *link_lines(checks, deployed.links))
     else:
-        console.print(f"No {kind} since {since:%Y-%m-%d %H:%M}.", highlight=False)
+        out.say("No {kind} since {since:%Y-%m-%d %H:%M}.", kind=kind, since=since)
 
 
 def _rank(check: Check) -> tuple[float, str, str]:

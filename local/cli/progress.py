@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from local.cli.terminal import out, quoted
 from local.stack.dropping import Dropped
 
 
 def bar(console: Console) -> Progress:
     """A progress bar with description, number done of total, and remaining time."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -25,10 +26,17 @@ def bar(console: Console) -> Progress:
 def steps(console: Console) -> Iterator[Callable[[str], None]]:
     """Print each step. On a terminal the line is replaced; elsewhere each step gets a line."""
     if not console.is_terminal:
-        yield lambda doing: console.print(f"{doing} …")
+        yield lambda doing: console.print(quoted(f"{doing} …"), soft_wrap=True)
         return
     with console.status("Starting …") as status:
-        yield lambda doing: status.update(f"{doing} …")
+        yield lambda doing: status.update(quoted(f"{doing} …"))
+
+
+@contextmanager
+def working(doing: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is being done. The yielded function replaces the text."""
+    with out.status(quoted(doing)) as status:
+        yield lambda text: status.update(quoted(text))
 
 
 def track_drop(files: Iterator[Dropped], total: int | None, console: Console) -> Iterator[Dropped]:
@@ -44,4 +52,4 @@ def track_drop(files: Iterator[Dropped], total: int | None, console: Console) ->
             yield dropped
         progress.update(task, total=sum(counts.values()))
     summary = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
-    console.print(f"Files: {summary} ({size_bytes / 1e6:.1f} MB sent).", highlight=False)
+    console.print(quoted(f"Files: {summary} ({size_bytes / 1e6:.1f} MB sent)."), soft_wrap=True)

@@ -1,6 +1,5 @@
 """`bincheck report`: shows the figures of each day and site, and their drift."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -8,9 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from inventory.reports.audit import OTHER, ReviewedCheck, audit, slip_shares, suggested_slips
 from inventory.reports.drift import REFERENCE, Comparison, compare
@@ -19,13 +16,13 @@ from inventory.reports.tallies import Answer, Tally, answer_of, tally
 from local.cli.audit_tables import audit_table, slips_table
 from local.cli.exits import fail
 from local.cli.stack_option import StackName, resolve_stack
+from local.cli.terminal import out, print_json, quoted
 from local.stack.aws import Cloud
 from local.stack.captured import captured_answers
 from local.stack.deployed_stack import Stack
 
 UNKNOWN = "-"
 ENOUGH_REVIEWS = 100
-console = Console()
 
 
 def report(
@@ -67,15 +64,15 @@ def report(
     comparisons = compare([each for each in tallies if each.day >= first.isoformat()], tallies)
     if as_json:
         for each in comparisons:
-            typer.echo(json.dumps(_values(each)))
+            print_json(_values(each))
     elif comparisons:
-        console.print(_table(comparisons))
+        out.show(_table(comparisons))
         for finding in (finding for each in comparisons for finding in each.findings):
-            console.print(Text(finding, "red"))
+            out.say("{finding}", style="red", finding=finding)
     else:
-        console.print(f"No answers since {first}.", highlight=False)
+        out.say("No answers since {first}.", first=first)
     if not captured and not as_json and (found := audit(_reviewed(resolve_stack(stack), first))):
-        console.print(audit_table(found))
+        out.show(audit_table(found))
 
 
 def _reviewed(stack: Stack, first: date) -> list[ReviewedCheck]:
@@ -87,7 +84,7 @@ def _suggest(stack: Stack, first: date, *, as_json: bool) -> None:
     reviewed = _reviewed(stack, first)
     found = audit(reviewed)
     if found is None:
-        fail(f"No check of the audit has been reviewed since {first}: answer some with `bincheck review`.")
+        fail("No check of the audit has been reviewed since {first}: answer some with `bincheck review`.", first=first)
     bands: Counter[int] = Counter()
     for each in _checked_tallies(stack, first, datetime.now(UTC).date()):
         bands.update({int(band): count for band, count in each.bands.items() if each.day >= first.isoformat()})
@@ -98,13 +95,17 @@ def _suggest(stack: Stack, first: date, *, as_json: bool) -> None:
     }
     if as_json:
         named = {str(slip) if slip != OTHER else "other": asdict(share) for slip, share in shares.items()}
-        typer.echo(json.dumps({"audit": asdict(found), "slips": named, "parameters": parameters}))
+        print_json({"audit": asdict(found), "slips": named, "parameters": parameters})
         return
-    console.print(audit_table(found), slips_table(shares))
+    out.show(audit_table(found), slips_table(shares))
     if found.reviewed < ENOUGH_REVIEWS:
-        console.print(f"Only {found.reviewed} reviews: the intervals are wide. {ENOUGH_REVIEWS} or more are better.")
+        out.say(
+            "Only {reviewed} reviews: the intervals are wide. {enough} or more are better.",
+            reviewed=found.reviewed,
+            enough=ENOUGH_REVIEWS,
+        )
     overrides = " ".join(f"{name}={value}" for name, value in parameters.items())
-    console.print(f"sam deploy --parameter-overrides {overrides}", highlight=False, soft_wrap=True)
+    out.say("sam deploy --parameter-overrides {overrides}", overrides=overrides)
 
 
 def _checked(stack: str | None, first: date, last: date) -> Iterator[Tally]:
@@ -157,13 +158,13 @@ def _table(comparisons: list[Comparison]) -> Table:
         seen = one.tally
         table.add_row(
             seen.day,
-            Text(seen.site or UNKNOWN),
+            quoted(seen.site or UNKNOWN),
             f"{seen.answers:,}",
             f"{seen.rejected:,}",
-            Text(_percent(seen.mismatch_rate), "red" if one.disagrees else ""),
+            quoted(_percent(seen.mismatch_rate), "red" if one.disagrees else ""),
             _percent(seen.mean_suspicion),
             _percent(seen.mean_confidence),
-            Text(UNKNOWN if one.drift is None else f"{one.drift:.2f}", "red" if one.drifted else ""),
+            quoted(UNKNOWN if one.drift is None else f"{one.drift:.2f}", "red" if one.drifted else ""),
             ", ".join(f"{label}: {count / seen.counted:.0%}" for label, count in sorted(seen.labels.items())),
         )
     return table

@@ -1,14 +1,11 @@
 """`bincheck resolve`: stores a person's finding, which closes the open alert of a bin."""
 
 import getpass
-import json
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from inventory.alert_text import one_line
 from inventory.check import Check
 from inventory.check_store import CheckStore
 from inventory.errors import CannotWithdraw
@@ -17,8 +14,7 @@ from inventory.workflow import review, withdraw_review
 from local.cli.exits import fail
 from local.cli.stack_option import StackName, resolve_stack
 from local.cli.tables import check_as_dict
-
-console = Console()
+from local.cli.terminal import out, print_json
 
 
 def resolve(
@@ -52,20 +48,20 @@ def resolve(
     store = deployed.checks
     check = store.find_current(bin)
     if check is None:
-        fail(f"There is no check of bin {bin!r}. Ids are strings: 523 is not 00523.")
+        fail("There is no check of bin {bin!r}. Ids are strings: 523 is not 00523.", bin=bin)
     if withdraw:
         reviewed = _withdraw(store, check)
     else:
         if false_alarm and (check.status == "match" or check.expected is None):
-            fail(f"The last check of bin {bin} is a {check.status}, not a mismatch: give --actual N.")
+            fail("The last check of bin {bin} is a {it}, not a mismatch: give --actual N.", bin=bin, it=check.status)
         if unclear and check.predicted is None:
-            fail(f"The last check of bin {bin} counted nothing, so there is nothing that its image could show.")
+            fail("The last check of bin {bin} counted nothing, so there is nothing that its image could show.", bin=bin)
         found = check.expected if false_alarm else actual
         reviewed = review(store, check, found, datetime.now(UTC), getpass.getuser())
     if as_json:
-        typer.echo(json.dumps(check_as_dict(reviewed, deployed.links)))
+        print_json(check_as_dict(reviewed, deployed.links))
     else:
-        console.print(f"Bin {one_line(bin)}: {_finding(reviewed)}.", highlight=False, markup=False)
+        out.say("Bin {bin}: {finding}.", bin=bin, finding=_finding(reviewed))
 
 
 def _withdraw(store: CheckStore, current: Check) -> Check:
@@ -74,7 +70,7 @@ def _withdraw(store: CheckStore, current: Check) -> Check:
         last = store.last_reviewed(current.subject) or current
         return withdraw_review(store, last, datetime.now(UTC), getpass.getuser())
     except CannotWithdraw as error:
-        fail(f"{one_line(error)}.")
+        fail("{error}.", error=error)
 
 
 def _finding(check: Check) -> str:

@@ -9,19 +9,17 @@ from urllib.parse import urlsplit
 
 import typer
 import uvicorn
-from rich.console import Console
 
 from inventory.claims import Claims
 from inventory.review_queue import ReviewQueue
 from local.cli.exits import fail
 from local.cli.stack_option import StackName, resolve_stack
+from local.cli.terminal import out
 from local.embedded.service import LOOPBACK
 from local.stack.deployed_stack import Stack
 from review.access import TokenAccess
 from review.app import create_app
 from review.desk import Desk
-
-console = Console(highlight=False, soft_wrap=True)
 
 
 def review(
@@ -42,7 +40,11 @@ def review(
     try:
         listener = socket.create_server((LOOPBACK, port))
     except OSError as error:
-        fail(f"Port {port} cannot be used ({error.strerror}): name another with --port, or 0 for any.")
+        fail(
+            "Port {port} cannot be used ({why}): name another with --port, or 0 for any.",
+            port=port,
+            why=error.strerror,
+        )
     # asyncio sets this of sockets that it opens itself only. Without it a response waits 40 ms for the browser's ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
@@ -54,7 +56,7 @@ def review(
         secret=secrets.token_urlsafe(32),
         https=False,
     )
-    console.print(f"Review at [bold]{url}{access.path}[/]  (this address signs in once; Ctrl-C ends it)")
+    out.say("Review at {url}  (this address signs in once; Ctrl-C ends it)", url=f"{url}{access.path}")
     if browser:
         webbrowser.open(f"{url}{access.path}")
     uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listener])

@@ -1,20 +1,24 @@
 """`bincheck show`: shows every check of a bin."""
 
-import json
 import webbrowser
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from inventory.alert_text import one_line
 from inventory.check import Check
+from inventory.links import Links
 from local.cli.exits import fail
 from local.cli.review import desk_of
 from local.cli.stack_option import StackName, resolve_stack
-from local.cli.tables import check_as_dict, checks_table, link_lines, probabilities_chart, volume_comparison
-
-console = Console()
+from local.cli.tables import (
+    check_as_dict,
+    check_facts,
+    checks_table,
+    has_room_for_time,
+    probabilities_chart,
+    volume_comparison,
+)
+from local.cli.terminal import out, print_json
 
 
 def show(
@@ -34,29 +38,29 @@ def show(
     deployed = resolve_stack(stack)
     checks = deployed.checks.list_by_name(bin)
     if not checks:
-        fail(f"There is no check of bin {bin!r}. Ids are strings: 523 is not 00523.")
+        fail("There is no check of bin {bin!r}. Ids are strings: 523 is not 00523.", bin=bin)
     if as_json:
         for check in checks:
-            typer.echo(json.dumps(check_as_dict(check, deployed.links)))
+            print_json(check_as_dict(check, deployed.links))
     else:
-        _print(checks)
-        for line in link_lines(checks[-1:], deployed.links):
-            console.print(line, soft_wrap=True)
+        _print(checks, deployed.links)
     if open_image:
         desk = desk_of(deployed)
         url = next((url for check in reversed(checks) if (url := desk.image_url(check))), None)
         if url is None:
-            fail(f"No check of bin {bin!r} has an image.")
+            fail("No check of bin {bin!r} has an image.", bin=bin)
         webbrowser.open(url)
 
 
-def _print(checks: list[Check]) -> None:
-    console.print(checks_table(checks))
+def _print(checks: list[Check], links: Links) -> None:
+    out.show(checks_table(checks, timed=has_room_for_time(out.width)))
     last = checks[-1]
     if last.probabilities:
-        console.print(probabilities_chart(last))
+        out.show(probabilities_chart(last))
     if volumes := volume_comparison(last):
-        console.print(volumes, highlight=False)
+        out.say("{volumes}", volumes=volumes)
     for check in checks:
         if check.reason:
-            console.print(f"{check.checked_at}: {one_line(check.reason)}", highlight=False, markup=False)
+            out.say("{checked_at}: {reason}", checked_at=check.checked_at, reason=check.reason)
+    for name, value in check_facts(last, links):
+        out.say("{name}: {value}", name=name, value=value)

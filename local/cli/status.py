@@ -1,23 +1,20 @@
 """`bincheck status`: shows what runs, and how many messages wait."""
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from inventory.reports.findings import precision
 from local.cli.exits import NOT_AVAILABLE
 from local.cli.stack_option import StackName, embedded, resolve_stack
+from local.cli.terminal import out, print_json
 from local.embedded.cloud import Status
 from local.stack.deployed_stack import Stack
 from local.stack.queues import depth
 
 REVIEWS_WINDOW = timedelta(days=30)
-console = Console(highlight=False, soft_wrap=True)
 
 
 def status(
@@ -41,9 +38,9 @@ def status(
         facts = embedded_facts(now)
         running = now.running
     if as_json:
-        typer.echo(json.dumps(facts))
+        print_json(facts)
     else:
-        console.print(facts_table(facts))
+        show_facts(facts)
     if not running:
         raise typer.Exit(NOT_AVAILABLE)
 
@@ -74,17 +71,16 @@ def _stack_facts(stack: Stack) -> dict[str, object]:
     }
 
 
-def facts_table(facts: dict[str, object]) -> Table:
-    """A table with one line for each fact."""
-    table = Table.grid(padding=(0, 2))
-    for name, value in facts.items():
-        if name != "running":
-            table.add_row(name.replace("_", " "), _text(value))
-    return table
+def show_facts(facts: dict[str, object]) -> None:
+    """Print one line for each fact. The terminal wraps long ones, so that a path can be copied."""
+    shown = {name.replace("_", " "): value for name, value in facts.items() if name != "running"}
+    width = max(map(len, shown))
+    for name, value in shown.items():
+        out.say("{name}  {value}", style="" if value is not None else "red", name=name.ljust(width), value=_text(value))
 
 
 def _text(value: object) -> str:
     if isinstance(value, dict):
         right = [f"{severity} {each['right']} of {each['reviewed']} right" for severity, each in value.items()]
         return ", ".join(right) or "none in 30 days"
-    return "[red]none[/]" if value is None else str(value)
+    return "none" if value is None else str(value)

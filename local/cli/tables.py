@@ -9,12 +9,14 @@ from rich.text import Text
 from inventory.alert_text import one_line, seen
 from inventory.check import Check
 from inventory.links import NO_LINKS, Links
+from local.cli.terminal import quoted
 from local.stack.subscription import Alert
 
 STATUS_STYLES = {"match": "green", "mismatch": "red", "waiting": "yellow", "rejected": "magenta"}
 SEVERITY_STYLES = {"high": "bold red", "medium": "yellow", "low": "dim"}
 BAR_WIDTH = 40
 UNKNOWN = "-"
+COLUMNS_FOR_TIME = 80
 
 
 def checks_table(checks: Iterable[Check], *, timed: bool = True) -> Table:
@@ -22,20 +24,39 @@ def checks_table(checks: Iterable[Check], *, timed: bool = True) -> Table:
     table = Table(header_style="bold")
     table.add_column("bin", overflow="fold")
     for heading in ("expected", "predicted", "suspicion"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", min_width=len(heading))
     table.add_column("status")
     if timed:
         table.add_column("checked at", style="dim", no_wrap=True)
     for check in checks:
         table.add_row(
-            Text(one_line(check.bin)),
+            quoted(check.bin),
             _number(check.expected),
             seen(check),
             UNKNOWN if check.suspicion is None else f"{check.suspicion:.0%}",
-            Text(_status(check), STATUS_STYLES[check.status]),
+            quoted(_status(check), STATUS_STYLES[check.status]),
             *([check.checked_at[:16].replace("T", " ")] if timed else []),
         )
     return table
+
+
+def has_room_for_time(columns: int) -> bool:
+    """Whether a table of checks of this width has room for their times, too."""
+    return columns >= COLUMNS_FOR_TIME
+
+
+def check_facts(check: Check, links: Links) -> Iterator[tuple[str, object]]:
+    """The facts of a check that no table has: the files it read, its id, its model, its times and its review."""
+    facts = {
+        "check": check.check_id,
+        "image": check.image,
+        "metadata": check.metadata,
+        "model": check.model,
+        "alerted at": check.alerted_at,
+        "review": f"{check.actual} found, {check.reviewed_at}" if check.reviewed_at else None,
+        "link": links.link(check),
+    }
+    return ((name, value) for name, value in facts.items() if value is not None)
 
 
 def probabilities_chart(check: Check) -> Table:
@@ -44,7 +65,7 @@ def probabilities_chart(check: Check) -> Table:
     for label, share in sorted((check.probabilities or {}).items()):
         recorded = " ← recorded" if label == str(check.expected) else ""
         bar = "█" * round(share * BAR_WIDTH)
-        table.add_row(Text(label, justify="right"), Text(bar), Text(f"{share:.0%}{recorded}"))
+        table.add_row(quoted(label, justify="right"), bar, f"{share:.0%}{recorded}")
     return table
 
 
@@ -60,7 +81,7 @@ def link_lines(checks: Iterable[Check], links: Links) -> Iterator[Text]:
     """The name and the link of each check that has a link, one line each."""
     for check in checks:
         if link := links.link(check):
-            yield Text(f"{one_line(check.bin)}  {link}", "dim")
+            yield quoted(f"{one_line(check.bin)}  {link}", "dim")
 
 
 def check_as_dict(check: Check, links: Links = NO_LINKS) -> dict[str, object]:
@@ -87,7 +108,7 @@ def alert_line(alert: Alert) -> Text:
         text += f"rejected: {one_line(alert['reason'])}"
     else:
         text += f"{'metadata' if alert['image'] else 'image'} never came"
-    return Text(text, SEVERITY_STYLES.get(alert["severity"] or "", ""))
+    return quoted(text, SEVERITY_STYLES.get(alert["severity"] or "", ""))
 
 
 def _number(count: int | None) -> str:

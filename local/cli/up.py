@@ -3,16 +3,14 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from local.cli.progress import steps
 from local.cli.stack_option import embedded
-from local.cli.status import embedded_facts, facts_table
+from local.cli.status import embedded_facts, show_facts
+from local.cli.terminal import out
 from local.stack.reviewers import one_time_password
 
 REVIEWER = "reviewer@example.com"
-
-console = Console(highlight=False, soft_wrap=True)
 
 
 def up(
@@ -31,10 +29,15 @@ def up(
     [dim]$[/] bincheck up --review
     """
     cloud = embedded()
-    with steps(console) as report:
+    with steps(out) as report:
         stack = cloud.up(report, review_page=review)
-    console.print(facts_table(embedded_facts(cloud.status())))
-    console.print("Drop bins with [bold]bincheck drop samples[/], see alerts with [bold]bincheck watch[/].")
+    show_facts(embedded_facts(cloud.status()))
+    out.say("Drop bins with `bincheck drop samples`, see alerts with `bincheck watch`.")
     if review:
         password = one_time_password(stack, REVIEWER)
-        console.print(f"Review at [bold]{stack.outputs['ReviewUrl']}[/] as {REVIEWER}, one-time password {password}")
+        out.say(
+            "Review at {url} as {reviewer}, one-time password {password}",
+            url=stack.outputs["ReviewUrl"],
+            reviewer=REVIEWER,
+            password=password,
+        )

@@ -5,10 +5,7 @@ import sys
 from typing import Annotated, get_args
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from inventory.alert_text import one_line
 from inventory.check import Kind
 from local.cli.filter_options import (
     DIRECTIONS,
@@ -21,6 +18,7 @@ from local.cli.filter_options import (
 )
 from local.cli.stack_option import StackName, resolve_stack
 from local.cli.tables import alert_line
+from local.cli.terminal import err, out, print_json, quoted
 from local.stack.subscription import Alert, FilterPolicy, subscribed
 
 POLL_S = 20
@@ -45,17 +43,15 @@ def watch(
     [dim]$[/] bincheck watch --stack bincheck --site warehouse-7 --json
     """
     wanted = filter_policy(severity, direction, kind, site, suspicion)
-    stderr = Console(stderr=True)
     with subscribed(resolve_stack(stack), wanted) as subscription:
-        stderr.print(
-            f"Waiting for alerts{f' with {json.dumps(wanted)}' if wanted else ''}. Ctrl-C ends it.", style="dim"
-        )
+        filtered = f" with {json.dumps(wanted)}" if wanted else ""
+        err.say("Waiting for alerts{filtered}. Ctrl-C ends it.", style="dim", filtered=filtered)
         try:
             while True:
                 for alert in subscription.receive(POLL_S):
                     print_alert(alert, as_json)
         except KeyboardInterrupt:
-            stderr.print("Unsubscribing …", style="dim")
+            err.say("Unsubscribing …", style="dim")
 
 
 def filter_policy(
@@ -80,10 +76,11 @@ def filter_policy(
 
 def print_alert(alert: Alert, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(alert))
+        print_json(alert)
     else:
-        console = Console(soft_wrap=True)
-        console.print(alert_line(alert))
-        if alert.get("link"):  # stacks of earlier versions send none
-            console.print(Text(f"  {one_line(alert['link'])}", "dim"))
+        link = alert.get("link")  # stacks of earlier versions send none
+        if link and not out.is_terminal:
+            out.show(alert_line(alert).append("  ").append_text(quoted(link)))
+        else:
+            out.show(alert_line(alert), *([quoted(f"  {link}", "dim")] if link else []))
     sys.stdout.flush()

@@ -1,6 +1,6 @@
 """Reviews by people: the precision of alerts, and labels to train on."""
 
-import csv
+import errno
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError
 
 from inventory.check import Check, bucket_and_key
+from inventory.spreadsheets import write_rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,17 +47,21 @@ def export(checks: Iterable[Check], s3: "S3Client", folder: Path, audited: Colle
             yield Exported(bin, "skipped", str(missing))
             continue
         extension = (check.image or "").rsplit(".", 1)[-1].lower()
-        _write(folder / "bin-images" / f"{name}.{extension}", image)
-        _write(folder / "metadata" / f"{name}.json", json.dumps(record).encode())
+        try:
+            _write(folder / "bin-images" / f"{name}.{extension}", image)
+            _write(folder / "metadata" / f"{name}.json", json.dumps(record).encode())
+        except (OSError, ValueError) as error:  # a name that is too long here, or has a zero byte
+            if isinstance(error, OSError) and error.errno not in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
+                raise
+            yield Exported(bin, "skipped", f"no file can have its name here: {error}")
+            continue
         drawn = "audit" if check.check_id in audited else "alert"
         details = (check.expected, check.predicted, check.model, check.reviewed_at, check.check_id, drawn)
         rows.append(dict(zip(COLUMNS, (name, check.actual, bin, *details), strict=True)))
         yield Exported(bin, "exported")
     if rows:
-        with (folder / "index.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
+            write_rows(file, COLUMNS, rows)
 
 
 class _Missing(Exception):

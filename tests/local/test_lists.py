@@ -33,7 +33,6 @@ def bincheck(deployed, monkeypatch):
         stack.table.put_item(Item=check_item(check))
     for command in (mismatches_command, show_command):
         monkeypatch.setattr(command, "resolve_stack", lambda _: stack)
-    monkeypatch.setattr(mismatches_command.console, "width", 200)
 
     def bincheck(*arguments, exit_code=0):
         said = CliRunner().invoke(app, arguments)

@@ -24,9 +24,9 @@ ALERT = {
 
 
 @pytest.mark.parametrize(
-    ("link", "lines"), [({"link": "https://review.example/bin?bin=1"}, 2), ({"link": None}, 1), ({}, 1)]
+    ("link", "lines"), [({"link": "https://review.example/bin?bin=1"}, 1), ({"link": None}, 1), ({}, 1)]
 )
-def test_watch_prints_the_link_of_an_alert_that_has_one(capsys, link, lines):
+def test_watch_prints_an_alert_in_one_line_of_a_file_with_the_link_that_it_has(capsys, link, lines):
     print_alert(ALERT | link, as_json=False)
     said = capsys.readouterr().out
     assert len(said.splitlines()) == lines

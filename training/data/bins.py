@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from inventory.spreadsheets import from_cell
 from model.images import RejectedImage, decode, resize
 
 from .metadata import FACTS, parse_record
@@ -98,7 +99,7 @@ def index_rows(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
             )
         with index.open(newline="") as file:
             for number, row in enumerate(csv.DictReader(file), start=2):
-                yield f"{index} line {number}", row
+                yield f"{index} line {number}", {name: from_cell(cell) for name, cell in row.items()}
 
 
 def _images_by_id(root: Path) -> dict[str, Path]:

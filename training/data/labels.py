@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from inventory.spreadsheets import from_cell
+
 from .bins import SPLITS
 
 
@@ -38,7 +40,7 @@ def read_labels(path: Path) -> dict[str, Label]:
     with path.open(newline="") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
             try:
-                bin_id, label = row["id"], Label(int(row["expected_quantity"]), row.get("split") or "")
+                bin_id, label = from_cell(row["id"]), Label(int(row["expected_quantity"]), row.get("split") or "")
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{path} line {number} needs id and expected_quantity, a whole number") from error
             if label.count < 0 or label.split not in ("", *SPLITS):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inventory.spreadsheets import to_cell, write_rows
 from model.images import RejectedImage
 
 from .bins import METADATA_FOLDER, index_name
@@ -85,12 +86,14 @@ def write_index(path: Path, bins: Sequence[PlacedBin]) -> None:
     for one in bins:
         candidate, image = one.plan.bin, one.path.relative_to(path.parent).as_posix()
         facts = ("" if math.isnan(fact) else round(fact, 4) for fact in candidate.facts)
-        rows.writerow((candidate.id, candidate.count, one.plan.split, one.plan.group, image, *one.size, *facts))
+        rows.writerow(
+            (to_cell(candidate.id), candidate.count, one.plan.split, one.plan.group, image, *one.size, *facts)
+        )
     write_whole(path, text.getvalue().encode())
 
 
 def write_skipped(root: Path, shard: tuple[int, int], skipped: Mapping[str, str]) -> None:
     """Write skipped.csv, or the part of one machine: id and reason of each unusable bin, sorted by id."""
     path = root / index_name(*shard).replace("index", "skipped")
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([("id", "reason"), *sorted(skipped.items())])
+    with path.open("w", newline="", encoding="utf-8") as file:
+        write_rows(file, ("id", "reason"), ({"id": id, "reason": why} for id, why in sorted(skipped.items())))
