@@ -26,9 +26,9 @@ def from_cell(cell: str) -> str:
 
 
 def write_rows(file: TextIO, columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Write a CSV file with a header. Each text is in quotes, so that a semicolon in it separates nothing either."""
+    """Write a CSV file with a header: the named columns of each row."""
     names = list(columns)
-    writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
+    writer = csv.writer(file)
     writer.writerow(names)
     for row in rows:
         writer.writerow([to_cell(row.get(name)) for name in names])
