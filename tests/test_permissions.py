@@ -135,6 +135,19 @@ def test_whoever_deploys_can_make_each_resource_of_the_template_and_hand_its_rol
     )
 
 
+def test_sam_delete_may_look_for_its_companion_and_remove_its_packages():
+    """As samcli 1.170 does: `lib/bootstrap/companion_stack` and `lib/package/s3_uploader` name the calls."""
+    looked = [
+        one for one in statements("ApplicationPolicy") if "cloudformation:DescribeStacks" in listed(one["Action"])
+    ]
+    assert any(one["Resource"] for one in looked if "${Stack}-*-CompanionStack/*" in str(one["Resource"]))
+    (packages,) = [one for one in statements("ApplicationPolicy") if "s3:DeleteObject" in listed(one["Action"])]
+    assert packages["Resource"]["Sub"].endswith(":::aws-sam-cli-managed-default-*")
+    assert {"cloudformation:DeleteStack", "cloudformation:GetTemplate", "s3:DeleteObject"} <= actions(
+        "ApplicationPolicy"
+    )
+
+
 def test_dead_letters_and_backfills_are_within_the_rights_of_whoever_gives_the_commands():
     messages = {"SendMessage", "ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "StartMessageMoveTask"}
     assert {f"sqs:{action}" for action in messages | {"ListMessageMoveTasks"}} <= actions("ApplicationPolicy")

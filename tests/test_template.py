@@ -311,9 +311,21 @@ def test_checks_are_encrypted_recoverable_and_outlive_the_stack():
     assert table["SSESpecification"] == {"SSEEnabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
-    for name in ("ChecksTable", "InboxBucket"):
-        assert template()["Resources"][name]["DeletionPolicy"] == "Retain"
+    for name in ("ChecksTable", "InboxBucket", "InboxBucketPolicy"):
+        assert template()["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate"
         assert template()["Resources"][name]["UpdateReplacePolicy"] == "Retain"
+
+
+NAMES = ("BucketName", "QueueName", "TableName", "TopicName", "FunctionName", "RoleName")
+
+
+def test_a_first_deployment_that_fails_leaves_nothing_under_a_name_that_the_next_one_needs():
+    for name, body in template()["Resources"].items():
+        if any(each in body["Properties"] for each in NAMES) and body["Type"] != "AWS::Lambda::Permission":
+            assert body.get("DeletionPolicy") != "Retain", name
+    for name, policy in of_type("AWS::S3::BucketPolicy").items():
+        bucket = template()["Resources"][policy["Bucket"]["Ref"]]
+        assert template()["Resources"][name]["DeletionPolicy"] == bucket["DeletionPolicy"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
