@@ -69,7 +69,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _images() -> dict[str, bytes]:
-    small = Image.radial_gradient("L").resize((24, 16)).convert("RGB")
+    small = Image.effect_noise((6, 4), 120).resize((48, 32), Image.Resampling.BICUBIC).convert("RGB")
     grey, other = small.convert("L"), small.transpose(Image.Transpose.ROTATE_180)
     exif = small.getexif()
     exif[0x0112], exif[0x010E] = 6, "a bin"

@@ -19,7 +19,7 @@ def write_set(folder: Path, bins: int, *, labels: int = 4, side: int = 32, facts
     for number in range(bins):
         count = number // len(SPLIT_OF) % labels
         rng = np.random.default_rng(number)
-        pixels = rng.integers(20, 60, (side, side, 3), dtype=np.uint8)
+        pixels = rng.integers(0, 80, (side, side, 3), dtype=np.uint8)
         for place in rng.permutation(9)[:count]:
             top, left = 2 + 10 * (place // 3), 2 + 10 * (place % 3)
             pixels[top : top + 7, left : left + 7] = 220
@@ -43,7 +43,7 @@ def record(count: int, items: Mapping[str, int] | None = None) -> bytes:
 def photo(seed: int) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).resize((40, 30)).save(buffer, "JPEG")
+    Image.fromarray(pixels).resize((40, 32)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
