@@ -78,10 +78,10 @@ def decode(image: EncodedImage) -> Image.Image:
             return Image.open(io.BytesIO(image.stream), formats=("JPEG",)).convert("RGB")
         padding = _EXTRANEOUS.search(str(error))
         if not padding or image.stream[: -len(END)][-int(padding[1]) :].strip(b"\0"):
-            raise DamagedImage(f"is damaged ({error})") from error
+            raise DamagedImage(f"is damaged, not whole ({error})") from error
         pixels = simplejpeg.decode_jpeg(image.stream, strict=False)
     if image.has_zeros and _flat_blocks(pixels) < FLAT_BLOCKS:
-        raise DamagedImage("is damaged (a part is zeros)")
+        raise DamagedImage("is damaged, not whole (a part is zeros)")
     return Image.fromarray(pixels)
 
 

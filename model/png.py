@@ -63,7 +63,7 @@ def _check_pixels(data: bytes, limit: int) -> None:
             limit -= len(inflate.decompress(data, _PIECE))
             data = inflate.unconsumed_tail
     except zlib.error as error:
-        raise DamagedImage(f"is damaged ({error})") from error
+        raise DamagedImage(f"is damaged, not whole ({error})") from error
     if limit > 0 and not inflate.eof:
         raise DamagedImage("is damaged (it ends too early)")
 
