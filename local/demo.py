@@ -30,7 +30,7 @@ class Bins:
     def add(self, dropped: Dropped) -> None:
         if dropped.outcome == "failed":
             self.failures.append(dropped)
-        else:
+        elif dropped.bin:
             self.parts.setdefault(dropped.bin, set()).add(locate(dropped.key)[1])
 
     def is_final(self, bin: Bin, check: Check | None) -> bool:

@@ -1,6 +1,5 @@
 """What reviewers do: list what is open, look at a bin, answer, take an answer back. No HTTP in here."""
 
-import json
 import time
 from collections.abc import Callable, Collection, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from inventory.bins import Bin, StrayKey, Subject
-from inventory.check import Check, Finding, OpenList, bucket_and_key
+from inventory.addresses import S3Address
+from inventory.bins import Bin, StrayKey, Subject, is_inbox_key, is_name, media_type
+from inventory.check import Check, Finding, OpenList
 from inventory.check_store import CheckStore, History
 from inventory.claims import Claims
-from inventory.metadata import METADATA_LIMIT_BYTES
+from inventory.errors import RejectedUpload
+from inventory.metadata import METADATA_LIMIT_BYTES, parse_metadata
 from inventory.review_queue import Cursor, Filters, Page, ReviewQueue
 from inventory.uploads import version_of
 from inventory.workflow import review, withdraw_review
@@ -32,8 +33,6 @@ STRIP_READ = 200
 """A bin with more items than this is not read whole for them."""
 PASSED_DIGITS = 12
 """So many digits of the id of a check are kept of those that a reviewer has passed."""
-KEY_LIMIT_BYTES = 1_024
-"""The longest key of an object in S3, and of an item in DynamoDB."""
 LINK_LIFE = timedelta(minutes=10)
 """How long the address of an image works."""
 LINK_REUSED_S = 300.0
@@ -136,7 +135,7 @@ class Desk:
 
     def find(self, name: str, check: str) -> Check | None:
         """The check of that identity: of the bin of that name, or of the key without a place in the inbox."""
-        if not all(0 < len(part.encode()) <= KEY_LIMIT_BYTES for part in (name, check)):
+        if not (is_name(name) and is_name(check)):
             return None
         # No name of a bin ends in a slash: it would be the partition of something else.
         subjects: list[Subject] = [StrayKey(name)] if name.endswith("/") else [Bin.named(name), StrayKey(name)]
@@ -176,7 +175,7 @@ class Desk:
 
     def release(self, name: str, reviewer: str) -> None:
         """Let others have a bin that the reviewer skips."""
-        if 0 < len(name.encode()) <= KEY_LIMIT_BYTES and not name.endswith("/"):
+        if is_name(name) and not name.endswith("/"):
             self.claims.release(Bin.named(name), reviewer)
 
     def take_back(self, check: Check, reviewer: str, reviewed_at: str) -> Check:
@@ -196,8 +195,8 @@ class Desk:
         if known and known[0] > time.monotonic():
             return known[1]
         # Whatever type an upload claims to be: nothing but an image is shown.
-        kind = "image/png" if check.image.lower().endswith(".png") else "image/jpeg"
-        place = _place(check.image, version) | {"ResponseContentType": kind}
+        place = _place(check.image, version)
+        place |= {"ResponseContentType": media_type(place["Key"]) if is_inbox_key(place["Key"]) else "image/jpeg"}
         url = self.s3.generate_presigned_url("get_object", Params=place, ExpiresIn=int(LINK_LIFE.total_seconds()))
         if len(self._links) >= LINKS_KEPT:
             self._links.clear()
@@ -248,18 +247,18 @@ def _unanswered(check: Check, history: History, blind: Check | None) -> Check:
 
 def _recorded_items(metadata: bytes) -> tuple[tuple[RecordedItem, ...] | None, int]:
     try:
-        items = json.loads(metadata.decode("utf-8-sig")).get("BIN_FCSKU_DATA", {})
+        items = parse_metadata(metadata, "").get("BIN_FCSKU_DATA", {})
         shown = tuple(_item(item) for item in islice(items.values(), ITEMS_SHOWN))
-    except (AttributeError, RecursionError, ValueError):
+    except (AttributeError, RejectedUpload):
         return None, 0
     return shown, len(items) - len(shown)
 
 
 def _place(address: str, version: str) -> Any:
     """Bucket and key of an address, and the version where the bucket keeps versions: an ETag is none."""
-    bucket, key = bucket_and_key(address)
+    place = S3Address.parse(address)
     is_etag = len(version.partition("-")[0]) == 32 and set(version) <= set("0123456789abcdef-")
-    return {"Bucket": bucket, "Key": key} | ({} if is_etag else {"VersionId": version})
+    return {"Bucket": place.bucket, "Key": place.key} | ({} if is_etag else {"VersionId": version})
 
 
 def _item(item: Any) -> RecordedItem:

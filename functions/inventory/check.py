@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from inventory.addresses import S3Address
 from inventory.bins import Bin, Part, StrayKey, Subject
 
 Status = Literal["match", "mismatch", "waiting", "rejected"]
@@ -24,13 +25,7 @@ class StoredObject:
 
     @property
     def address(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
-
-
-def bucket_and_key(address: str) -> tuple[str, str]:
-    """What an `s3://` address names. A key may hold any character, so an address is no URL to parse."""
-    bucket, _, key = address.removeprefix("s3://").partition("/")
-    return bucket, key
+        return str(S3Address(self.bucket, self.key))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from boto3.dynamodb.conditions import Key
 
-from inventory.bins import Bin, StrayKey, Subject
+from inventory.bins import Bin, Subject, is_name, subjects_named
 from inventory.check import BinState, Check, CurrentCheck, Finding, OpenList, timestamp, waiting_check
 from inventory.check_items import (
     AUDIT,
@@ -165,22 +165,27 @@ class CheckStore:
 
     def find_subject(self, name: str) -> Subject:
         """The bin with this name, or the key outside the inbox layout if only such a key is known."""
-        bin, stray = Bin.named(name), StrayKey(name)
-        return stray if not self.list_by_bin(bin) and self._get(stray, STATE) else bin
+        bin, *others = subjects_named(name)
+        if self.list_by_bin(bin):
+            return bin
+        return next((other for other in others if self._get(other, STATE)), bin)
 
     def find_current(self, name: str) -> Check | None:
-        """The current check of the bin with this name; None without a check.
+        """The current check of the bin with this name, as a person types it; None without a check.
 
         Without a state it is the newest check: version 0.1 stored no state for keys outside the inbox layout.
         """
+        if not is_name(name):
+            return None
         subject = self.find_subject(name)
         made = (check for check in self.list_by_bin(subject) if check.status != "waiting")
         return self.current_check(self.load(subject)) or max(made, key=lambda check: check.checked_at, default=None)
 
     def list_by_name(self, name: str) -> list[Check]:
-        """All checks of the bin with this name, and of a key outside the inbox layout with this name, the oldest
-        first."""
-        found = self.list_by_bin(Bin.named(name)) + self.list_by_bin(StrayKey(name))
+        """All checks of the bin with this name, as a person types it, and of a key outside the inbox layout with this
+        name, the oldest first."""
+        subjects = subjects_named(name) if is_name(name) else ()
+        found = (check for subject in subjects for check in self.list_by_bin(subject))
         return sorted(found, key=lambda check: check.checked_at)
 
     def list_by_bin(self, subject: Subject) -> list[Check]:

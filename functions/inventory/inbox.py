@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from inventory.bins import PARTS, Bin, Part, locate
+from inventory.bins import KEY_LIMIT_BYTES, PARTS, Bin, Part, is_inbox_key, locate
 from inventory.check import KnownUpload, StoredObject
 from inventory.errors import RejectedUpload
-from inventory.uploads import KEY_LIMIT_BYTES, version_of
+from inventory.uploads import version_of
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -64,18 +64,11 @@ def open_parts(
 def keys_of(s3: "S3Client", bucket: str, bin: Bin) -> list[str]:
     """The keys in the bucket that hold parts of a bin. The case of the file extension does not matter."""
     found = []
-    for part in PARTS:
-        beginning = bin.keys(part)[0].rpartition(".")[0]
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{beginning}."):
-            found += [entry["Key"] for entry in page.get("Contents", []) if _is_part_of(bin, entry["Key"])]
+    for beginning in (beginning for part in PARTS for beginning in bin.beginnings(part)):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=beginning):
+            keys = (entry["Key"] for entry in page.get("Contents", []))
+            found += [key for key in keys if is_inbox_key(key) and locate(key)[0] == bin]
     return found
-
-
-def _is_part_of(bin: Bin, key: str) -> bool:
-    try:
-        return locate(key)[0] == bin
-    except RejectedUpload:
-        return False
 
 
 def _open_part(

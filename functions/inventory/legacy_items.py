@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from inventory.addresses import S3Address
 from inventory.bins import Bin, Part
 from inventory.check import BinState, Check, CurrentCheck, KnownUpload, LastAlert, LonePart, StoredObject
 from inventory.check_items import read_check
@@ -51,9 +52,9 @@ def legacy_state(bin: Bin, item: Mapping[str, Any], recorded: Sequence[Mapping[s
 
 def _lone(waiting: Check) -> LonePart:
     part: Part = "image" if waiting.image else "metadata"
-    bucket, _, key = (waiting.image or waiting.metadata or "").removeprefix("s3://").partition("/")
+    address = S3Address.parse(waiting.image or waiting.metadata or "")
     version = waiting.check.split("/")[0 if part == "image" else 1]
-    return LonePart(part, StoredObject(bucket, key, version), waiting.checked_at, waiting.alerted_at)
+    return LonePart(part, StoredObject(address.bucket, address.key, version), waiting.checked_at, waiting.alerted_at)
 
 
 def _last_alert(last_alerted: Check, current: Check | None) -> LastAlert | None:

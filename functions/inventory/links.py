@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from inventory.check import Check, bucket_and_key
+from inventory.addresses import S3Address
+from inventory.check import Check
 
 CONSOLE_DOMAINS = {"cn-": "amazonaws.cn", "us-gov-": "amazonaws-us-gov.com"}
 """The console's domains of the partitions aws-cn and aws-us-gov, by the start of their regions."""
@@ -36,8 +37,8 @@ NO_LINKS = Links()
 
 
 def _console_page(address: str, region: str) -> str:
-    bucket, key = bucket_and_key(address)
+    place = S3Address.parse(address)
     domain = next((name for start, name in CONSOLE_DOMAINS.items() if region.startswith(start)), "aws.amazon.com")
-    place = quote(bucket, safe="", errors="replace")
-    query = urlencode({"region": region, "prefix": key}, quote_via=quote, errors="replace")
-    return f"https://{region}.console.{domain}/s3/object/{place}?{query}"
+    bucket = quote(place.bucket, safe="", errors="replace")
+    query = urlencode({"region": region, "prefix": place.key}, quote_via=quote, errors="replace")
+    return f"https://{region}.console.{domain}/s3/object/{bucket}?{query}"

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,44 +72,87 @@ def read_record(metadata: bytes, key: str) -> Record:
     """The record in a metadata file. Only sizes are read from its items, so an invalid item does not reject the file.
 
     Raises:
-        RejectedUpload: the file is not a JSON object, or EXPECTED_QUANTITY is missing, or it is not a whole number from
-            0 to EXPECTED_QUANTITY_LIMIT.
+        RejectedUpload: as `parse_metadata`, or EXPECTED_QUANTITY is missing, or as `read_quantity`.
+    """
+    parsed = parse_metadata(metadata, key)
+    return Record(expected_quantity(parsed, key), _products(parsed))
+
+
+def parse_metadata(metadata: bytes, key: str) -> dict[str, Any]:
+    """The JSON object in a metadata file, in UTF-8, or in UTF-16 or UTF-32 as some tools save it.
+
+    Raises:
+        RejectedUpload: the file is not JSON, or no object, or a name comes twice in one of its objects.
     """
     try:
-        record = json.loads(metadata.decode("utf-8-sig"))
+        parsed = json.loads(metadata.decode(json.detect_encoding(metadata)), object_pairs_hook=_unique)
+    except _NameTwice as error:
+        raise RejectedUpload(f"{key} holds {error} twice in one object: keep the right one") from error
     except (ValueError, RecursionError) as error:
         raise RejectedUpload(f"{key} is not JSON ({_first_line(error)}): upload it again as a JSON object") from error
-    if not isinstance(record, dict):
-        raise RejectedUpload(f"{key} holds a JSON {type(record).__name__}: it must be an object with EXPECTED_QUANTITY")
-    if "EXPECTED_QUANTITY" not in record:
-        raise RejectedUpload(f"{key} lacks EXPECTED_QUANTITY: add it as a whole number")
-    quantity = record["EXPECTED_QUANTITY"]
-    if not isinstance(quantity, int) or isinstance(quantity, bool):
+    if not isinstance(parsed, dict):
+        raise RejectedUpload(f"{key} holds a JSON {type(parsed).__name__}: it must be an object with EXPECTED_QUANTITY")
+    return parsed
+
+
+def expected_quantity(metadata: Mapping[str, Any], place: str) -> int:
+    """EXPECTED_QUANTITY of parsed metadata. Raises RejectedUpload if it is missing, or as `read_quantity`."""
+    if "EXPECTED_QUANTITY" not in metadata:
+        raise RejectedUpload(f"{place} lacks EXPECTED_QUANTITY: add it as a whole number")
+    return read_quantity(metadata["EXPECTED_QUANTITY"], place)
+
+
+def read_quantity(value: Any, place: str) -> int:
+    """The number of objects that a JSON value stands for, as the value at `place`. `3.0` is 3.
+
+    Raises:
+        RejectedUpload: it is not a whole number from 0 to EXPECTED_QUANTITY_LIMIT.
+    """
+    quantity = whole_number(value)
+    if quantity is None:
         raise RejectedUpload(
-            f"{key}: EXPECTED_QUANTITY is {_shortened(quantity)}, not a whole number: write it as digits without quotes"
+            f"{place}: EXPECTED_QUANTITY is {_shortened(value)}, not a whole number: write it as digits without quotes"
         )
     if not 0 <= quantity <= EXPECTED_QUANTITY_LIMIT:
         raise RejectedUpload(
-            f"{key}: EXPECTED_QUANTITY is {_shortened(quantity)}: it must lie between 0 and "
+            f"{place}: EXPECTED_QUANTITY is {_shortened(value)}: it must lie between 0 and "
             f"{EXPECTED_QUANTITY_LIMIT:,}; correct the record"
         )
-    return Record(quantity, _products(record.get("BIN_FCSKU_DATA")))
+    return quantity
 
 
-def _products(items: Any) -> tuple[Product, ...]:
-    if not isinstance(items, dict):
-        return ()
-    products = []
-    for item in items.values():
-        quantity = item.get("quantity") if isinstance(item, dict) else None
-        if not isinstance(quantity, int) or isinstance(quantity, bool) or not 0 <= quantity <= EXPECTED_QUANTITY_LIMIT:
-            return ()
+def whole_number(value: Any) -> int | None:
+    """The whole number that a JSON value is, `3` or `3.0`; None if it is none."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def read_items(metadata: Mapping[str, Any]) -> list[tuple[str, int, Mapping[str, Any]]] | None:
+    """The recorded items of parsed metadata: the name, how many of it (from 1 to EXPECTED_QUANTITY_LIMIT), and the
+    rest. None if they are not recorded, or any of them in another form."""
+    recorded = metadata.get("BIN_FCSKU_DATA")
+    if not isinstance(recorded, dict):
+        return None
+    items = []
+    for name, item in recorded.items():
+        quantity = whole_number(item.get("quantity")) if isinstance(item, dict) else None
+        if quantity is None or not 0 <= quantity <= EXPECTED_QUANTITY_LIMIT:
+            return None
         if quantity:
-            volume = math.prod(measure(item, side, INCHES) for side in ("length", "width", "height"))
-            if not 0 < volume <= OBJECT_VOLUME_LIMIT_IN3:
-                return ()
-            products.append(Product(quantity, volume))
-    return tuple(products)
+            items.append((name, quantity, item))
+    return items
+
+
+def volume_of(item: Mapping[str, Any]) -> float:
+    """The volume of one object of an item in cubic inches; NaN if it is unknown."""
+    return math.prod(measure(item, side, INCHES) for side in ("length", "width", "height"))
+
+
+def _products(metadata: Mapping[str, Any]) -> tuple[Product, ...]:
+    products = [Product(quantity, volume_of(item)) for _, quantity, item in read_items(metadata) or ()]
+    known = all(0 < product.volume_in3 <= OBJECT_VOLUME_LIMIT_IN3 for product in products)
+    return tuple(products) if known else ()
 
 
 def measure(item: Mapping[str, Any], name: str, scale: Mapping[str, float]) -> float:
@@ -118,6 +162,18 @@ def measure(item: Mapping[str, Any], name: str, scale: Mapping[str, float]) -> f
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return math.nan
     return value if math.isfinite(value) and value > 0 else math.nan
+
+
+class _NameTwice(Exception):
+    """An object has two values of one name. The message is the name, as JSON writes it."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        (name, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise _NameTwice(_shortened(name))
+    return values
 
 
 def _first_line(error: BaseException) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boto3.dynamodb.conditions import Attr, Key
 
+from inventory.bins import KEY_LIMIT_BYTES
 from inventory.check import Check
 from inventory.check_items import DIGITS, list_at_site, read_check
 from inventory.verdict import SEVERITIES
@@ -32,7 +33,6 @@ OPEN_BY_SUSPICION, OPEN_BY_SITE = "open-by-suspicion", "open-by-site"
 LISTS = ("mismatch", "audit")
 AUDIT_EVERY = 5
 """Every so manieth check of a page comes from the audit while both last."""
-KEY_LIMIT_BYTES = 1_024
 SUSPICION_LENGTH = DIGITS + 2
 """Of a suspicion as it is kept, with its point: `0.123456`."""
 MOST_DAYS = 31

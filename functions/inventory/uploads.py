@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from inventory.bins import KEY_LIMIT_BYTES
+
 SEQUENCER_DIGITS = 64
-KEY_LIMIT_BYTES = 1024
-"""The longest key that S3 accepts."""
 NO_VERSION = "null"
 """S3's version id of an object that was put while the bucket kept no versions."""
 VERSION_LIMIT_BYTES = 511

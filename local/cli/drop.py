@@ -35,8 +35,10 @@ def drop(
     inbox = resolve_stack(stack)
     sources = dropping.find(paths, Cloud.aws(), site, limit)
     files = track_drop(dropping.drop(sources, inbox, workers), dropping.count(paths, limit), out)
-    failures = [dropped for dropped in files if dropped.outcome == "failed"]
-    for dropped in failures[:FAILURES_SHOWN]:
+    refused = [dropped for dropped in files if dropped.reason]
+    failures = [dropped for dropped in refused if dropped.outcome == "failed"]
+    skipped = [dropped for dropped in refused if dropped.outcome == "skipped"]
+    for dropped in (*failures[:FAILURES_SHOWN], *skipped[:FAILURES_SHOWN]):
         out.say("{key}: {reason}", style="red", key=dropped.key, reason=dropped.reason)
     if failures:
         out.say("{number} files failed. Run the same command again: it skips the uploaded files.", number=len(failures))

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote_plus
 
-from inventory.bins import locate
+from inventory.addresses import InvalidAddress, S3Address
+from inventory.bins import LAYOUT, is_inbox_key, locate
 from inventory.check_items import BACKFILLS
-from inventory.errors import RejectedUpload
 from inventory.uploads import BACKFILL, SEQUENCER_DIGITS, Upload
 from local.errors import CommandFailed
 from local.stack.deployed_stack import Stack
@@ -51,22 +51,22 @@ class Location:
         Raises:
             CannotBackfill: the address has another form, or the stack's Checker may not read the bucket.
         """
-        parts = urlsplit(address)
-        if parts.scheme != "s3" or not parts.netloc:
-            raise CannotBackfill(f"{address} is not s3://bucket[/prefix]: use `bincheck drop` for folders")
+        try:
+            place = S3Address.parse(address).folder
+        except InvalidAddress as error:
+            raise CannotBackfill(f"{error}: use `bincheck drop` for folders") from error
         others = ("BackfillBucketName", "UploadsBucketName")
         readable = {stack.inbox_bucket, *(stack.outputs.get(name) for name in others)}
-        if parts.netloc not in readable:
+        if place.bucket not in readable:
             raise CannotBackfill(
-                f"the Checker of stack {stack.name!r} may not read s3://{parts.netloc}: allow it with `sam deploy "
-                f"--parameter-overrides BackfillBucket={parts.netloc}`, or copy the bins to the inbox with "
+                f"the Checker of stack {stack.name!r} may not read s3://{place.bucket}: allow it with `sam deploy "
+                f"--parameter-overrides BackfillBucket={place.bucket}`, or copy the bins to the inbox with "
                 f"`bincheck drop {address}`"
             )
-        prefix = parts.path.strip("/")
-        return cls(parts.netloc, f"{prefix}/" if prefix else "")
+        return cls(place.bucket, place.key)
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}"
+        return str(S3Address(self.bucket, self.prefix))
 
 
 @dataclass(frozen=True)
@@ -95,23 +95,19 @@ def list_uploads(stack: Stack, location: Location) -> Iterator[Page]:
         uploads, strays, key = [], 0, ""
         for entry in answer.get("Contents", []):
             key = entry["Key"]
-            try:
-                bin, part = locate(key)
-            except RejectedUpload:
+            if not is_inbox_key(key):
                 strays += not key.endswith("/")
                 continue
+            bin, part = locate(key)
             if part == "image":
                 photographed.add(bin.name)
-            elif bin.name in photographed:
-                continue
+            elif bin.name in photographed and key in bin.keys(part):
+                continue  # the Checker finds it by the image
             uploads.append(Upload(location.bucket, key, entry["ETag"].strip('"'), "0" * SEQUENCER_DIGITS))
         found = found or bool(uploads)
         yield Page(uploads, strays, key)
     if not found:
-        raise CannotBackfill(
-            f"{location} holds nothing to check. The layout is [<site>/]bin-images/<id>.jpg (or .jpeg, .png) beside "
-            "[<site>/]metadata/<id>.json"
-        )
+        raise CannotBackfill(f"{location} holds nothing to check. The layout is {LAYOUT}")
 
 
 def message(upload: Upload, *, recheck: bool) -> str:

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from inventory.addresses import S3Address
 from inventory.reports.tallies import Answer
 from local.errors import CommandFailed
 
@@ -29,22 +29,24 @@ def captured_answers(s3: "S3Client", uri: str, day: date) -> Iterator[Answer]:
     Raises:
         InvalidCapture: the address has another form, or a line is not a prediction.
     """
-    parts = urlsplit(uri)
-    folder = parts.path.strip("/")
-    if parts.scheme != "s3" or folder.count("/") < 1:
+    try:
+        place = S3Address.parse(uri)
+        folder = place.key.strip("/")
+        *_, endpoint, variant = folder.split("/")
+    except ValueError as error:
         raise InvalidCapture(
             f"{uri} is not an address of captured data: name s3://<bucket>/[<prefix>/]<endpoint>/<variant>"
-        )
-    site = "/".join(folder.split("/")[-2:])
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=f"{folder}/{day:%Y/%m/%d}/"):
+        ) from error
+    site = f"{endpoint}/{variant}"
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=f"{folder}/{day:%Y/%m/%d}/"):
         for stored in page.get("Contents", ()):
-            body = s3.get_object(Bucket=parts.netloc, Key=stored["Key"])["Body"]
+            body = s3.get_object(Bucket=place.bucket, Key=stored["Key"])["Body"]
             for line in body.iter_lines():
                 try:
                     answer = _answer(site, day, line)
                 except (ValueError, KeyError, TypeError) as error:
                     raise InvalidCapture(
-                        f"s3://{parts.netloc}/{stored['Key']} holds a line that is not a captured prediction "
+                        f"{S3Address(place.bucket, stored['Key'])} holds a line that is not a captured prediction "
                         f"({type(error).__name__}: {error}): does the endpoint serve the model of this project, and "
                         "capture its output?"
                     ) from error

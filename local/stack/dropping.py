@@ -1,20 +1,31 @@
 """Uploads bins to an inbox from folders, files or another bucket, in parallel. A second run skips uploaded files."""
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from inventory.bins import IMAGE_EXTENSIONS, Bin, Part, locate
-from inventory.errors import RejectedUpload
+from inventory.addresses import InvalidAddress, S3Address, is_s3_address
+from inventory.bins import (
+    FILES,
+    FOLDERS,
+    KEY_LIMIT_BYTES,
+    LAYOUT,
+    Bin,
+    is_inbox_key,
+    is_name,
+    locate,
+    media_type,
+)
+from inventory.inbox import keys_of
 from local.errors import CommandFailed
 from local.stack.aws import Cloud
 from local.stack.deployed_stack import Stack
@@ -25,12 +36,12 @@ if TYPE_CHECKING:
 WORKERS = 16
 WINDOW = 4 * WORKERS
 """The maximum number of files in memory: uploading or waiting."""
-FOLDERS: dict[str, Part] = {"bin-images": "image", "metadata": "metadata"}
-CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".json": "application/json"}
-IMAGE_ENDINGS = [f".{end}" for extension in IMAGE_EXTENSIONS for end in (extension, extension.upper())]
 DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "403")
 
-Outcome = Literal["uploaded", "there already", "failed"]
+RESOURCE_FORK = "._"
+"""How the files begin that macOS puts beside others on foreign disks and into archives."""
+
+Outcome = Literal["uploaded", "there already", "failed", "skipped"]
 
 
 class NothingToDrop(CommandFailed):
@@ -51,64 +62,73 @@ class Source:
 
 @dataclass(frozen=True)
 class Dropped:
-    """The outcome of the upload of one file. `reason` says why it failed."""
+    """The outcome of the upload of one file. `reason` says why it failed, or why it was skipped: it is no bin's file.
+    `bin` is None for a file whose key is outside the inbox layout, or no key at all."""
 
     key: str
-    bin: Bin
+    bin: Bin | None
     outcome: Outcome
     size_bytes: int = 0
     reason: str = ""
 
 
-def find(paths: Iterable[str], aws: Cloud, site: str = "", limit: int | None = None) -> Iterator[Source]:
+File = Source | Dropped
+"""A file that was found: one to upload, or one that cannot be uploaded."""
+
+
+def find(paths: Iterable[str], aws: Cloud, site: str = "", limit: int | None = None) -> Iterator[File]:
     """The files in the inbox layout from folders, files and `s3://bucket[/prefix]` addresses, bin by bin.
 
     `site` is prepended to every key. `limit` is a number of bins. Folders and prefixes are searched at any depth. The
     image of a bin comes first. Metadata without an image comes last; from a bucket with a limit it is skipped.
+    Other files in the folders of bins are named as skipped, and files whose name is no key as failed.
 
     Raises:
         NothingToDrop: there are no such files; raised during the iteration.
     """
-    found: Iterable[tuple[str, Callable[[], bytes]]] = chain.from_iterable(
-        _in_bucket(path, aws, images_first=limit is not None) if path.startswith("s3://") else _in_folder(Path(path))
-        for path in paths
-    )
+    paths = list(paths)
     prefix = f"{site.strip('/')}/" if site.strip("/") else ""
     bins: set[Bin] = set()
     count = 0
-    for key, read in found:
-        source = Source(prefix + key, read)
-        if limit is not None and source.bin not in bins:
+    other = Dropped("", None, "skipped")
+    for file in chain.from_iterable(_found(path, aws, images_first=limit is not None) for path in paths):
+        named = _with_prefix(prefix, file)
+        if isinstance(named, Dropped):
+            other = named
+            yield named
+            continue
+        if limit is not None and named.bin not in bins:
             if len(bins) == limit:
                 break
-            bins.add(source.bin)
+            bins.add(named.bin)
         count += 1
-        yield source
+        yield named
     if not count:
+        example = f"; {other.key} {other.reason}" if other.reason else ""
         raise NothingToDrop(
-            f"{', '.join(paths)}: no images or metadata found. The layout is [<site>/]bin-images/<id>.jpg "
-            "(or .jpeg, .png) beside [<site>/]metadata/<id>.json"
+            f"{', '.join(map(printable, paths))}: no images or metadata found{example}. The layout is {LAYOUT}"
         )
 
 
-def drop(sources: Iterable[Source], stack: Stack, workers: int = WORKERS) -> Iterator[Dropped]:
-    """Upload the files that the inbox does not hold with the same content. Yield the results in the sources' order."""
+def drop(files: Iterable[File], stack: Stack, workers: int = WORKERS) -> Iterator[Dropped]:
+    """Upload the files that the inbox does not hold with the same content. Yield the results in the files' order."""
     inbox = stack.cloud.s3()
     bucket = stack.inbox_bucket
     filled = bool(inbox.list_objects_v2(Bucket=bucket, MaxKeys=1).get("Contents"))
 
-    def upload(source: Source) -> Dropped:
+    def upload(file: File) -> Dropped:
+        if isinstance(file, Dropped):
+            return file
         try:
-            content = source.read()
-            if filled and _is_unchanged(inbox, bucket, source.key, content):
-                return Dropped(source.key, source.bin, "there already", len(content))
-            media = CONTENT_TYPES[Path(source.key).suffix.lower()]
-            inbox.put_object(Bucket=bucket, Key=source.key, Body=content, ContentType=media)
+            content = file.read()
+            if filled and _is_unchanged(inbox, bucket, file.key, content):
+                return Dropped(file.key, file.bin, "there already", len(content))
+            inbox.put_object(Bucket=bucket, Key=file.key, Body=content, ContentType=media_type(file.key))
         except (OSError, BotoCoreError, ClientError) as error:
-            return Dropped(source.key, source.bin, "failed", reason=str(error))
-        return Dropped(source.key, source.bin, "uploaded", len(content))
+            return Dropped(file.key, file.bin, "failed", reason=str(error))
+        return Dropped(file.key, file.bin, "uploaded", len(content))
 
-    return _in_parallel(upload, sources, workers)
+    return _in_parallel(upload, files, workers)
 
 
 def upload_again(stack: Stack, since: datetime, margin: timedelta = timedelta(seconds=2)) -> Iterator[str]:
@@ -130,17 +150,22 @@ def upload_again(stack: Stack, since: datetime, margin: timedelta = timedelta(se
 def count(paths: Iterable[str], limit: int | None = None) -> int | None:
     """The number of files that `find` yields, if it is cheap to count: for folders without a limit. Else None."""
     paths = list(paths)
-    if limit is not None or any(path.startswith("s3://") for path in paths):
+    if limit is not None or any(map(is_s3_address, paths)):
         return None
     return sum(1 for path in paths for _ in _in_folder(Path(path)))
 
 
-def _in_parallel(work: Callable[[Source], Dropped], sources: Iterable[Source], workers: int) -> Iterator[Dropped]:
+def printable(name: str) -> str:
+    """A name or path whose bytes that are not UTF-8 are shown as `\\xff`."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def _in_parallel(work: Callable[[File], Dropped], files: Iterable[File], workers: int) -> Iterator[Dropped]:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="drop")
     waiting: deque[Future[Dropped]] = deque()
     try:
-        for source in sources:
-            waiting.append(pool.submit(work, source))
+        for file in files:
+            waiting.append(pool.submit(work, file))
             if len(waiting) >= WINDOW:
                 yield waiting.popleft().result()
         while waiting:
@@ -160,95 +185,139 @@ def _is_unchanged(inbox: "S3Client", bucket: str, key: str, content: bytes) -> b
     return head["ContentLength"] == len(content) and head["ETag"].strip('"') == etag
 
 
-def _is_inbox_key(key: str) -> bool:
-    try:
-        locate(key)
-    except RejectedUpload:
-        return False
-    return True
+def _found(path: str, aws: Cloud, *, images_first: bool) -> Iterator[File]:
+    return _in_bucket(path, aws, images_first=images_first) if is_s3_address(path) else _in_folder(Path(path))
 
 
-def _in_folder(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The inbox keys below a folder, each with a function that reads the file."""
+def _with_prefix(prefix: str, file: File) -> File:
+    """The file under its key in the inbox. It is a failed one if S3 takes no such key."""
+    key = f"{prefix}{file.key}"
+    if isinstance(file, Dropped):
+        return replace(file, key=key)
+    if is_name(key):
+        return Source(key, file.read)
+    size_bytes = len(os.fsencode(key))
+    long = size_bytes > KEY_LIMIT_BYTES
+    reason = f"has a key of {size_bytes:,} bytes, and S3 takes {KEY_LIMIT_BYTES:,}" if long else "is no name in UTF-8"
+    return Dropped(printable(key), None, "failed", reason=f"{reason}: rename it")
+
+
+def _in_folder(path: Path) -> Iterator[File]:
+    """The bins' files at or below a path, under the keys that their place gives them."""
     path = path.expanduser()
     if path.is_file():
-        key = f"{path.absolute().parent.name}/{path.name}"
-        if _is_inbox_key(key):
-            yield key, path.read_bytes
-        return
-    if not path.is_dir():
-        raise NothingToDrop(f"{path} does not exist")
-    if path.absolute().name in FOLDERS:
-        yield from _parts(path, f"{path.absolute().name}/")
-        return
-    for site in _sites(path):
-        relative = site.relative_to(path).as_posix()
-        prefix = "" if relative == "." else f"{relative}/"
-        yield from _bins(site, prefix)
+        yield _file(path, f"{path.absolute().parent.name}/{path.name}")
+    elif not path.is_dir():
+        raise NothingToDrop(f"{printable(str(path))} does not exist")
+    elif path.absolute().name in FOLDERS:
+        yield from _files(path, f"{path.absolute().name}/")
+    else:
+        for prefix, site in _sites(path):
+            try:
+                yield from _bins(site, prefix)
+            except OSError as error:
+                yield Dropped(printable(str(site)), None, "failed", reason=f"cannot be listed: {error.strerror}")
 
 
-def _sites(path: Path) -> Iterator[Path]:
-    """The folders that hold bins, among this one and those below it."""
-    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if any(folder.name in FOLDERS for folder in folders):
-        yield path
-    for folder in folders:
-        if folder.name not in FOLDERS:
-            yield from _sites(folder)
+def _sites(root: Path) -> Iterator[tuple[str, Path]]:
+    """The folders that hold bins, this one and those below it, each with the prefix of its keys.
+
+    Every folder is searched once: links come last, and lead nowhere if they lead to a folder that holds them.
+    """
+    searched: set[Path] = set()
+    folders, links = [("", root)], list[tuple[str, Path]]()
+    while folders or links:
+        prefix, folder = folders.pop() if folders else links.pop(0)
+        place = folder.resolve()
+        if place in searched:
+            continue
+        searched.add(place)
+        try:
+            inner = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
+        except OSError:
+            yield prefix, folder
+            continue
+        if any(entry.name in FOLDERS for entry in inner):
+            yield prefix, folder
+        below = [(f"{prefix}{entry.name}/", entry) for entry in inner if entry.name not in FOLDERS]
+        folders += [each for each in reversed(below) if not each[1].is_symlink()]
+        holding = {place, *place.parents, *root.resolve().parents}
+        links += [each for each in below if each[1].is_symlink() and each[1].resolve() not in holding]
 
 
-def _bins(site: Path, prefix: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Every image followed by its metadata, then the metadata files without an image."""
-    images, records = site / "bin-images", site / "metadata"
-    for key, read in _parts(images, f"{prefix}bin-images/"):
-        yield key, read
-        record = records / f"{locate(key)[0].id}.json"
-        if record.is_file():
-            yield f"{prefix}metadata/{record.name}", record.read_bytes
-    for key, read in _parts(records, f"{prefix}metadata/"):
-        id = locate(key)[0].id
-        if not any((images / f"{id}{end}").is_file() for end in IMAGE_ENDINGS):
-            yield key, read
+def _bins(site: Path, prefix: str) -> Iterator[File]:
+    """The images of every bin followed by its metadata, then metadata without an image, then what is no bin's file."""
+    found = [file for folder in FOLDERS for file in _files(site / folder, f"{prefix}{folder}/")]
+    bins: dict[Bin, list[Source]] = {}
+    for file in found:
+        if isinstance(file, Source):
+            bins.setdefault(file.bin, []).append(file)
+    yield from chain.from_iterable(bins.values())
+    yield from (file for file in found if isinstance(file, Dropped))
 
 
-def _parts(folder: Path, prefix: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    if not folder.is_dir():
-        return
-    for name in sorted(file.name for file in folder.iterdir()):
-        if not name.startswith(".") and _is_inbox_key(prefix + name) and (folder / name).is_file():
-            yield prefix + name, (folder / name).read_bytes
+def _files(folder: Path, prefix: str) -> Iterator[File]:
+    """The files in a folder of one part."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        hidden = path.name.startswith(".")
+        if not hidden or (is_inbox_key(prefix + path.name) and not path.name.startswith(RESOURCE_FORK)):
+            yield _file(path, prefix + path.name)
 
 
-def _in_bucket(address: str, aws: Cloud, *, images_first: bool) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _file(path: Path, key: str) -> File:
+    """A file to upload, or a skipped one if it is no bin's file."""
+    if not path.is_file():
+        reason = "is a folder: put its files beside it" if path.is_dir() else "is no file"
+    elif path.name.startswith("."):
+        reason = "is hidden: rename it"
+    elif is_inbox_key(key):
+        return Source(key, path.read_bytes)
+    else:
+        reason = _no_bin_file(key)
+    return Dropped(printable(key), None, "skipped", reason=reason)
+
+
+def _no_bin_file(key: str) -> str:
+    """Why a key is not the place of a bin's file."""
+    part = FOLDERS.get(key.rpartition("/")[0].rpartition("/")[2])
+    if part is None:
+        return f"is outside the layout {LAYOUT}"
+    return f"is no {' or '.join(f'.{extension}' for extension in FILES[part].media_types)}"
+
+
+def _in_bucket(address: str, aws: Cloud, *, images_first: bool) -> Iterator[File]:
     """The inbox keys below a prefix of a bucket: each image with its metadata, or in the order of the listing."""
-    parts = urlsplit(address)
-    bucket, prefix = parts.netloc, parts.path.strip("/")
-    prefix = f"{prefix}/" if prefix else ""
+    try:
+        place = S3Address.parse(address).folder
+    except InvalidAddress as error:
+        raise NothingToDrop(str(error)) from error
+    bucket, prefix = place.bucket, place.key
     s3 = _listing_client(aws, bucket, prefix)
 
-    def listed(below: str) -> Iterator[str]:
+    def listed(below: str) -> Iterator[File]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + below)
         for page in pages:
             for entry in page.get("Contents", []):
                 key = entry["Key"].removeprefix(prefix)
-                if _is_inbox_key(key):
-                    yield key
+                if is_inbox_key(key):
+                    yield source(key)
+                elif not key.endswith("/") and set(key.split("/")[:-1]) & FOLDERS.keys():
+                    yield Dropped(key, None, "skipped", reason=_no_bin_file(key))
 
-    def reading(key: str) -> Callable[[], bytes]:
-        return lambda: s3.get_object(Bucket=bucket, Key=prefix + key)["Body"].read()
+    def source(key: str) -> Source:
+        return Source(key, lambda: s3.get_object(Bucket=bucket, Key=prefix + key)["Body"].read())
 
     if not images_first:
-        for key in listed(""):
-            yield key, reading(key)
+        yield from listed("")
         return
     flat = bool(s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}bin-images/", MaxKeys=1).get("Contents"))
-    for key in listed("bin-images/" if flat else ""):
-        bin, part = locate(key)
-        if part == "image":
-            yield key, reading(key)
-            partner = bin.keys("metadata")[0]
-            if _exists(s3, bucket, prefix + partner):
-                yield partner, reading(partner)
+    bins: set[Bin] = set()
+    for file in listed("bin-images/" if flat else ""):
+        if isinstance(file, Dropped):
+            yield file
+        elif locate(file.key)[1] == "image" and file.bin not in bins:
+            bins.add(file.bin)
+            yield from (source(key.removeprefix(prefix)) for key in keys_of(s3, bucket, locate(prefix + file.key)[0]))
 
 
 def _listing_client(aws: Cloud, bucket: str, prefix: str) -> "S3Client":
@@ -273,13 +342,3 @@ def _listing_client(aws: Cloud, bucket: str, prefix: str) -> "S3Client":
         else:
             return client
     raise NothingToDrop(f"s3://{bucket} cannot be listed, with your credentials or without: {problem}")
-
-
-def _exists(s3: "S3Client", bucket: str, key: str) -> bool:
-    try:
-        s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchKey", "403"):
-            return False
-        raise
-    return True

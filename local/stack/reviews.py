@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
-from inventory.check import Check, bucket_and_key
+from inventory.addresses import S3Address
+from inventory.bins import FILES, is_file_name
+from inventory.check import Check
+from inventory.errors import RejectedUpload
+from inventory.metadata import parse_metadata
 from inventory.spreadsheets import write_rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 COLUMNS = ("id", "expected_quantity", "bin", "recorded", "predicted", "model", "reviewed_at", "check_id", "drawn")
+LONGEST_EXTENSION = max((extension for files in FILES.values() for extension in files.media_types), key=len)
 GONE = ("NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404")
 
 
@@ -40,6 +45,10 @@ def export(checks: Iterable[Check], s3: "S3Client", folder: Path, audited: Colle
     for bin, check in sorted(newest.items()):
         name = bin.replace("/", "~")
         try:
+            if check.stray:
+                raise _Missing("its key is outside the inbox layout")
+            if not is_file_name(f"{name}.{LONGEST_EXTENSION}"):
+                raise _Missing("no file can have its name")
             if any(row["id"] == name for row in rows):
                 raise _Missing(f"another bin has the name {name} too")
             image, record = _files(s3, check)
@@ -75,8 +84,8 @@ def _files(s3: "S3Client", check: Check) -> tuple[bytes, Mapping[str, Any]]:
     record: dict[str, Any] = {}
     if check.actual == check.expected:
         try:
-            record = json.loads(_read(s3, check.metadata, versions.partition("/")[0]))
-        except _Missing:
+            record = parse_metadata(_read(s3, check.metadata, versions.partition("/")[0]), check.metadata or "")
+        except (_Missing, RejectedUpload):
             record = {}
     return image, {**record, "EXPECTED_QUANTITY": check.actual}
 
@@ -85,8 +94,8 @@ def _read(s3: "S3Client", address: str | None, version: str) -> bytes:
     """The content that a check read, if it still exists: the current object or an earlier version of it."""
     if not address:
         raise _Missing("the check had no image")
-    bucket, key = bucket_and_key(address)
-    place: Any = {"Bucket": bucket, "Key": key}
+    named = S3Address.parse(address)
+    place: Any = {"Bucket": named.bucket, "Key": named.key}
     try:
         stored = s3.get_object(**place)
         if (stored.get("VersionId") or stored["ETag"].strip('"')) == version:

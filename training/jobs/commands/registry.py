@@ -20,13 +20,14 @@ def register(
 
     [dim]$[/] python -m training.jobs register --model s3://bucket/job/output/model.tar.gz --report test.json
     """
+    from inventory.addresses import is_s3_address
     from training.jobs.aws import objects
     from training.jobs.endpoint import deployment, serving
     from training.jobs.pipeline import registry
 
     with job_context(settings, dry=dry_run) as context:
         figures = registry.read_report(context.account, report)
-        stored = model.startswith("s3://")
+        stored = is_s3_address(model)
         data = objects.get(context.account, model) if stored else serving.archive_bytes(Path(model))
         judged = registry.read_archive(model, data)
         registry.require_same_model(judged, figures)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from inventory.addresses import is_s3_address
 from training.jobs.aws import objects, waiters
 from training.jobs.aws.account import TAGS, Account
 from training.jobs.aws.endpoints import find_endpoint
@@ -37,7 +38,7 @@ def archive_uri(account: Account, place: str, instance_type: str) -> str:
     An artifact is packed for the instance type. A file serves on a GPU only if it was packed for one.
     Raises JobError when `place` does not exist.
     """
-    if place.startswith("s3://"):
+    if is_s3_address(place):
         return place
     archive = archive_bytes(Path(place), gpu=on_gpu(instance_type))
     return objects.put(account, archive, "models", f"{datetime.now(UTC):%Y%m%d-%H%M%S}", ARCHIVE)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from inventory.addresses import S3Address
 from training.jobs.aws.endpoints import find_endpoint
 from training.jobs.endpoint.serving import ARCHIVE, ARTIFACT
 from training.jobs.errors import JobError
@@ -39,9 +40,9 @@ def artifact(s3: Any, uri: str) -> Iterator[Path]:
 
     Raises JobError when the archive has no artifact.
     """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    place = S3Address.parse(uri)
     with TemporaryDirectory(prefix="bincheck-champion-") as folder:
-        s3.download_file(bucket, key, str(packed := Path(folder) / ARCHIVE))
+        s3.download_file(place.bucket, place.key, str(packed := Path(folder) / ARCHIVE))
         with tarfile.open(packed) as tar:
             unpack(tar, Path(folder))
         if not (found := Path(folder) / ARTIFACT).is_dir():

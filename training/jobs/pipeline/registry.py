@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from inventory.addresses import is_s3_address
 from training.jobs.aws import objects
 from training.jobs.aws.account import TAGS, Account
 from training.jobs.endpoint.deployment import archive_container
@@ -189,7 +190,7 @@ def set_approval(account: Account, package: str, *, approved: bool, reason: str)
 def read_report(account: Account, place: str) -> Report:
     """A report of `training.evaluate`, from a file or an s3:// URI. Raises JobError when it is no report."""
     try:
-        text = objects.get(account, place) if place.startswith("s3://") else Path(place).read_bytes()
+        text = objects.get(account, place) if is_s3_address(place) else Path(place).read_bytes()
         report: Report = json.loads(text)
         if missing := {"model", "split", "bins", "figures"} - set(report):
             raise ValueError(f"it has no {', '.join(sorted(missing))}")

@@ -5,6 +5,7 @@ import subprocess
 
 from botocore.exceptions import ClientError
 
+from inventory.addresses import S3Address
 from training.jobs.aws.account import PROJECT_TAG, Account
 from training.jobs.settings import Train
 from training.jobs.steps.source import PROJECT
@@ -29,13 +30,13 @@ def data_digest(account: Account, uri: str) -> str:
     """
     if not uri:
         return ""
-    bucket, _, prefix = f"{uri.removeprefix('s3://').rstrip('/')}/".partition("/")
-    pages = account.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    place = S3Address.parse(uri).folder
+    pages = account.client("s3").get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.key)
     try:
         found = [one for page in pages for one in page.get("Contents", [])]
     except ClientError:
         return ""
-    lines = (f"{one['Key'].removeprefix(prefix)} {one['ETag']}\n" for one in found)
+    lines = (f"{one['Key'].removeprefix(place.key)} {one['ETag']}\n" for one in found)
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:DIGEST_LENGTH] if found else ""
 
 

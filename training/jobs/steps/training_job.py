@@ -23,6 +23,7 @@ from sagemaker.train import ModelTrainer
 from sagemaker.train.distributed import Torchrun
 
 from costs.job_costs import Estimate, estimate
+from inventory.addresses import S3Address
 from training.jobs.aws.account import Account
 from training.jobs.aws.images import training_image
 from training.jobs.errors import JobError
@@ -155,9 +156,9 @@ def fetch_profile(account: Account, description: Mapping[str, Any], out: Path) -
 def fetch_output(account: Account, description: Mapping[str, Any], out: Path, *, only: str = "") -> None:
     """Bring what a job wrote beside its model, by its description, to a folder; or `only` one file or folder of it."""
     place = f"{description['OutputDataConfig']['S3OutputPath']}/{description['TrainingJobName']}/output/output.tar.gz"
-    bucket, _, key = place.removeprefix("s3://").partition("/")
+    address = S3Address.parse(place)
     with TemporaryFile() as archive:
-        account.client("s3").download_fileobj(bucket, key, archive)
+        account.client("s3").download_fileobj(address.bucket, address.key, archive)
         archive.seek(0)
         with tarfile.open(fileobj=archive) as tar:
             unpack(tar, out, lambda name: not only or only in PurePosixPath(name).parts)
