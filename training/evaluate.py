@@ -9,10 +9,10 @@ image with its mirror image (test-time augmentation). Read test once, when nothi
 """
 
 import argparse
-import csv
 import json
 import math
 import os
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -28,8 +28,10 @@ from model.calibration import adjust_prior, prior_ratio
 from model.images import RejectedImage
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from .data.bins import SPLITS, WHOLE, LabelledBin, counts_of, read_bins, training_label
+from .data.bins import SPLITS, WHOLE, LabelledBin, counts_of, training_label, usable_bins
+from .data.matching import match_ids
 from .data.metadata import object_volumes
+from .data.tables import column_name, read_table
 from .measure.alert_quality import Checks, alert_quality, check_all, figures_of
 from .measure.metrics import all_figures, bootstrap_intervals, class_figures, confusion
 from .measure.published import BENCHMARK
@@ -38,6 +40,7 @@ from .report.evaluation_text import show
 
 SMALL_GROUP = 20
 """Groups of fewer bins are evaluated together: their own figures would be noise."""
+SKIPPED_NAMED = 5
 OTHERS = "(smaller groups)"
 
 
@@ -151,15 +154,14 @@ def _for_json(value: Any) -> Any:
 def read_column(table: Path, column: str, bins: Sequence[LabelledBin]) -> list[str]:
     """The value of a CSV's column for each bin, by `id`; "unknown" where the CSV does not list it.
 
-    Raises FileNotFoundError when there is no such file, ValueError when it lacks the column.
+    Raises FileNotFoundError when there is no such file, ValueError when it lacks the column or lists none of the bins.
     """
-    if not table.is_file():
-        raise FileNotFoundError(f"{table} is missing: name a CSV with the columns id and {column} with --table")
-    with table.open(newline="") as file:
-        rows = csv.DictReader(file)
-        if missing := {"id", column} - set(rows.fieldnames or ()):
-            raise ValueError(f"{table} has no column {missing.pop()!r}: it has {', '.join(rows.fieldnames or ())}")
-        known = {row["id"]: row[column] for row in rows}
+    column = column_name(column)
+    rows = read_table(table, ("id", column))
+    matches = match_ids((row.cells["id"] for row in rows), [one.id for one in bins])
+    if not matches.found:
+        raise ValueError(f"{table} lists none of the {len(bins)} bins: {matches.advice() or 'it has no rows'}")
+    known = {matches.found.get(row.cells["id"]): row.cells[column] for row in rows}
     return [known.get(one.id) or "unknown" for one in bins]
 
 
@@ -209,7 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.mirror and options.answers:
         parser.error("--mirror asks the artifact again, --answers does not: name one of them")
     try:
-        bins = read_bins(options.data, options.split)[: options.limit]
+        bins, skipped = usable_bins(options.data, options.split)
+        bins = bins[: options.limit]
         by = {column: read_column(options.table or options.data / "index.csv", column, bins) for column in options.by}
         predictions = _predictions(bins, options.artifact, options.answers, mirror=options.mirror)
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
@@ -219,6 +222,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     volumes = [object_volumes(one.metadata.read_bytes()) if one.metadata else None for one in bins]
     checks = check_all(predictions, counts_of(bins), volumes)
     report = evaluate(bins, predictions, checks, options.split, by) | {"mirror": options.mirror}
+    report["skipped"] = skipped
+    for id, reason in list(skipped.items())[:SKIPPED_NAMED]:
+        print(f"warning: {id} is left out: {reason}", file=sys.stderr)
+    if skipped:
+        print(f"warning: {len(skipped)} of {len(skipped) + len(bins)} bins are left out", file=sys.stderr)
     text = json.dumps(report, indent=2) + "\n"
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

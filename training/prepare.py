@@ -34,12 +34,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from .data.bins import METADATA_FOLDER, index_name
-from .data.candidates import Candidate, CandidateReader, draw_ids
+from .data.bins import index_name
+from .data.candidates import Candidate, CandidateReader, draw_bins
 from .data.class_folders import images_in, remove_others
-from .data.labels import read_ids, read_labels
+from .data.labels import Labels, read_ids, read_labels
 from .data.prepared_set import ImagePlacer, claim_folder, write_index, write_skipped
-from .data.sources import Source, ids_in, open_source
+from .data.sources import METADATA_FOLDER, BinFiles, Source, list_bins, named_bins, open_source
 from .data.splitting import SplitOptions, plan_splits, require_bins, require_splits
 from .data.usable import map_usable
 from .data_report import write_report
@@ -132,32 +132,52 @@ def prepare(options: PrepareOptions) -> dict[str, Any]:
     Raises FileNotFoundError, ValueError or ConnectionError, each with advice.
     """
     started = time.monotonic()
-    labels = read_labels(options.labels) if options.labels else {}
     source = open_source(options.source, options.jobs)
+    found, others = (named_bins(read_ids(options.ids)), {}) if options.ids else list_bins(source)
+    labels = read_labels(options.labels, [one.id for one in found]) if options.labels else Labels()
     claim_folder(options.out, options.record())
-    ids = read_ids(options.ids) if options.ids else ids_in(source)
     reader = CandidateReader(source, labels, options.out / METADATA_FOLDER, options.split.kind == "given")
-    ids = draw_ids(ids, options.limit, options.split.seed)
-    candidates, skipped = map_usable(reader.read, {bin_id: bin_id for bin_id in ids}, "metadata", options.jobs)
+    files = {one.id: one for one in draw_bins(found, options.limit, options.split.seed)}
+    candidates, skipped = map_usable(reader.read, files, "metadata", options.jobs)
+    used = sum(one.id in labels.labels for one in candidates)
+    skipped = {**others, **skipped}
     write_skipped(options.out, options.shard, skipped)
     low, high = options.counts or (0, math.inf)
     bins = [one for one in candidates if low <= one.count <= high]
     outside = len(candidates) - len(bins)
     require_bins(bins, skipped, outside)
-    report = _place_images(source, bins, skipped, outside, options)
+    report = _place_images(source, files, bins, skipped, outside, options)
     seconds = round(time.monotonic() - started, 1)
-    return {"out": str(options.out), "seconds": seconds, "skipped": len(skipped), "outside_counts": outside, **report}
+    listed = {
+        "used": used,
+        "recorded": len(candidates) - used,
+        "faults": list(labels.faults.values()),
+        "unmatched": labels.matches.advice(),
+    }
+    return {
+        "out": str(options.out),
+        "seconds": seconds,
+        "skipped": len(skipped),
+        "outside_counts": outside,
+        **({"labels": listed} if options.labels else {}),
+        **report,
+    }
 
 
 def _place_images(
-    source: Source, bins: Sequence[Candidate], skipped: dict[str, str], outside: int, options: PrepareOptions
+    source: Source,
+    files: Mapping[str, BinFiles],
+    bins: Sequence[Candidate],
+    skipped: dict[str, str],
+    outside: int,
+    options: PrepareOptions,
 ) -> dict[str, Any]:
     """Split `bins`, place this machine's images and write the index; returns the report. Adds to `skipped`."""
     plan = plan_splits(bins, options.split)
     require_splits(plan, options.split)
     number, total = options.shard
     own = plan[len(plan) * (number - 1) // total : len(plan) * number // total]
-    placer = ImagePlacer(source, options.out, options.size, images_in(options.out))
+    placer = ImagePlacer(source, files, options.out, options.size, images_in(options.out))
     placed, unusable = map_usable(placer.place, {one.bin.id: one for one in own}, "images", options.jobs)
     skipped |= unusable
     write_skipped(options.out, options.shard, skipped)
@@ -180,12 +200,21 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     console.print(table)
     groups = summary["groups"]
     print(f"{groups['number']} groups of related bins; the largest holds {groups['greatest_share']:.0%} of all")
+    if labels := summary.get("labels"):
+        print(f"{labels['used']} labels of --labels used; {labels['recorded']} bins keep their recorded quantity")
     print(f"{summary['skipped']} bins skipped, see skipped.csv; {summary['outside_counts']} outside --counts")
     print(f"{summary['seconds']:.0f} s; the data report is {Path(summary['out'], 'report.html')}")
 
 
 def warnings_of(summary: Mapping[str, Any], split: str) -> Iterator[str]:
     """What a person should know before training on the set."""
+    if labels := summary.get("labels"):
+        if labels["unmatched"]:
+            yield f"in --labels {labels['unmatched']}"
+        if faults := labels["faults"]:
+            yield f"{len(faults)} labels cannot be used, such as: {faults[0]}"
+    if "counts" not in summary:  # one machine of several
+        return
     if split == "random":
         yield "a random split separates neighbours, so val and test figures will be too good: see leakage in the report"
     for name, row in summary["counts"].items():
@@ -203,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
     whole = options.shard[1] == 1
-    for warning in warnings_of(summary, options.split.kind) if whole else ():
+    for warning in warnings_of(summary, options.split.kind):
         print(f"warning: {warning}", file=sys.stderr)
     if options.json or not whole:
         print(json.dumps(summary, indent=2))

@@ -147,6 +147,14 @@ def is_inbox_key(key: str) -> bool:
     return _KEY.fullmatch(key) is not None
 
 
+def why_no_bin_file(key: str) -> str:
+    """Why a key is not the place of a bin's file, as the end of a sentence about it."""
+    part = FOLDERS.get(key.rpartition("/")[0].rpartition("/")[2])
+    if part is None:
+        return f"is outside the layout {LAYOUT}"
+    return f"is no {' or '.join(f'.{extension}' for extension in FILES[part].media_types)}"
+
+
 def media_type(key: str) -> str:
     """The media type that the name of a bin's file promises. Raises RejectedUpload as `locate` does."""
     _, part = locate(key)

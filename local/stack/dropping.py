@@ -15,7 +15,6 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from inventory.addresses import InvalidAddress, S3Address, is_s3_address
 from inventory.bins import (
-    FILES,
     FOLDERS,
     KEY_LIMIT_BYTES,
     LAYOUT,
@@ -24,6 +23,7 @@ from inventory.bins import (
     is_name,
     locate,
     media_type,
+    why_no_bin_file,
 )
 from inventory.inbox import keys_of
 from local.errors import CommandFailed
@@ -273,16 +273,8 @@ def _file(path: Path, key: str) -> File:
     elif is_inbox_key(key):
         return Source(key, path.read_bytes)
     else:
-        reason = _no_bin_file(key)
+        reason = why_no_bin_file(key)
     return Dropped(printable(key), None, "skipped", reason=reason)
-
-
-def _no_bin_file(key: str) -> str:
-    """Why a key is not the place of a bin's file."""
-    part = FOLDERS.get(key.rpartition("/")[0].rpartition("/")[2])
-    if part is None:
-        return f"is outside the layout {LAYOUT}"
-    return f"is no {' or '.join(f'.{extension}' for extension in FILES[part].media_types)}"
 
 
 def _in_bucket(address: str, aws: Cloud, *, images_first: bool) -> Iterator[File]:
@@ -302,7 +294,7 @@ def _in_bucket(address: str, aws: Cloud, *, images_first: bool) -> Iterator[File
                 if is_inbox_key(key):
                     yield source(key)
                 elif not key.endswith("/") and set(key.split("/")[:-1]) & FOLDERS.keys():
-                    yield Dropped(key, None, "skipped", reason=_no_bin_file(key))
+                    yield Dropped(key, None, "skipped", reason=why_no_bin_file(key))
 
     def source(key: str) -> Source:
         return Source(key, lambda: s3.get_object(Bucket=bucket, Key=prefix + key)["Body"].read())

@@ -1,11 +1,14 @@
 """Dropping bins: which files, under which keys, and what happens the second time."""
 
 import json
+import os
+import unicodedata
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from inventory.bins import Bin
 from local.stack import dropping
 from local.stack.aws import Cloud
 from local.stack.deployed_stack import Stack
@@ -46,7 +49,14 @@ def write(path, text):
 
 
 def keys(aws, *paths, **options):
-    return [source.key for source in dropping.find([str(path) for path in paths], aws, **options)]
+    files = dropping.find([str(path) for path in paths], aws, **options)
+    return [file.key for file in files if isinstance(file, dropping.Source)]
+
+
+def refused(aws, *paths, **options):
+    """What is not uploaded, by key: the outcome and why."""
+    files = dropping.find([str(path) for path in paths], aws, **options)
+    return {file.key: (file.outcome, file.reason) for file in files if isinstance(file, dropping.Dropped)}
 
 
 def test_a_folder_is_dropped_bin_by_bin(aws, site):
@@ -57,7 +67,8 @@ def test_a_folder_is_dropped_bin_by_bin(aws, site):
     assert keys(aws, root) == [
         "bin-images/1.jpg", "metadata/1.json", "bin-images/2.jpg", "metadata/2.json", "metadata/9.json",
     ]  # fmt: skip
-    assert dropping.count([str(root)]) == 5
+    assert refused(aws, root) == {"bin-images/notes.txt": ("skipped", "is no .jpg or .jpeg or .png")}
+    assert dropping.count([str(root)]) == 6
 
 
 def test_sites_keep_their_names_and_get_one(aws, site):
@@ -74,6 +85,79 @@ def test_single_files_and_inner_folders_go_where_they_belong(aws, site):
     assert keys(aws, root / "metadata" / "2.json", root / "bin-images") == [
         "metadata/2.json", "bin-images/1.jpg", "bin-images/2.jpg",
     ]  # fmt: skip
+
+
+def test_a_folder_as_a_phone_and_its_computer_make_it(aws, tmp_path):
+    images, records = tmp_path / "bin-images", tmp_path / "metadata"
+    for name in ("IMG_1 (2).JPG", "IMG_2.Jpeg", "IMG_3 [copy].jpg", "50%#?+&=;.PNG", "IMG_4.HEIC", "Thumbs.db"):
+        write(images / name, name)
+    for name in ("IMG_1 (2).JSON", "IMG_2.Json", "IMG_3 [copy].json", "50%#?+&=;.json", "IMG_4.json"):
+        write(records / name, "{}")
+    for junk in (images / "._IMG_2.Jpeg", records / ".DS_Store", tmp_path / "__MACOSX/bin-images/._IMG_2.Jpeg"):
+        write(junk, "")
+    write(images / ".trashed-IMG_5.jpg", "")
+    write(images / "2026" / "IMG_6.jpg", "")
+    assert keys(aws, tmp_path) == [
+        "bin-images/50%#?+&=;.PNG", "metadata/50%#?+&=;.json", "bin-images/IMG_1 (2).JPG", "metadata/IMG_1 (2).JSON",
+        "bin-images/IMG_2.Jpeg", "metadata/IMG_2.Json", "bin-images/IMG_3 [copy].jpg", "metadata/IMG_3 [copy].json",
+        "metadata/IMG_4.json",
+    ]  # fmt: skip
+    assert refused(aws, tmp_path) == {
+        "bin-images/.trashed-IMG_5.jpg": ("skipped", "is hidden: rename it"),
+        "bin-images/2026": ("skipped", "is a folder: put its files beside it"),
+        "bin-images/IMG_4.HEIC": ("skipped", "is no .jpg or .jpeg or .png"),
+        "bin-images/Thumbs.db": ("skipped", "is no .jpg or .jpeg or .png"),
+    }
+
+
+def test_links_make_no_loop_and_no_site(aws, site, tmp_path):
+    site("photos/BOS1", ("1",))
+    site("elsewhere/store", ("2",))
+    root = tmp_path / "photos"
+    for link, target in {
+        "BOS1/latest": "../BOS1", "BOS1/up": "..", "AAA": "BOS1", "current": "BOS1", "outside": "../elsewhere/store",
+        "outside-2": "../elsewhere/store", "above": "../..", "itself": "itself", "nowhere": "gone",
+    }.items():  # fmt: skip
+        (root / link).symlink_to(target)
+    (tmp_path / "elsewhere/store/back").symlink_to("../../elsewhere")
+    assert keys(aws, root) == [
+        "BOS1/bin-images/1.jpg", "BOS1/metadata/1.json", "outside/bin-images/2.jpg", "outside/metadata/2.json",
+    ]  # fmt: skip
+
+
+def test_a_name_that_is_no_key_fails_alone_and_is_named(aws, inbox, site):
+    root = site(bins=("1",))
+    for name in (b"bad\xff", b"x" * 250):
+        write(root / "bin-images" / os.fsdecode(name + b".jpg"), "x")
+    outcomes = {d.key: (d.outcome, d.reason) for d in dropping.drop(dropping.find([str(root)], aws, "s" * 780), inbox)}
+    prefix = "s" * 780
+    assert outcomes.pop(f"{prefix}/bin-images/bad\\xff.jpg") == ("failed", "is no name in UTF-8: rename it")
+    assert outcomes.pop(f"{prefix}/bin-images/{'x' * 250}.jpg") == (
+        "failed", "has a key of 1,046 bytes, and S3 takes 1,024: rename it",
+    )  # fmt: skip
+    assert {outcome for outcome, _ in outcomes.values()} == {"uploaded"}
+
+
+def test_two_forms_of_an_accent_are_one_bin(aws, tmp_path):
+    write(tmp_path / "bin-images" / unicodedata.normalize("NFD", "Regal-S\u00fcd.jpg"), "x")
+    write(tmp_path / "metadata" / "Regal-S\u00fcd.json", "{}")
+    files = list(dropping.find([str(tmp_path)], aws))
+    assert {file.bin for file in files} == {Bin("", "Regal-S\u00fcd")}
+
+
+def test_a_folder_that_cannot_be_listed_is_named(aws, site, monkeypatch):
+    site("north", ("1",))
+    root = site("south", ("1",))
+    iterdir = type(root).iterdir
+
+    def denied(path):
+        if path.name == "bin-images" and path.parent.name == "north":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(type(root), "iterdir", denied)
+    assert refused(aws, root) == {str(root / "north"): ("failed", "cannot be listed: Permission denied")}
+    assert keys(aws, root) == ["south/bin-images/1.jpg", "south/metadata/1.json"]
 
 
 def test_a_limit_counts_bins(aws, site):

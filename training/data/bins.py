@@ -11,29 +11,31 @@ are correlated with it and never become an input. FACTS are further targets: a n
 the bin holds attends to the objects themselves.
 """
 
-import csv
 import hashlib
-import json
-import math
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from inventory.spreadsheets import from_cell
+from inventory.errors import RejectedUpload
+from inventory.metadata import read_quantity
 from model.images import RejectedImage, decode, resize
 
-from .metadata import FACTS, parse_record
+from .matching import plain_id
+from .metadata import FACTS, UNKNOWN, parse_record
+from .sources import IMAGE_FOLDER, METADATA_FOLDER, BinFiles, Folder, list_bins
+from .tables import Row, read_table, value_of
+
+LOG = logging.getLogger(__name__)
 
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
 """The labels of the endpoint. Training may have more: see `training_label`."""
-UNKNOWN = (math.nan,) * len(FACTS)
 SPLITS = ("train", "val", "test")
 WHOLE = "all"
-IMAGE_FOLDER, METADATA_FOLDER = "bin-images", "metadata"
-SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
@@ -53,34 +55,87 @@ def training_label(counts: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np
 
 
 def read_bins(root: Path, split: str) -> list[LabelledBin]:
-    """Every bin of a split, in the index's order.
+    """The bins of `usable_bins`; a warning of the log says what is left out."""
+    bins, faults = usable_bins(root, split)
+    if faults:
+        (fault, *_) = faults.values()
+        LOG.warning("%s: %d of %d bins are left out, such as: %s", root, len(faults), len(faults) + len(bins), fault)
+    return bins
 
-    Raises FileNotFoundError when the folder, its index or an image is missing; ValueError when a row is malformed
-    or the split is empty.
+
+def usable_bins(root: Path, split: str) -> tuple[list[LabelledBin], dict[str, str]]:
+    """Every bin of a split, in the index's order, and the reason for each one whose count cannot be read.
+
+    Raises FileNotFoundError when the folder, its index or an image is missing; ValueError when no bin remains.
     """
-    if split == WHOLE:
-        return _pairs(root)
-    beside = _images_by_id(root)
-    bins = []
-    for place, row in index_rows(root):
+    found, _ = list_bins(Folder(root))
+    files = {one.id: one for one in found}
+    bins: list[LabelledBin] = []
+    faults: dict[str, str] = {}
+    ids = _photographed(root, files) if split == WHOLE else _indexed(root, split, files)
+    for id, read in ids:
         try:
-            bin_id, count, row_split = row["id"], int(row["expected_quantity"]), row["split"]
-            facts = tuple(float(row[name] or "nan") for name in FACTS) if FACTS[0] in row else None
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{place} needs id, expected_quantity (a whole number) and split") from error
-        if row_split != split:
-            continue
-        image = root / row["path"] if row.get("path") else beside.get(bin_id)
-        if image is None or not image.is_file():
-            raise FileNotFoundError(f"{root} has no image for id {bin_id} of {place}: prepare it again")
-        metadata = _metadata(root, bin_id)
-        if facts is None:
-            facts = parse_record(metadata.read_bytes()).facts if metadata else UNKNOWN
-        bins.append(LabelledBin(bin_id, count, image, facts, metadata))
+            bins.append(read())
+        except RejectedUpload as fault:
+            faults[id] = str(fault)
     if not bins:
+        if faults:
+            raise ValueError(f"{root} has no usable bin in split {split!r}: {next(iter(faults.values()))}")
         index = root / index_name()
         raise ValueError(f"{index} has no bin in split {split!r}: prepare the set with all of {', '.join(SPLITS)}")
-    return bins
+    return bins, faults
+
+
+Reading = tuple[str, Callable[[], LabelledBin]]
+"""The id of a bin, and what reads it. Raises RejectedUpload when its count cannot be read."""
+
+
+def _indexed(root: Path, split: str, files: Mapping[str, BinFiles]) -> Iterator[Reading]:
+    for row in index_rows(root):
+        if row.cells["split"].strip().casefold() == split:
+            id = next((id for id in (row.cells["id"], plain_id(row.cells["id"])) if id in files), row.cells["id"])
+            yield id, partial(_of_row, root, row, id, files.get(id))
+
+
+def _of_row(root: Path, row: Row, id: str, files: BinFiles | None) -> LabelledBin:
+    count = read_quantity(value_of(row.cells["expected_quantity"]), row.place)
+    path = row.cells.get("path") or next(iter(files.images if files else ()), None)
+    if path is None or not (root / path).is_file():
+        raise FileNotFoundError(f"{root} has no image for id {id} of {row.place}: prepare it again")
+    metadata = _metadata(root, files)
+    return LabelledBin(id, count, root / path, _facts(row, metadata), metadata)
+
+
+def _facts(row: Row, metadata: Path | None) -> tuple[float, ...]:
+    if FACTS[0] in row.cells:
+        try:
+            return tuple(float(row.cells[name] or "nan") for name in FACTS)
+        except (KeyError, ValueError) as error:
+            raise RejectedUpload(f"{row.place} needs numbers or nothing as {', '.join(FACTS)}") from error
+    try:
+        return parse_record(metadata.read_bytes(), metadata.name).facts if metadata else UNKNOWN
+    except RejectedUpload:
+        return UNKNOWN
+
+
+def _photographed(root: Path, files: Mapping[str, BinFiles]) -> Iterator[Reading]:
+    photographed = [one for one in files.values() if one.images]
+    if not photographed:
+        raise FileNotFoundError(f"{root} holds no {IMAGE_FOLDER} folder with images: name a folder in the inbox layout")
+    for one in photographed:
+        yield one.id, partial(_of_record, root, one)
+
+
+def _of_record(root: Path, files: BinFiles) -> LabelledBin:
+    metadata = _metadata(root, files)
+    if metadata is None:
+        raise RejectedUpload(f"{METADATA_FOLDER}/{files.id}.json is missing: add it")
+    record = parse_record(metadata.read_bytes(), metadata.relative_to(root).as_posix())
+    return LabelledBin(files.id, record.count, root / files.images[0], metadata=metadata)
+
+
+def _metadata(root: Path, files: BinFiles | None) -> Path | None:
+    return root / files.metadata[0] if files and files.metadata else None
 
 
 def index_name(share: int = 1, shares: int = 1) -> str:
@@ -88,8 +143,11 @@ def index_name(share: int = 1, shares: int = 1) -> str:
     return "index.csv" if shares == 1 else f"index-{share:03}-of-{shares:03}.csv"
 
 
-def index_rows(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Every row of a set's index, with its file and line. Raises FileNotFoundError when a file is missing."""
+def index_rows(root: Path) -> Iterator[Row]:
+    """Every row of a set's index.
+
+    Raises FileNotFoundError when a file is missing, ValueError when it is no table of id, expected_quantity and split.
+    """
     one, *_ = [*sorted(root.glob("index-[0-9]*-of-[0-9]*.csv")), root / index_name()]
     shares = int(one.stem.rsplit("-", 1)[1]) if one.stem != "index" else 1
     for index in (root / index_name(share, shares) for share in range(1, shares + 1)):
@@ -97,40 +155,7 @@ def index_rows(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
             raise FileNotFoundError(
                 f"{index} is missing: make the set with `python -m training.prepare --source ... --out {root}`"
             )
-        with index.open(newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), start=2):
-                yield f"{index} line {number}", {name: from_cell(cell) for name, cell in row.items()}
-
-
-def _images_by_id(root: Path) -> dict[str, Path]:
-    folder = root / IMAGE_FOLDER
-    if not folder.is_dir():
-        return {}
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
-
-
-def _pairs(root: Path) -> list[LabelledBin]:
-    images = _images_by_id(root)
-    if not images:
-        raise FileNotFoundError(f"{root} holds no {IMAGE_FOLDER} folder with images: name a folder in the inbox layout")
-    return [
-        LabelledBin(bin_id, _recorded(root, bin_id), path, metadata=_metadata(root, bin_id))
-        for bin_id, path in images.items()
-    ]
-
-
-def _metadata(root: Path, bin_id: str) -> Path | None:
-    path = root / METADATA_FOLDER / f"{bin_id}.json"
-    return path if path.is_file() else None
-
-
-def _recorded(root: Path, bin_id: str) -> int:
-    """EXPECTED_QUANTITY of a bin, the sum of its items' quantities and so its true count if the record is right."""
-    path = root / METADATA_FOLDER / f"{bin_id}.json"
-    try:
-        return int(json.loads(path.read_text())["EXPECTED_QUANTITY"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} does not give EXPECTED_QUANTITY as a whole number ({error!r})") from error
+        yield from read_table(index, ("id", "expected_quantity", "split"))
 
 
 def pixels_of(one: LabelledBin, size: int) -> npt.NDArray[np.uint8]:

@@ -1,17 +1,19 @@
 """Candidates for a set: what is known of each bin before its image is read."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from inventory.bins import is_file_name
+from inventory.errors import RejectedUpload
+
 from .class_folders import write_whole
 from .grouping import Items
-from .labels import Label
-from .metadata import FACTS, parse_record
-from .sources import Source, read_metadata
+from .labels import Labels
+from .metadata import UNKNOWN, parse_record
+from .sources import BinFiles, Source
 from .usable import UnusableBin, fetch
 
 
@@ -31,34 +33,45 @@ class CandidateReader:
     """Reads candidates from `source`. `labels` override the recorded quantity; metadata files are kept in `folder`."""
 
     source: Source
-    labels: Mapping[str, Label]
+    labels: Labels
     folder: Path
     split_required: bool
 
-    def read(self, bin_id: str) -> Candidate:
-        """The candidate with this id. Raises UnusableBin when it has no label, no required split or broken metadata."""
-        label = self.labels.get(bin_id)
+    def read(self, files: BinFiles) -> Candidate:
+        """The candidate with these files.
+
+        Raises UnusableBin when it has no label, no required split, or a label or a record that cannot be read; a record
+        only when it is needed.
+        """
+        bin_id = files.id
+        if not is_file_name(f"{bin_id}.json"):
+            raise UnusableBin("no file can have its name")
+        if fault := self.labels.faults.get(bin_id):
+            raise UnusableBin(f"unusable label: {fault}")
+        label = self.labels.labels.get(bin_id)
         split = label.split if label else ""
         if self.split_required and not split:
             raise UnusableBin("no split in --labels")
         kept = self.folder / f"{bin_id}.json"
-        data = kept.read_bytes() if kept.is_file() else fetch(read_metadata, self.source, bin_id)
+        data = kept.read_bytes() if kept.is_file() else fetch(self.source, files.metadata)
         if data is None:
             if label is None:
                 raise UnusableBin("missing metadata and no label")
-            return Candidate(bin_id, label.count, split, {}, (math.nan,) * len(FACTS))
+            return Candidate(bin_id, label.count, split, {}, UNKNOWN)
         try:
-            record = parse_record(data)
-        except ValueError as error:
-            raise UnusableBin(f"malformed metadata: {error}") from error
+            record = parse_record(data, f"metadata/{bin_id}.json")
+        except RejectedUpload as error:
+            if label is None:
+                raise UnusableBin(f"malformed metadata: {error}") from error
+            return Candidate(bin_id, label.count, split, {}, UNKNOWN)
         if not kept.is_file():
             write_whole(kept, data)
         return Candidate(bin_id, label.count if label else record.count, split, record.items, record.facts)
 
 
-def draw_ids(ids: Sequence[str], limit: int | None, seed: int) -> list[str]:
-    """At most `limit` ids, drawn without replacement, in their original order; all of them without a limit."""
-    if not limit or limit >= len(ids):
-        return list(ids)
-    chosen = np.random.default_rng(seed).choice(len(ids), limit, replace=False)
-    return [ids[position] for position in sorted(chosen)]
+def draw_bins(bins: Sequence[BinFiles], limit: int | None, seed: int) -> list[BinFiles]:
+    """At most `limit` bins, drawn without replacement, in their original order; all of them without a limit."""
+    if not limit or limit >= len(bins):
+        return list(bins)
+    chosen = np.random.default_rng(seed).choice(len(bins), limit, replace=False)
+    return [bins[position] for position in sorted(chosen)]

@@ -1,13 +1,15 @@
 """Images in SET/<split>/<class>/<id>.jpg, as torchvision's ImageFolder reads them; each one whole or absent."""
 
+import hashlib
 from collections.abc import Container
 from pathlib import Path
 
 from PIL import Image
 
+from inventory.bins import FILES, composed
 from model.images import decode, resize
 
-from .bins import SPLITS, SUFFIXES
+from .bins import SPLITS
 
 OPEN_CLASS = 10
 JPEG_QUALITY = 92
@@ -23,7 +25,7 @@ def class_name(count: int) -> str:
 def images_in(root: Path) -> dict[str, Path]:
     """Where the image of each id lies."""
     placed = (path for split in SPLITS for path in (root / split).glob("*/*"))
-    return {path.stem: path for path in placed if path.suffix in SUFFIXES}
+    return {composed(path.stem): path for path in placed if path.suffix[1:] in FILES["image"].media_types}
 
 
 def put(data: bytes, folder: Path, name: str, size: int | None) -> tuple[Path, Size]:
@@ -34,7 +36,7 @@ def put(data: bytes, folder: Path, name: str, size: int | None) -> tuple[Path, S
     if size is None:
         write_whole(path, data)
         return path, image.size
-    started = path.with_name(f"{path.name}.part")
+    started = _started(path)
     original = f"{image.width}x{image.height}".encode()
     Image.fromarray(resize(image, size)).save(started, "JPEG", quality=JPEG_QUALITY, comment=original)
     return started.replace(path), image.size
@@ -51,9 +53,14 @@ def original_size(path: Path, *, resized: bool) -> Size:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file that is whole or absent, even if this process is killed."""
-    started = path.with_name(f"{path.name}.part")
+    started = _started(path)
     started.write_bytes(data)
     started.replace(path)
+
+
+def _started(path: Path) -> Path:
+    """Where a file is written until it is whole; a name of any length has room for it."""
+    return path.with_name(f"{hashlib.sha256(path.name.encode()).hexdigest()}.part")
 
 
 def remove_others(root: Path, kept: Container[Path]) -> None:

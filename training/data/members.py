@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
-from .bins import METADATA_FOLDER, SPLITS, index_rows
+from inventory.errors import RejectedUpload
+
+from .bins import SPLITS, index_rows
 from .grouping import Items
 from .metadata import parse_record
+from .sources import METADATA_FOLDER
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,15 @@ def read_members(root: Path) -> list[Member]:
             size=(int(row["width"]), int(row["height"])),
             items=_recorded_items(root / METADATA_FOLDER / f"{row['id']}.json"),
         )
-        for _, row in index_rows(root)
+        for row in map(attrgetter("cells"), index_rows(root))
     ]
 
 
 def _recorded_items(path: Path) -> Items:
-    return parse_record(path.read_bytes()).items if path.is_file() else {}
+    try:
+        return parse_record(path.read_bytes(), path.name).items if path.is_file() else {}
+    except RejectedUpload:  # its label comes from a list
+        return {}
 
 
 def splits_of(members: Iterable[Member]) -> list[str]:

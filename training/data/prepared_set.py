@@ -12,10 +12,10 @@ from typing import Any
 from inventory.spreadsheets import to_cell, write_rows
 from model.images import RejectedImage
 
-from .bins import METADATA_FOLDER, index_name
+from .bins import index_name
 from .class_folders import Size, class_name, original_size, put, write_whole
 from .metadata import FACTS
-from .sources import Source, read_image
+from .sources import METADATA_FOLDER, BinFiles, Source
 from .splitting import PlannedBin
 from .usable import UnusableBin, fetch
 
@@ -37,10 +37,11 @@ class PlacedBin:
 class ImagePlacer:
     """Puts images from `source` into the class folders of `root`, resized to `size` pixels a side if there is one.
 
-    `placed` has the path of each image that an earlier run placed, by id.
+    `files` are those of every planned bin, and `placed` has the path of each image that an earlier run placed, by id.
     """
 
     source: Source
+    files: Mapping[str, BinFiles]
     root: Path
     size: int | None
     placed: Mapping[str, Path]
@@ -52,7 +53,7 @@ class ImagePlacer:
         if earlier := self.placed.get(plan.bin.id):
             path = earlier.replace(folder / earlier.name)
             return PlacedBin(plan, path, original_size(path, resized=self.size is not None))
-        data = fetch(read_image, self.source, plan.bin.id)
+        data = fetch(self.source, self.files[plan.bin.id].images)
         if data is None:
             raise UnusableBin("missing image")
         try:

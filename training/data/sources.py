@@ -1,7 +1,9 @@
 """Where bins come from: a folder or a bucket in the inbox layout, bin-images/<id>.jpg beside metadata/<id>.json."""
 
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import boto3
@@ -9,8 +11,10 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .bins import IMAGE_FOLDER, METADATA_FOLDER, SUFFIXES
+from inventory.addresses import S3Address, is_s3_address
+from inventory.bins import FILES, FOLDERS, PARTS, Bin, Part, is_inbox_key, is_name, locate, why_no_bin_file
 
+IMAGE_FOLDER, METADATA_FOLDER = FILES["image"].folder, FILES["metadata"].folder
 MISSING = ("NoSuchKey", "404")
 REFUSED = ("AccessDenied", "403")
 
@@ -31,35 +35,63 @@ class Source(Protocol):
 def open_source(address: str, connections: int) -> Source:
     """The folder, or the bucket if it is s3://bucket[/prefix], that is read over up to `connections` at once.
 
-    Raises FileNotFoundError when there is no such folder.
+    Raises FileNotFoundError when there is no such folder, ValueError when it is no address of a bucket.
     """
-    return Bucket(address, connections) if address.startswith("s3://") else Folder(Path(address))
+    if is_s3_address(address):
+        return Bucket(address, connections)
+    root = Path(address)
+    if not (root / IMAGE_FOLDER).is_dir():
+        raise FileNotFoundError(f"{root} holds no {IMAGE_FOLDER} folder: name a folder in the inbox layout")
+    return Folder(root)
 
 
-def ids_in(source: Source) -> list[str]:
-    """Every id with an image or metadata, in order."""
-    images = (key for key in source.keys(IMAGE_FOLDER) if key.endswith(SUFFIXES))
-    records = (key for key in source.keys(METADATA_FOLDER) if key.endswith(".json"))
-    return sorted({PurePosixPath(key).stem for keys in (images, records) for key in keys})
+@dataclass(frozen=True)
+class BinFiles:
+    """A bin, and the keys under which its image and its metadata may lie in a source, the likeliest first."""
+
+    id: str
+    images: tuple[str, ...]
+    metadata: tuple[str, ...]
 
 
-def read_image(source: Source, bin_id: str) -> bytes | None:
-    """A bin's image file, None when it has none. Raises as Source.read does."""
-    found = (source.read(f"{IMAGE_FOLDER}/{bin_id}{suffix}") for suffix in SUFFIXES)
-    return next((data for data in found if data is not None), None)
+def named_bins(ids: Iterable[str]) -> list[BinFiles]:
+    """Bins by their ids, under the usual keys."""
+    return [BinFiles(id, *(tuple(Bin("", id).keys(part)) for part in PARTS)) for id in ids]
 
 
-def read_metadata(source: Source, bin_id: str) -> bytes | None:
-    """A bin's metadata file, None when it has none. Raises as Source.read does."""
-    return source.read(f"{METADATA_FOLDER}/{bin_id}.json")
+def list_bins(source: Source) -> tuple[list[BinFiles], dict[str, str]]:
+    """Every bin with an image or metadata, in order, and the reason for each file that is none of a bin."""
+    keys: dict[str, dict[Part, list[str]]] = {}
+    others: dict[str, str] = {}
+    for key in (key for folder in FOLDERS for key in source.keys(folder)):
+        name = key.rpartition("/")[2]
+        if not is_name(key):
+            others[os.fsencode(key).decode(errors="backslashreplace")] = "no bin's file: its name is not UTF-8"
+        elif is_inbox_key(key):
+            bin, part = locate(key)
+            keys.setdefault(bin.id, {}).setdefault(part, []).append(key)
+        elif not name.startswith("."):
+            others[key] = f"no bin's file: {why_no_bin_file(key)}"
+    found = [
+        BinFiles(id, *(_likeliest_first(Bin("", id), part, keys[id].get(part, ())) for part in PARTS)) for id in keys
+    ]
+    return sorted(found, key=lambda files: files.id), others
+
+
+def _likeliest_first(bin: Bin, part: Part, keys: Iterable[str]) -> tuple[str, ...]:
+    usual = bin.keys(part)
+    return tuple(sorted(keys, key=lambda key: (usual.index(key) if key in usual else len(usual), key)))
+
+
+def read_first(source: Source, keys: Iterable[str]) -> bytes | None:
+    """The first of the files that is there, None when none is. Raises as Source.read does."""
+    return next((data for data in map(source.read, keys) if data is not None), None)
 
 
 class Folder:
     """A Source on disk."""
 
     def __init__(self, root: Path) -> None:
-        if not (root / IMAGE_FOLDER).is_dir():
-            raise FileNotFoundError(f"{root} holds no {IMAGE_FOLDER} folder: name a folder in the inbox layout")
         self._root = root
 
     def keys(self, folder: str) -> Iterator[str]:
@@ -77,8 +109,8 @@ class Bucket:
     """A Source in S3, read anonymously when no credentials are found."""
 
     def __init__(self, address: str, connections: int) -> None:
-        self._bucket, _, prefix = address.removeprefix("s3://").partition("/")
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        place = S3Address.parse(address).folder
+        self._bucket, self._prefix = place.bucket, place.key
         session = boto3.Session()
         signing = {} if session.get_credentials() else {"signature_version": UNSIGNED}
         config = Config(max_pool_connections=connections, retries={"mode": "standard", "max_attempts": 5}, **signing)
@@ -94,12 +126,11 @@ class Bucket:
                     yield entry["Key"].removeprefix(self._prefix)
         except (BotoCoreError, ClientError) as error:
             cure = "check the name and your rights, or name the bins with --ids, which needs no listing"
-            raise ConnectionError(
-                f"s3://{self._bucket}/{self._prefix}{folder}/ cannot be listed ({error}): {cure}"
-            ) from error
+            place = S3Address(self._bucket, f"{self._prefix}{folder}/")
+            raise ConnectionError(f"{place} cannot be listed ({error}): {cure}") from error
 
     def read(self, key: str) -> bytes | None:
-        name = f"s3://{self._bucket}/{self._prefix}{key}"
+        name = S3Address(self._bucket, f"{self._prefix}{key}")
         try:
             return bytes(self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read())
         except ClientError as error:

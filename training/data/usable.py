@@ -1,12 +1,12 @@
 """Work on many bins at once, where some bins turn out to be unusable."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from tqdm import tqdm
 
-from .sources import Source
+from .sources import Source, read_first
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -47,13 +47,13 @@ def map_usable(
     return results, skipped
 
 
-def fetch(read: Callable[[Source, str], bytes | None], source: Source, bin_id: str) -> bytes | None:
-    """Read a bin's file, None when it is missing.
+def fetch(source: Source, keys: Iterable[str]) -> bytes | None:
+    """Read the first of a bin's files that is there, None when all are missing.
 
-    Raises UnusableBin when this file cannot be read, ConnectionError when the source cannot be reached.
+    Raises UnusableBin when a file cannot be read, ConnectionError when the source cannot be reached.
     """
     try:
-        return read(source, bin_id)
+        return read_first(source, keys)
     except ConnectionError:
         raise
     except OSError as error:
