@@ -5,6 +5,8 @@ UV_VERSION := 0.13.8
 UV := $(shell command -v uv || echo .uv/bin/uv)
 export PATH := $(CURDIR)/.uv/bin:$(PATH)
 export UV_FROZEN := 1
+# uv trusts the certificates of the system, as pip does, so a proxy with a company's own authority works.
+export UV_SYSTEM_CERTS := 1
 RUN_FOLDER ?= runs/trained
 TRAIN := .venv-train/bin/python -m training
 RUN := $(UV) run --quiet --group dev

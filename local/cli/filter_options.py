@@ -1,24 +1,36 @@
-"""The options that select checks and alerts, and their valid values."""
+"""The options that select checks and alerts. Help and completion show their valid values."""
 
-from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from inventory.verdict import SEVERITIES
 
-SEVERITY_NAMES = tuple(name for _, name in reversed(SEVERITIES))
-DIRECTIONS = ("missing", "extra")
+class SeverityChoice(StrEnum):
+    """The severities of `inventory.verdict.Severity`."""
 
-Choices = list[str]
-SeverityOption = Annotated[Choices | None, typer.Option("--severity", help="low, medium or high; may be repeated.")]
-DirectionOption = Annotated[Choices | None, typer.Option("--direction", help="missing or extra.")]
-SiteOption = Annotated[Choices | None, typer.Option("--site", help="Only this site.")]
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
 
 
-def check_choices(requested: Mapping[str, Choices | None], valid: Mapping[str, tuple[str, ...]]) -> None:
-    """Raises typer.BadParameter if an option has a value that is not valid. `requested` and `valid` are by option."""
-    for name, values in requested.items():
-        for value in values or ():
-            if name in valid and value not in valid[name]:
-                raise typer.BadParameter(f"--{name} {value}: one of {', '.join(valid[name])}")
+class DirectionChoice(StrEnum):
+    """The directions of `inventory.verdict.Direction`."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+
+
+class KindChoice(StrEnum):
+    """The kinds of alerts, as in `inventory.check.Kind`."""
+
+    MISMATCH = "mismatch"
+    REJECTED = "rejected"
+    UNPAIRED = "unpaired"
+    RESOLVED = "resolved"
+
+
+SeverityOption = Annotated[list[SeverityChoice] | None, typer.Option("--severity", help="May be repeated.")]
+DirectionOption = Annotated[list[DirectionChoice] | None, typer.Option("--direction")]
+KindOption = Annotated[list[KindChoice] | None, typer.Option("--kind", help="May be repeated.")]
+SiteOption = Annotated[list[str] | None, typer.Option("--site", metavar="SITE", help="Only this site.")]

@@ -2,21 +2,26 @@
 
 import signal
 import sys
+from importlib.metadata import version
 from types import FrameType
+from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from typer.core import TyperCommand, TyperGroup
 
 from inventory.errors import RetryLater
 from local.cli import (
     backfill,
     containers,
+    count,
     dead_letters,
     demo,
     down,
     drop,
     endpoint,
     export_labels,
+    logs,
     mismatches,
     report,
     resolve,
@@ -27,14 +32,37 @@ from local.cli import (
     watch,
 )
 from local.cli.exits import EXPLAINED, FAILED
-from local.cli.terminal import err
+from local.cli.terminal import err, out
 from local.errors import CommandFailed
 
+
+class Command(TyperCommand):
+    """A command whose help names no type of a flag."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_flag_types(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """Likewise the command with its sub-commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_flag_types(super().get_params(ctx))
+
+
+def _without_flag_types(params: list[Any]) -> list[Any]:
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
+
+
 app = typer.Typer(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Does the photograph of a warehouse bin show as many objects as its record says?",
     epilog=EXPLAINED,
 )
 for command, panel in (
@@ -53,9 +81,26 @@ for command, panel in (
     (report.report, "Bins, here or in AWS"),
     (backfill.backfill, "Bins, here or in AWS"),
     (dead_letters.dead_letters, "Bins, here or in AWS"),
+    (logs.logs, "Bins, here or in AWS"),
     (endpoint.endpoint, "The model"),
+    (count.count, "The model"),
 ):
-    app.command(rich_help_panel=panel)(command)
+    app.command(cls=Command, rich_help_panel=panel)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.say("bincheck {version}", version=version("bincheck"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Does the photograph of a warehouse bin show as many objects as its record says?"""
 
 
 def main() -> None:

@@ -1,22 +1,18 @@
 """`bincheck mismatches`: lists the bins whose image and record disagree, and the other open lists."""
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
 from inventory.check import Check, OpenList
 from local.cli.filter_options import (
-    DIRECTIONS,
-    SEVERITY_NAMES,
-    Choices,
     DirectionOption,
     SeverityOption,
     SiteOption,
-    check_choices,
 )
 from local.cli.since_option import Since
 from local.cli.stack_option import StackName, resolve_stack
@@ -37,9 +33,9 @@ class Selection:
     An option without values selects every check.
     """
 
-    severity: Choices | None = None
-    direction: Choices | None = None
-    site: Choices | None = None
+    severity: Sequence[str] | None = None
+    direction: Sequence[str] | None = None
+    site: Sequence[str] | None = None
     least_suspicion: float | None = None
 
     def covers(self, check: Check) -> bool:
@@ -59,7 +55,7 @@ class Selection:
 def mismatches(
     stack: StackName = None,
     since: Since = "7d",  # type: ignore[assignment]
-    kind: Annotated[str, typer.Option(help=f"One of {', '.join(get_args(OpenList))}.")] = "mismatch",
+    kind: Annotated[OpenList, typer.Option(help="The list.")] = "mismatch",
     severity: SeverityOption = None,
     direction: DirectionOption = None,
     site: SiteOption = None,
@@ -83,11 +79,8 @@ def mismatches(
     """
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv: choose one")
-    if kind not in get_args(OpenList):
-        raise typer.BadParameter(f"--kind {kind}: one of {', '.join(get_args(OpenList))}")
-    check_choices({"severity": severity, "direction": direction}, {"severity": SEVERITY_NAMES, "direction": DIRECTIONS})
     deployed = resolve_stack(stack)
-    found = deployed.checks.list_open(kind, since, datetime.now(UTC))  # type: ignore[arg-type]
+    found = deployed.checks.list_open(kind, since, datetime.now(UTC))
     checks = Selection(severity, direction, site, least_suspicion).most_suspicious(found, limit)
     rows = (check_as_dict(check, deployed.links) for check in checks)
     if as_json:

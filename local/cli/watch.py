@@ -2,19 +2,16 @@
 
 import json
 import sys
-from typing import Annotated, get_args
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from inventory.check import Kind
 from local.cli.filter_options import (
-    DIRECTIONS,
-    SEVERITY_NAMES,
-    Choices,
     DirectionOption,
+    KindOption,
     SeverityOption,
     SiteOption,
-    check_choices,
 )
 from local.cli.stack_option import StackName, resolve_stack
 from local.cli.tables import alert_line
@@ -28,7 +25,7 @@ def watch(
     stack: StackName = None,
     severity: SeverityOption = None,
     direction: DirectionOption = None,
-    kind: Annotated[Choices | None, typer.Option(help="mismatch, rejected, unpaired or resolved.")] = None,
+    kind: KindOption = None,
     site: SiteOption = None,
     suspicion: Annotated[float | None, typer.Option(min=0, max=1, help="The lowest suspicion.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
@@ -55,19 +52,15 @@ def watch(
 
 
 def filter_policy(
-    severity: Choices | None = None,
-    direction: Choices | None = None,
-    kind: Choices | None = None,
-    site: Choices | None = None,
+    severity: Sequence[str] | None = None,
+    direction: Sequence[str] | None = None,
+    kind: Sequence[str] | None = None,
+    site: Sequence[str] | None = None,
     suspicion: float | None = None,
 ) -> FilterPolicy:
-    """The SNS filter policy for the requested alerts.
-
-    Raises:
-        typer.BadParameter: no alert has such a value.
-    """
+    """The SNS filter policy for the requested alerts."""
+    requested: dict[str, Sequence[str] | None]
     requested = {"severity": severity, "direction": direction, "kind": kind, "site": site}
-    check_choices(requested, {"severity": SEVERITY_NAMES, "direction": DIRECTIONS, "kind": get_args(Kind)})
     policy: dict[str, list[object]] = {name: list(values) for name, values in requested.items() if values}
     if suspicion is not None:
         policy["suspicion"] = [{"numeric": [">=", suspicion]}]

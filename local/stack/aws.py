@@ -74,6 +74,9 @@ class Cloud:
     def sagemaker_runtime(self) -> "SageMakerRuntimeClient":
         return self.session.client("sagemaker-runtime", **self._options())
 
+    def logs(self) -> Any:
+        return self.session.client("logs", **self._options())
+
     def user_pools(self) -> Any:
         return self.session.client("cognito-idp", **self._options())
 

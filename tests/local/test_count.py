@@ -1,0 +1,60 @@
+"""`bincheck count`: images in; counts, distributions and a page out."""
+
+import csv
+import io
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from local.cli.main import app
+from local.embedded.sam import ROOT
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "=<b>[x].JPG").write_bytes((ROOT / "samples/bin-images/r003.jpg").read_bytes())
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    (tmp_path / "notes.txt").write_text("")
+    return tmp_path
+
+
+def count(*arguments):
+    return CliRunner().invoke(app, ["count", *map(str, arguments)])
+
+
+def test_bad_images_are_rows_and_the_exit_code_says_so(folder):
+    ran = count(folder, "--json")
+    assert ran.exit_code == 1
+    broken, good = map(json.loads, ran.stdout.splitlines())
+    assert (broken["count"], bool(broken["reason"])) == (None, True)
+    assert good["reason"] is None
+    assert sum(good["probabilities"].values()) == pytest.approx(1)
+    assert max(good["probabilities"], key=good["probabilities"].get) == good["count"]
+    assert count(folder / "site").exit_code == 0
+
+
+def test_a_sheet_has_a_column_for_each_label(folder, monkeypatch):
+    monkeypatch.chdir(folder / "site")
+    (row,) = csv.DictReader(io.StringIO(count("=<b>[x].JPG", "--csv").stdout))
+    assert row["image"] == "'=<b>[x].JPG"
+    assert float(row[row["count"]]) == pytest.approx(float(row["probability"]), abs=1e-4)
+
+
+def test_the_page_shows_each_image_and_runs_no_name(folder):
+    page = folder / "page.html"
+    count(folder, "--page", page)
+    said = page.read_text()
+    assert said.count("<figure>") == 2
+    assert said.count("data:image/jpeg;base64,") == 1
+    assert "Not counted:" in said
+    assert "<b>[x]" not in said
+    assert "&lt;b&gt;[x].JPG" in said
+
+
+def test_nothing_to_count_and_a_missing_file_are_said(folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert count(tmp_path / "empty").stderr == "bincheck: There is no .jpg, .jpeg or .png there.\n"
+    (row,) = map(json.loads, count(folder / "missing.jpg", "--json").stdout.splitlines())
+    assert row["reason"] == "No such file or directory"

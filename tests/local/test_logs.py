@@ -1,0 +1,38 @@
+"""`bincheck logs` on functions in moto."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from local.cli import logs
+from local.cli.main import app
+
+
+@pytest.fixture
+def stack(deployed, monkeypatch):
+    stack = replace(deployed, outputs={"CheckerFunctionName": "b-Checker", "AlerterFunctionName": "b-Alerter"})
+    client = stack.cloud.logs()
+    client.create_log_group(logGroupName="/aws/lambda/b-Checker")
+    client.create_log_stream(logGroupName="/aws/lambda/b-Checker", logStreamName="s")
+    events = [
+        {"timestamp": int(time.time() * 1000), "message": text} for text in ("first\n", "a\x1b[2J\nbincheck: done")
+    ]
+    client.put_log_events(logGroupName="/aws/lambda/b-Checker", logStreamName="s", logEvents=events)
+    monkeypatch.setattr(logs, "resolve_stack", lambda _: stack)
+    return stack
+
+
+def test_each_entry_is_a_line_and_a_function_that_never_ran_has_none(stack):
+    ran = CliRunner().invoke(app, ["logs"])
+    assert ran.exit_code == 0, ran.output
+    first, second = ran.stdout.splitlines()
+    assert first.endswith("  Checker  first")
+    assert second.endswith("  Checker  a\ufffd[2J\ufffdbincheck: done")
+    assert "Nothing was logged" in CliRunner().invoke(app, ["logs", "Alerter"]).stderr
+
+
+def test_an_unknown_function_is_named_with_those_that_there_are(stack):
+    ran = CliRunner().invoke(app, ["logs", "Chequer"])
+    assert "Alerter, Checker" in str(ran.exception)
