@@ -94,10 +94,9 @@ def test_help_is_short_and_a_version_is_said():
     assert re.fullmatch(r"bincheck \d+\.\d+\.\d+\S*\n", CliRunner().invoke(app, ["--version"]).output)
 
 
-@pytest.mark.parametrize("width", ["60", "80", "200"])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_help_page_opens_and_names_no_type_of_a_flag(command, width):
-    ran = CliRunner(env={"COLUMNS": width}).invoke(app, [command, "--help"])
+def test_each_help_page_opens_and_names_no_type_of_a_flag(command):
+    ran = CliRunner(env={"COLUMNS": "60"}).invoke(app, [command, "--help"])
     assert ran.exit_code == 0, ran.exception
     assert "<bool>" not in ran.output
     assert ran.exception is None
