@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sagemaker.train.utils import safe_serialize
 
+from training import commit
 from training.jobs import settings as settings_file
 from training.jobs.errors import JobError
 from training.jobs.steps import run_record, training_job
@@ -106,7 +107,7 @@ def test_jobs_record_the_commit_and_the_data(jobs: Any, account: Any, sagemaker:
     tags = {one["Key"]: one["Value"] for one in sagemaker.list_tags(ResourceArn=summary["TrainingJobArn"])["Tags"]}
     assert tags == {
         "project": "bincheck",
-        "git-commit": run_record.git_commit(),
+        "git-commit": commit.git_commit(),
         "data-digest": run_record.data_digest(account, "s3://our-bucket/bincheck/prepared/"),
         "recipe": settings_file.load().train.recipe,
     }
@@ -132,15 +133,15 @@ def test_digest_changes_with_an_object_and_leaves_out_what_begins_alike(account:
 def test_commit_of_changed_files_is_marked_and_outside_of_a_repository_there_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_record, "PROJECT", tmp_path)
-    assert run_record.git_commit() == ""
+    monkeypatch.setattr(commit, "PROJECT", tmp_path)
+    assert commit.git_commit() == ""
     git = ("git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@example.com")
     (tmp_path / "file").write_text("1")
     for command in (["init", "-q"], ["add", "file"], ["commit", "-qm", "first"], ["tag", "v1"]):
         subprocess.run([*git, *command], check=True)
-    assert re.fullmatch("[0-9a-f]{40}", run_record.git_commit())
+    assert re.fullmatch("[0-9a-f]{40}", commit.git_commit())
     (tmp_path / "file").write_text("2")
-    assert re.fullmatch("[0-9a-f]{40}-dirty", run_record.git_commit())
+    assert re.fullmatch("[0-9a-f]{40}-dirty", commit.git_commit())
 
 
 def test_training_reports_to_mlflow_only_when_a_server_is_named(jobs: Any) -> None:

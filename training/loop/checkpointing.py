@@ -7,13 +7,13 @@ from typing import Any
 
 from timm.utils import ModelEmaV3
 
+from ..commit import git_commit
 from ..data.bins import LABELS
 from ..network import checkpoints
 from .config import plain
 from .criterion import Criterion
 from .health import Health
 from .options import LoopOptions
-from .record import git_commit
 from .setup import Training, make_optimizer, make_schedule
 from .state import Progress, Run
 

@@ -1,26 +1,15 @@
 """What a job's run is made of: the commit of the code, the digest of the data, the recipe, and where it is tracked."""
 
 import hashlib
-import subprocess
 
 from botocore.exceptions import ClientError
 
 from inventory.addresses import S3Address
+from training.commit import git_commit
 from training.jobs.aws.account import PROJECT_TAG, Account
 from training.jobs.settings import Train
-from training.jobs.steps.source import PROJECT
 
 DIGEST_LENGTH = 12
-
-
-def git_commit() -> str:
-    """The commit of this code, followed by -dirty if files differ from it; "" outside of a repository."""
-    command = ("git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()
 
 
 def data_digest(account: Account, uri: str) -> str:
