@@ -187,7 +187,7 @@ def test_status_and_report_of_hostile_sites(bincheck, stored):
 
 
 def test_files_that_cannot_be_dropped_are_named(without_stack, monkeypatch, name):
-    failed = [Dropped(name, None, "failed", name)]
+    failed = [Dropped(name, None, "failed", reason=name)]
     monkeypatch.setattr(drop.dropping, "find", lambda *_: iter(()))
     monkeypatch.setattr(drop.dropping, "count", lambda *_: 1)
     monkeypatch.setattr(drop.dropping, "drop", lambda *_: iter(failed))
