@@ -25,7 +25,7 @@ from rich.progress import track
 from inventory.check import Finding
 from inventory.metadata import Record
 from inventory.prediction import Prediction
-from inventory.reports.audit import OTHER, Interval, ReviewedCheck, audit, band_of, slip_shares
+from inventory.reports.audit import OTHER, Interval, ReviewedCheck, audit, band_of, review_weights, slip_shares
 from inventory.sampling import agreed_count
 from inventory.verdict import MIXED_UP_SHARE, SLIPS, judge
 from model.predictor import Predictor
@@ -91,7 +91,7 @@ def simulate(world: World, seed: int) -> Outcome:
         raise ValueError("nothing was audited: raise audit_share or checks")
     truth = {"wrong records": wrong / world.checks, "accuracy": right / world.checks, "bias": errors[0] / errors[1]}
     estimates = {"wrong records": found.wrong, "accuracy": found.accuracy, "bias": found.bias}
-    for slip, interval in slip_shares(reviewed, bands).items():
+    for slip, interval in slip_shares(reviewed, review_weights(reviewed, bands)).items():
         name = f"slip {slip:+d}" if slip != OTHER else "slip, other"
         truth[name], estimates[name] = slips[slip] / max(1, wrong), interval
     return Outcome(truth, estimates, found.naive_wrong or 0.0)

@@ -1,11 +1,15 @@
 """Calibrates probabilities: finds the temperature that fits held-out bins best.
 
-    python -m training.calibrate --artifact model/artifact --data FOLDER --split val [--dry-run]
+    python -m training.calibrate --artifact DIR --labels REVIEWED [--dry-run]
+    python -m training.calibrate --artifact DIR --data FOLDER --split val [--dry-run]
 
-The command calibrates an artifact again, for example on a site's own reviewed bins. It writes temperature, prior and
-the figures before and after into counter.json, and a page with the reliability diagrams. The bins should be a random
-sample: bins that raised alerts are harder than the rest, and a temperature fitted on them alone makes the counter too
-unsure.
+The command calibrates an artifact again. REVIEWED is what `bincheck export-labels` wrote: alerts, which are harder than
+other bins, and the audit. So each label has the weight of the checks that it stands for. Temperature and prior go into
+counter.json if the labels show by cross-validation that they gain something. The command also prints the parameters
+MismatchRate and Slips that the labels suggest.
+
+The bins of --data should be a random sample. Temperature, prior and the figures before and after go into counter.json,
+and the reliability diagrams into a page.
 """
 
 import argparse
@@ -22,18 +26,26 @@ from rich.table import Table
 from scipy.optimize import minimize_scalar
 from tqdm.contrib.concurrent import thread_map
 
+from inventory.reports.audit import effective_size, suggested_parameters
+from inventory.reports.intervals import Interval, Z
 from model.calibration import calibrate, prior_ratio
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .data.bins import LABELS, SPLITS, WHOLE, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
+from .data.reviews import Review, read_reviews, unseen
 from .data.sampling import mix_of, weights_for
-from .measure.metrics import Band, all_figures, confidence_bands, gap, log_loss
+from .measure.metrics import Band, all_figures, confidence_bands, gap, log_loss, losses
 from .report.pages import Page, Section, write_page
 from .report.reliability_diagram import reliability_diagram
 
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 TEMPERATURES = (0.25, 4.0)
+LEAST_EFFECTIVE = 50
+"""Random labels. docs/flywheel.md has the share of draws that were worse than before, for this number and others."""
+PRIOR_WEIGHT = 20
+"""Labels."""
+FOLDS = 5
 UNSHIFTED = np.ones(len(LABELS))
 
 
@@ -45,6 +57,27 @@ class Fit:
     log_loss: float
     calibration_error: float
     bands: list[Band]
+
+
+@dataclass(frozen=True)
+class SiteCalibration:
+    """What the labels of a site say of an artifact.
+
+    `prior` (labels,) are the shares of the counts. `effective` is the number of random labels that would say as much.
+    `gain` is the fall of the log loss, in nats a check, with its 95% interval: each label is judged by the calibration
+    of the others.
+    """
+
+    temperature: float
+    prior: Array
+    labels: int
+    effective: float
+    gain: Interval
+
+    @property
+    def shown(self) -> bool:
+        """Whether the labels show that the calibration gains something."""
+        return self.gain.low > 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +115,87 @@ def fit(
         before=_judged(calibrate(logits, 0, 1, ratio), counts, weights),
         after=_judged(calibrate(logits, soft_width, temperature, ratio), counts, weights),
     )
+
+
+def site_prior(counts: Counts, weights: Array, prior: Array) -> Array:
+    """The share (labels,) of each label at a site, from counts (n,) that stand for `weights` (n,) checks.
+
+    PRIOR_WEIGHT further labels are assumed to be as `prior` (labels,) says, so that a count that nobody met stays
+    possible.
+    """
+    shares = np.bincount(training_label(counts, len(prior)), weights, len(prior)) / weights.sum()
+    effective = effective_size(weights.tolist())
+    return np.asarray((effective * shares + PRIOR_WEIGHT * prior) / (effective + PRIOR_WEIGHT), np.float64)
+
+
+def fit_site(
+    logits: Array, counts: Counts, weights: Array, soft_width: float, trained_prior: Array, prior: Array
+) -> tuple[float, Array]:
+    """The temperature and the prior (labels,) for labels (n,) that stand for `weights` (n,) checks.
+
+    `trained_prior` and `prior` (labels,) are those of the artifact. Raises ValueError for a label that training did not
+    have.
+    """
+    adjusted = site_prior(counts, weights, prior)
+    return fit(logits, counts, soft_width, weights, prior_ratio(adjusted, trained_prior)).temperature, adjusted
+
+
+def cross_validated_gain(predictor: Predictor, logits: Array, counts: Counts, weights: Array) -> Interval:
+    """How far the log loss falls, in nats, with the 95% interval: each label is judged by the fit to the others."""
+    before = calibrate(logits, predictor.soft_width, predictor.temperature, predictor.ratio)
+    after = np.empty_like(before)
+    fold = np.random.default_rng(0).permutation(len(counts)) % FOLDS
+    known = (predictor.soft_width, predictor.trained_prior, np.array(predictor.prior))
+    for left_out in (fold == number for number in range(FOLDS)):
+        temperature, prior = fit_site(logits[~left_out], counts[~left_out], weights[~left_out], *known)
+        ratio = prior_ratio(prior, predictor.trained_prior)
+        after[left_out] = calibrate(logits[left_out], predictor.soft_width, temperature, ratio)
+    gains = losses(before, counts) - losses(after, counts)
+    mean = float(np.average(gains, weights=weights))
+    half = Z * float(np.sqrt(np.sum((weights * (gains - mean)) ** 2))) / float(weights.sum())
+    return Interval(mean, mean - half, mean + half)
+
+
+def calibrate_site(predictor: Predictor, logits: Array, counts: Counts, weights: Array) -> SiteCalibration:
+    """What labels (n,) that stand for `weights` (n,) checks say of an artifact that gives their images `logits`.
+
+    Raises ValueError when the labels are too few, or have a count that training did not have.
+    """
+    effective = effective_size(weights.tolist())
+    require_effective(effective, len(weights))
+    known = (predictor.soft_width, predictor.trained_prior, np.array(predictor.prior))
+    temperature, prior = fit_site(logits, counts, weights, *known)
+    gain = cross_validated_gain(predictor, logits, counts, weights)
+    return SiteCalibration(temperature, prior, len(weights), effective, gain)
+
+
+def require_effective(effective: float, labels: int) -> None:
+    """Raise ValueError when labels say less about all checks than LEAST_EFFECTIVE random ones."""
+    if effective < LEAST_EFFECTIVE:
+        raise ValueError(
+            f"too few labels: {labels} say as much about all checks as {effective:.0f} random ones would, and "
+            f"{LEAST_EFFECTIVE} are needed, because a calibration on fewer is often worse than none. Review more "
+            "of the audit: alerts say little about the other checks"
+        )
+
+
+def recalibrate_site(artifact: Path, reviews: Sequence[Review], *, dry_run: bool = False) -> SiteCalibration:
+    """Fit the artifact's temperature and prior to the labels of a site, and write them if that gains something.
+
+    Raises model.predictor.BrokenArtifactError when the artifact cannot be served, and what calibrate_site raises.
+    """
+    bins, weights = [one.bin for one in reviews], np.array([one.weight for one in reviews])
+    require_effective(effective_size(weights.tolist()), len(bins))
+    predictor = Predictor(artifact)
+    found = calibrate_site(predictor, served_logits(predictor, bins), counts_of(bins), weights)
+    if found.shown and not dry_run:
+        about = json.loads((artifact / "counter.json").read_text())
+        about |= {"temperature": found.temperature, "prior": found.prior.round(6).tolist()}
+        site = {"labels": len(bins), "effective": round(found.effective, 1), "gain": round(found.gain.estimate, 4)}
+        about.setdefault("metrics", {})["site"] = site
+        about.setdefault("data", {})["site"] = digest(bins)
+        write_description(artifact, about)
+    return found
 
 
 def _judged(probabilities: Array, counts: Counts, weights: Array | None) -> Fit:
@@ -148,13 +262,39 @@ def write_calibration_page(path: Path, title: str, calibration: Calibration) -> 
     write_page(path, Page(title, facts, [Section("Reliability", plots=[diagram])]))
 
 
+def print_site(artifact: Path, site: SiteCalibration) -> None:
+    """Print what the labels of a site say, and what to do next."""
+    table = Table("", "value", title=f"{artifact} on {site.labels} reviewed bins", show_header=False)
+    table.add_row("as many random labels", f"{site.effective:.0f}")
+    table.add_row("temperature", f"{site.temperature:.3f}")
+    table.add_row("prior of 0 to 6+", " ".join(f"{share:.1%}" for share in site.prior))
+    gain = site.gain
+    table.add_row("fall of the log loss (nats)", f"{gain.estimate:.3f} (95%: {gain.low:.3f} to {gain.high:.3f})")
+    Console().print(table)
+    if not site.shown:
+        print("These labels do not show that temperature and prior gain anything: counter.json is unchanged.")
+
+
+def print_parameters(reviews: Sequence[Review]) -> None:
+    """Print MismatchRate and Slips as the labels suggest them."""
+    parameters = suggested_parameters([one.check for one in reviews], [one.weight for one in reviews])
+    if parameters:
+        print("sam deploy --parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()))
+    else:
+        print("No label is of the audit, so MismatchRate and Slips cannot be told.")
+
+
 def main() -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(description="Calibrate an artifact on labelled bins.")
     parser.add_argument("--artifact", type=Path, default=ARTIFACT, help="folder of counter.onnx and counter.json")
-    parser.add_argument("--data", type=Path, required=True, help="folder with bin images")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--labels", type=Path, help="folder that `bincheck export-labels` wrote")
+    where.add_argument("--data", type=Path, help="folder with bin images, a random sample")
     parser.add_argument(
-        "--split", default="val", help=f"of its index.csv ({', '.join(SPLITS)}); {WHOLE!r} takes every pair"
+        "--split",
+        help=f"of its index.csv ({', '.join(SPLITS)}; default: val); {WHOLE!r} takes every pair. With "
+        "--labels: val takes only the labels that training does not see",
     )
     parser.add_argument(
         "--mix",
@@ -168,7 +308,13 @@ def main() -> None:
     options = parser.parse_args()
 
     try:
-        bins = read_bins(options.data, options.split)[: options.limit]
+        if options.labels:
+            reviews = read_reviews(options.labels)
+            judges = unseen(reviews) if options.split == "val" else reviews
+            print_site(options.artifact, recalibrate_site(options.artifact, judges, dry_run=options.dry_run))
+            print_parameters(reviews)
+            return
+        bins = read_bins(options.data, options.split or "val")[: options.limit]
         was = Predictor(options.artifact).temperature
         calibration = recalibrate(options.artifact, bins, options.mix, dry_run=options.dry_run)
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:

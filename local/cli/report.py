@@ -1,7 +1,6 @@
 """`bincheck report`: shows the figures of each day and site, and their drift."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
@@ -9,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from inventory.reports.audit import OTHER, ReviewedCheck, audit, slip_shares, suggested_slips
+from inventory.reports.audit import OTHER, ReviewedCheck, audit, review_weights, slip_shares, suggested_parameters
 from inventory.reports.drift import REFERENCE, Comparison, compare
 from inventory.reports.findings import reviewed_checks
-from inventory.reports.tallies import Answer, Tally, answer_of, tally
+from inventory.reports.tallies import Tally
 from local.cli.audit_tables import audit_table, slips_table
 from local.cli.exits import fail
 from local.cli.stack_option import StackName, resolve_stack
@@ -20,6 +19,7 @@ from local.cli.terminal import out, print_json, quoted
 from local.stack.aws import Cloud
 from local.stack.captured import captured_answers
 from local.stack.deployed_stack import Stack
+from local.stack.tallied import checks_by_band, spanned, tallied, tallies
 
 UNKNOWN = "-"
 ENOUGH_REVIEWS = 100
@@ -60,8 +60,9 @@ def report(
             raise typer.BadParameter("--suggest needs the reviews of a stack, which --captured does not have")
         _suggest(resolve_stack(stack), first, as_json=as_json)
         return
-    tallies = list(_captured(captured, first, today) if captured else _checked(stack, first, today))
-    comparisons = compare([each for each in tallies if each.day >= first.isoformat()], tallies)
+    read = _captured(captured, first, today) if captured else tallies(resolve_stack(stack), first, today)
+    known = list(read)
+    comparisons = compare([each for each in known if each.day >= first.isoformat()], known)
     if as_json:
         for each in comparisons:
             print_json(_values(each))
@@ -82,17 +83,11 @@ def _reviewed(stack: Stack, first: date) -> list[ReviewedCheck]:
 def _suggest(stack: Stack, first: date, *, as_json: bool) -> None:
     """Print the audit, the slips, and what MismatchRate and Slips they suggest."""
     reviewed = _reviewed(stack, first)
-    found = audit(reviewed)
-    if found is None:
+    weights = review_weights(reviewed, checks_by_band(stack, first))
+    found, parameters = audit(reviewed), suggested_parameters(reviewed, weights)
+    if found is None or parameters is None:
         fail("No check of the audit has been reviewed since {first}: answer some with `bincheck review`.", first=first)
-    bands: Counter[int] = Counter()
-    for each in _checked_tallies(stack, first, datetime.now(UTC).date()):
-        bands.update({int(band): count for band, count in each.bands.items() if each.day >= first.isoformat()})
-    shares, slips = slip_shares(reviewed, bands), suggested_slips(reviewed, bands)
-    parameters = {
-        "MismatchRate": f"{min(max(found.wrong.estimate, 0.0001), 0.5):.4f}",
-        "Slips": ",".join(f"{slip}:{share:.3f}" for slip, share in slips.items()),
-    }
+    shares = slip_shares(reviewed, weights)
     if as_json:
         named = {str(slip) if slip != OTHER else "other": asdict(share) for slip, share in shares.items()}
         print_json({"audit": asdict(found), "slips": named, "parameters": parameters})
@@ -108,31 +103,9 @@ def _suggest(stack: Stack, first: date, *, as_json: bool) -> None:
     out.say("sam deploy --parameter-overrides {overrides}", overrides=overrides)
 
 
-def _checked(stack: str | None, first: date, last: date) -> Iterator[Tally]:
-    yield from _checked_tallies(resolve_stack(stack), first, last)
-
-
-def _checked_tallies(deployed: Stack, first: date, last: date) -> Iterator[Tally]:
-    """The stored tallies, and computed ones for days that the Reporter has not processed."""
-    stored = deployed.tallies.between(first - REFERENCE, last - timedelta(days=1))
-    yield from stored
-    known = {each.day for each in stored}
-    missing = (day for day in _days(first, last) if day.isoformat() not in known)
-    yield from _tallied(missing, lambda day: map(answer_of, deployed.checks.list_by_day(day)))
-
-
 def _captured(uri: str, first: date, last: date) -> Iterator[Tally]:
     s3 = Cloud.aws().s3()
-    yield from _tallied(_days(first - REFERENCE, last), lambda day: captured_answers(s3, uri, day))
-
-
-def _tallied(days: Iterator[date], answers_of: Callable[[date], Iterable[Answer]]) -> Iterator[Tally]:
-    for day in days:
-        yield from tally(answers_of(day))
-
-
-def _days(first: date, last: date) -> Iterator[date]:
-    return (first + timedelta(days=number) for number in range((last - first).days + 1))
+    yield from tallied(spanned(first - REFERENCE, last), lambda day: captured_answers(s3, uri, day))
 
 
 def _values(one: Comparison) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import errno
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,13 +14,19 @@ from inventory.bins import FILES, is_file_name
 from inventory.check import Check
 from inventory.errors import RejectedUpload
 from inventory.metadata import parse_metadata
+from inventory.reports.audit import ReviewedCheck
 from inventory.spreadsheets import write_rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-COLUMNS = ("id", "expected_quantity", "bin", "recorded", "predicted", "model", "reviewed_at", "check_id", "drawn")
 LONGEST_EXTENSION = max((extension for files in FILES.values() for extension in files.media_types), key=len)
+COLUMNS = (
+    *("id", "expected_quantity", "bin", "recorded", "predicted", "suspicion", "model", "reviewed_at", "check_id"),
+    *("drawn", "weight", "split"),
+)
+OPEN_CLASS = 10
+"""Training has one class for this count and all greater ones."""
 GONE = ("NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404")
 
 
@@ -33,12 +39,20 @@ class Exported:
     reason: str = ""
 
 
-def export(checks: Iterable[Check], s3: "S3Client", folder: Path, audited: Collection[str] = ()) -> Iterator[Exported]:
+def export(
+    checks: Iterable[Check],
+    s3: "S3Client",
+    folder: Path,
+    sample: Mapping[str, ReviewedCheck],
+    weights: Mapping[str, float],
+) -> Iterator[Exported]:
     """Write the reviewed images as bins of the inbox layout. Their records hold the counts that were found.
 
     A bin has its last review. Its id is its name with `~` for a slash. The record's items are included only if the
     record was right, because the sizes of a wrong record would mislead. `index.csv` (COLUMNS) is written at the end.
-    Its column `drawn` is "audit" for the `audited` check ids, a random sample, and "alert" for suspicious checks.
+    `sample` and `weights` are by check id. The column `drawn` is "audit" for audited ones of the sample, which are
+    random, "alert" for the others, which are suspicious, and "other" for a check outside the sample: one of the audit
+    without an agreed count yet, or a match that somebody looked at. Such a label has the weight 0.
     """
     newest = {check.bin: check for check in sorted(checks, key=lambda check: check.reviewed_at or "")}
     rows: list[dict[str, Any]] = []
@@ -64,13 +78,27 @@ def export(checks: Iterable[Check], s3: "S3Client", folder: Path, audited: Colle
                 raise
             yield Exported(bin, "skipped", f"no file can have its name here: {error}")
             continue
-        drawn = "audit" if check.check_id in audited else "alert"
-        details = (check.expected, check.predicted, check.model, check.reviewed_at, check.check_id, drawn)
-        rows.append(dict(zip(COLUMNS, (name, check.actual, bin, *details), strict=True)))
+        member = sample.get(check.check_id)
+        drawn = "other" if member is None else "audit" if member.audited else "alert"
+        weight = f"{weights.get(check.check_id, 0.0):.6g}"
+        details = (check.expected, check.predicted, check.suspicion, check.model, check.reviewed_at, check.check_id)
+        rows.append(dict(zip(COLUMNS, (name, check.actual, bin, *details, drawn, weight, ""), strict=True)))
         yield Exported(bin, "exported")
+    splits = split_of([(row["expected_quantity"], row["drawn"] == "audit") for row in rows])
+    rows = [row | {"split": split} for row, split in zip(rows, splits, strict=True)]
     if rows:
         with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
             write_rows(file, COLUMNS, rows)
+
+
+def split_of(labels: Sequence[tuple[int, bool]]) -> list[str]:
+    """The split of each label, given its count and whether it is of the audit.
+
+    The audit is "val", because a random sample judges; all others are "train". So is a label of the audit whose count
+    no other one has, since training refuses counts in val that train lacks.
+    """
+    taught = {min(count, OPEN_CLASS) for count, audited in labels if not audited}
+    return ["val" if audited and min(count, OPEN_CLASS) in taught else "train" for count, audited in labels]
 
 
 class _Missing(Exception):

@@ -119,7 +119,10 @@ def test_what_a_person_found_ends_the_matter_and_makes_a_label(bincheck, warehou
     assert "is a match, not a mismatch" in refused.communicate(timeout=60)[1]
     assert refused.returncode == 1
     output(bincheck("export-labels", tmp_path / "labels"))
-    assert f"{site}~short" in (tmp_path / "labels" / "index.csv").read_text()
+    with (tmp_path / "labels" / "index.csv").open() as file:
+        label = next(row for row in csv.DictReader(file) if row["id"] == f"{site}~short")
+    assert label["drawn"] in ("audit", "alert", "other")
+    assert (float(label["weight"]) >= 1) == (label["drawn"] != "other")
 
 
 @pytest.mark.parametrize("function", ["Checker", "Counter", "Alerter", "Watchdog", "Reporter"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.audit import World, coverage, simulate
 from inventory.prediction import Prediction
-from inventory.reports.audit import OTHER, ReviewedCheck, audit, band_of, slip_shares
+from inventory.reports.audit import OTHER, ReviewedCheck, audit, band_of, review_weights, slip_shares
 from inventory.reports.intervals import clopper_pearson
 
 RUNS = 40
@@ -90,7 +90,8 @@ def test_a_reviewed_check_stands_for_as_many_as_its_band_has_for_each_review():
     alerts = [checked(4, 3, 0.995, audited=False)] * 20
     sample = [checked(3, 3, 0.05)] * 20 + [checked(2, 3, 0.05)] * 20
     bands = Counter({band_of(0.995): 20, band_of(0.05): 80})
-    shares = slip_shares([*alerts, *sample], bands)
+    found = [*alerts, *sample]
+    shares = slip_shares(found, review_weights(found, bands))
     assert (shares[-1].estimate, shares[1].estimate) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
     assert shares[OTHER].estimate == 0
     assert shares[OTHER].high > 0.05
@@ -99,7 +100,7 @@ def test_a_reviewed_check_stands_for_as_many_as_its_band_has_for_each_review():
 def test_without_a_review_nothing_is_known():
     assert audit([]) is None
     assert audit([checked(4, 3, 0.9, audited=False)]) is None
-    assert all((each.low, each.high) == (0, 1) for each in slip_shares([], {}).values())
+    assert all((each.low, each.high) == (0, 1) for each in slip_shares([], []).values())
 
 
 def test_suspicion_is_held_against_what_people_found():

@@ -218,6 +218,12 @@ def test_given_split_and_labels_win_over_metadata(source: Path, tmp_path: Path) 
     assert report["counts"] == {split: {"10+": 1} for split in ("train", "val", "test")}
 
 
+def test_a_given_split_needs_no_test(source: Path, tmp_path: Path) -> None:
+    (labels := tmp_path / "labels.csv").write_text("id,expected_quantity,split\n1000,1,train\n1050,1,val\n")
+    run(source, out := tmp_path / "set", "--labels", str(labels), "--split", "given")
+    assert [one.count for one in read_bins(out, "val")] == [1]
+
+
 def test_same_bins_give_the_same_report_of_figures(source: Path, tmp_path: Path) -> None:
     run(source, tmp_path / "one", "--limit", "24")
     run(source, tmp_path / "other", "--limit", "24", "--jobs", "1")

@@ -58,12 +58,13 @@ def require_bins(bins: Sequence[object], skipped: Mapping[str, str], outside: in
 
 
 def require_splits(plan: Sequence[PlannedBin], options: SplitOptions) -> None:
-    """Raise ValueError when a split is empty, or has a class that train does not have."""
+    """Raise ValueError when a split is empty, or has a class that train does not have. A given split needs no test."""
     assigned = options.kind == "given"
     advice = (
         "correct the split column of --labels" if assigned else "take more bins, other --fractions or another --seed"
     )
-    required = [split for split, share in zip(SPLITS, options.fractions, strict=True) if assigned or share > 0]
+    shares = (1, 1, 0) if assigned else options.fractions
+    required = [split for split, share in zip(SPLITS, shares, strict=True) if share > 0]
     classes = {split: {class_name(one.bin.count) for one in plan if one.split == split} for split in required}
     for split in required:
         if not classes[split]:

@@ -93,9 +93,14 @@ def within_one_0_5(probabilities: Array, counts: Counts) -> float:
 
 def log_loss(probabilities: Array, counts: Counts, weights: Array | None = None) -> float:
     """Mean negative log likelihood of the true label, in nats, over all bins, or weighted by `weights` (n,)."""
+    return float(np.average(losses(probabilities, counts), weights=weights))
+
+
+def losses(probabilities: Array, counts: Counts) -> npt.NDArray[np.float64]:
+    """The negative log likelihood (n,) of each bin's true label, in nats."""
     labels = np.minimum(counts, probabilities.shape[1] - 1)
     of_true = probabilities[np.arange(len(labels)), labels]
-    return float(np.average(-np.log(np.maximum(of_true, 1e-12)), weights=weights))
+    return np.asarray(-np.log(np.maximum(of_true, 1e-12)), np.float64)
 
 
 @dataclass(frozen=True)

@@ -109,23 +109,49 @@ def band_of(suspicion: float) -> int:
     return max(index for index, edge in enumerate(BAND_EDGES[:-1]) if suspicion >= edge)
 
 
-def slip_shares(findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, int]) -> dict[int, Interval]:
-    """The share of each slip (actual minus expected count) among all wrong records. OTHER has the rest.
+def review_weights(findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, int]) -> list[float]:
+    """How many checks each finding stands for, at least 1, in the order of `findings`.
 
     `checks_by_band` is the number of checks in each band of suspicion. The checks of a band are assumed to have the
     same chance of a review, so each review has the weight of the band's checks per review: Horvitz and Thompson (1952),
-    "A Generalization of Sampling Without Replacement From a Finite Universe". The intervals are those of the effective
-    sample size: Kish (1965), "Survey Sampling".
+    "A Generalization of Sampling Without Replacement From a Finite Universe".
     """
-    totals, alike = _wrong_records(findings, checks_by_band)
+    weights = [0.0] * len(findings)
+    for members, checks in _merged_bands(findings, checks_by_band):
+        for member in members:
+            weights[member] = max(1.0, checks / len(members))
+    return weights
+
+
+def slip_shares(findings: Sequence[ReviewedCheck], weights: Sequence[float]) -> dict[int, Interval]:
+    """The share of each slip (actual minus expected count) among all wrong records. OTHER has the rest.
+
+    `weights` are those of `review_weights`. The intervals are those of the effective sample size.
+    """
+    totals, alike = _wrong_records(findings, weights)
     wrong = sum(totals.values())
     return {slip: clopper_pearson(alike * total / wrong if wrong else 0.0, alike) for slip, total in totals.items()}
 
 
-def suggested_slips(findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, int]) -> dict[int, float]:
+def suggested_parameters(findings: Sequence[ReviewedCheck], weights: Sequence[float]) -> dict[str, str] | None:
+    """The parameters of the stack, by name, that make suspicion start from these findings; None without an audit.
+
+    `weights` are those of `review_weights`.
+    """
+    found = audit(findings)
+    if found is None:
+        return None
+    slips = _suggested_slips(findings, weights)
+    return {
+        "MismatchRate": f"{min(max(found.wrong.estimate, 0.0001), 0.5):.4f}",
+        "Slips": ",".join(f"{slip}:{share:.3f}" for slip, share in slips.items()),
+    }
+
+
+def _suggested_slips(findings: Sequence[ReviewedCheck], weights: Sequence[float]) -> dict[int, float]:
     """The share of each slip of SLIPS among all wrong records, as suspicion can be set to assume it: what was found, as
     if ASSUMED_WEIGHT further wrong records had been as assumed. So a slip that nobody has met yet stays possible."""
-    totals, alike = _wrong_records(findings, checks_by_band)
+    totals, alike = _wrong_records(findings, weights)
     wrong = sum(totals.values())
     shares = {}
     for slip, share in SLIPS.items():
@@ -134,28 +160,30 @@ def suggested_slips(findings: Sequence[ReviewedCheck], checks_by_band: Mapping[i
     return shares
 
 
-def _wrong_records(
-    findings: Sequence[ReviewedCheck], checks_by_band: Mapping[int, int]
-) -> tuple[dict[int, float], float]:
+def effective_size(weights: Iterable[float]) -> float:
+    """How many findings of equal weight say as much: Kish (1965), "Survey Sampling". 0 without any weight."""
+    weights = list(weights)
+    squares = sum(weight**2 for weight in weights)
+    return sum(weights) ** 2 / squares if squares else 0.0
+
+
+def _wrong_records(findings: Sequence[ReviewedCheck], weights: Sequence[float]) -> tuple[dict[int, float], float]:
     """Wrong records by slip, among all checks, and how many reviewed ones of equal weight would say as much."""
-    weights: dict[int, list[float]] = {slip: [] for slip in (*SLIPS, OTHER)}
-    for members, checks in _merged_bands(findings, checks_by_band):
-        for member in members:
-            if member.record_wrong:
-                weights[_slip(member)].append(max(1.0, checks / len(members)))
-    totals = {slip: sum(each) for slip, each in weights.items()}
-    squares = sum(weight**2 for each in weights.values() for weight in each)
-    return totals, sum(totals.values()) ** 2 / squares if squares else 0.0
+    totals = dict.fromkeys((*SLIPS, OTHER), 0.0)
+    wrong = [(each, weight) for each, weight in zip(findings, weights, strict=True) if each.record_wrong]
+    for each, weight in wrong:
+        totals[_slip(each)] += weight
+    return totals, effective_size(weight for _, weight in wrong)
 
 
 def _merged_bands(
     findings: Iterable[ReviewedCheck], checks_by_band: Mapping[int, int]
-) -> Iterable[tuple[list[ReviewedCheck], int]]:
-    """The reviewed checks of each band, and its number of checks. A band with few reviews joins the next lower one."""
-    by_band: dict[int, list[ReviewedCheck]] = defaultdict(list)
-    for finding in findings:
-        by_band[band_of(finding.suspicion)].append(finding)
-    members, checks = list[ReviewedCheck](), 0
+) -> Iterable[tuple[list[int], int]]:
+    """The positions of each band's findings, and its number of checks. A band with few joins the next lower one."""
+    by_band: dict[int, list[int]] = defaultdict(list)
+    for position, finding in enumerate(findings):
+        by_band[band_of(finding.suspicion)].append(position)
+    members, checks = list[int](), 0
     for index in reversed(range(len(BAND_EDGES) - 1)):
         members += by_band[index]
         checks += checks_by_band.get(index, 0)

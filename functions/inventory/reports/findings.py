@@ -19,18 +19,25 @@ class Reviewed:
 
 
 def reviewed_checks(store: CheckStore, since: datetime, until: datetime) -> list[ReviewedCheck]:
-    """The checks that were made between two moments and reviewed: those of the audit with an agreed count, and alerts.
+    """The checks that were made between two moments and reviewed: those of `reviewed_by_id`."""
+    return list(reviewed_by_id(store, since, until).values())
+
+
+def reviewed_by_id(store: CheckStore, since: datetime, until: datetime) -> dict[str, ReviewedCheck]:
+    """By check id, the reviewed checks of a period: those of the audit with an agreed count, and alerts.
 
     A check of the audit without an agreed count yet is left out: its first review alone says too often that the record
     is wrong.
     """
-    settled = list(store.list_audited(since, until))
+    settled = {check.check_id: check for check in store.list_audited(since, until)}
     pending = {check.check_id for check in store.list_audited(since, until, settled=False)}
-    in_audit = pending | {check.check_id for check in settled}
-    alerts = [check for check in store.list_open("reviewed", since, until) if check.check_id not in in_audit]
-    audited = [reviewed_check(check, audited=True) for check in settled]
-    others = [reviewed_check(check, audited=False) for check in alerts if check.status == "mismatch"]
-    return [check for check in (*audited, *others) if check]
+    others = {
+        check.check_id: check
+        for check in store.list_open("reviewed", since, until)
+        if check.status == "mismatch" and check.check_id not in pending | settled.keys()
+    }
+    found = {id: reviewed_check(check, audited=id in settled) for id, check in (settled | others).items()}
+    return {id: check for id, check in found.items() if check}
 
 
 def precision(checks: Iterable[Check]) -> dict[str, Reviewed]:
