@@ -107,4 +107,8 @@ def render(
     def present(parts: Mapping[str, Any]) -> dict[str, Any]:
         return {key: fill(part) for key, part in parts.items() if "Condition" not in part or holds(part["Condition"])}
 
-    return {"Resources": present(source["Resources"]), "Outputs": present(source.get("Outputs", {}))}
+    return {
+        "Globals": fill(source.get("Globals", {})),
+        "Resources": present(source["Resources"]),
+        "Outputs": present(source.get("Outputs", {})),
+    }

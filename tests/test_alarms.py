@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.template import ROOT, template
-from tests.watched import Metric, alarms, dashboard, drawn_by, substituted, watched, watched_by, widgets
+from tests.watched import OURS, Metric, alarms, dashboard, drawn_by, substituted, watched, watched_by, widgets
 
 FROM_AWS = {
     "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "IteratorAge", "Throttles"},
@@ -41,12 +41,12 @@ def test_what_can_go_wrong_is_watched():
         Metric("AWS/SageMaker", "Invocation4XXErrors"),
         Metric("AWS/SageMaker", "Invocation5XXErrors"),
         Metric("AWS/SageMaker", "ModelLatency"),
-        Metric("bincheck", "EndpointErrors", "checker"),
-        Metric("bincheck", "Mismatches", "checker"),
-        Metric("bincheck", "Unpaired", "watchdog"),
-        Metric("bincheck", "Rejected", "checker"),
-        Metric("bincheck", "DriftedSites", "reporter"),
-        Metric("bincheck", "DisagreeingSites", "reporter"),
+        Metric(OURS, "EndpointErrors", "checker"),
+        Metric(OURS, "Mismatches", "checker"),
+        Metric(OURS, "Unpaired", "watchdog"),
+        Metric(OURS, "Rejected", "checker"),
+        Metric(OURS, "DriftedSites", "reporter"),
+        Metric(OURS, "DisagreeingSites", "reporter"),
     }
 
 
@@ -57,7 +57,7 @@ def test_the_operations_page_has_a_row_for_every_alarm_and_for_no_other():
 
 def test_metrics_of_aws_are_called_as_aws_calls_them():
     for metric in watched():
-        if metric.namespace != "bincheck":
+        if metric.namespace != OURS:
             assert metric.name in FROM_AWS[metric.namespace]
 
 
@@ -77,8 +77,8 @@ def test_nobody_is_told_of_a_quiet_inbox_unless_asked_to():
 
 def test_the_dashboard_shows_what_checks_tell_and_how_they_are_made():
     drawn = set().union(*map(drawn_by, widgets()))
-    business = {Metric("bincheck", name, "checker") for name in ("Checks", "Mismatches", "Suspicion", "Waiting")}
-    assert business | {Metric("bincheck", "Unpaired", "watchdog")} <= drawn
+    business = {Metric(OURS, name, "checker") for name in ("Checks", "Mismatches", "Suspicion", "Waiting")}
+    assert business | {Metric(OURS, "Unpaired", "watchdog")} <= drawn
     technical = {Metric(namespace, name) for namespace, names in FROM_AWS.items() for name in names}
     assert {metric.namespace for metric in drawn & technical} == {
         "AWS/Lambda", "AWS/SQS", "AWS/SageMaker", "AWS/ApiGateway",

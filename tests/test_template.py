@@ -23,6 +23,17 @@ from tests.template import ACCOUNT, ROOT, render, resource, template
 FUNCTIONS = ["Checker", "Counter", "Alerter", "Watchdog", "Reporter", "Review"]
 QUEUES = ["InboxQueue", "BackfillQueue", "AlertsQueue", "InboxDeadLetters"]
 GLOBALS = template()["Globals"]["Function"]
+EVERYTHING = {
+    "ReviewPage": "yes",
+    "AlertEmail": "ops@example.com",
+    "DailyDigest": "yes",
+    "ChatAlerts": "yes",
+    "QuietHours": "8",
+    "PipelineName": "bincheck-retraining",
+    "PipelineSchedule": "rate(7 days)",
+    "UploadsBucket": "acme-robots",
+}
+"""Parameters under which a stack has all its resources."""
 
 
 def of_type(kind):
@@ -601,3 +612,34 @@ def test_every_parameter_says_what_it_is():
 
 def test_numbers_that_sam_local_would_drop_are_quoted():
     assert not [name for name, p in template()["Parameters"].items() if isinstance(p.get("Default"), float)]
+
+
+def physical_names(rendered):
+    """The names that the template itself gives to resources. Those of CloudFormation begin with the stack's."""
+    for body in rendered["Resources"].values():
+        kind = body["Type"].rsplit("::")[-1]
+        for key in ("Name", f"{kind}Name", "Domain"):
+            name = body["Properties"].get(key)
+            # A function's log group has the name that CloudFormation gives the function. A stage is of its API.
+            of_another = kind == "Stage" or str(name).removeprefix("/aws/lambda/") in rendered["Resources"]
+            if name and not of_another:
+                yield name
+
+
+def namespaces(node):
+    """The namespaces of all metrics below a node of the template."""
+    if isinstance(node, dict):
+        yield from (node[key] for key in ("Namespace", "POWERTOOLS_METRICS_NAMESPACE") if key in node)
+    for below in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from namespaces(below)
+
+
+def test_two_stacks_in_a_region_share_no_name_and_no_metric():
+    one, two = (render(EVERYTHING, stack=stack) for stack in ("one", "two"))
+    assert set(physical_names(one)) >= {f"one-inbox-{ACCOUNT}-us-east-1", "one-us-east-1", "one-reviewers"}
+    assert not set(physical_names(one)) & set(physical_names(two))
+    for rendered, stack in ((one, "one"), (two, "two")):
+        assert {name for name in namespaces(rendered) if not name.startswith("AWS/")} == {stack}
+        body = json.loads(rendered["Resources"]["Dashboard"]["Properties"]["DashboardBody"])
+        drawn = [metric[0] for widget in body["widgets"] for metric in widget["properties"]["metrics"]]
+        assert {name for name in drawn if not name.startswith("AWS/")} == {stack}

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 from tests.template import resource, template
 
+OURS = "bincheck"
+"""Stands for the namespace of our own metrics, which is the stack's name."""
+
 
 class Metric(NamedTuple):
     """A metric, and the value of its `service` where it is one of ours."""
@@ -26,7 +29,9 @@ def watched_by(alarm: dict[str, Any]) -> set[Metric]:
     measured = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each] or [alarm]
     return {
         Metric(
-            each["Namespace"], each["MetricName"], {d["Name"]: d["Value"] for d in each["Dimensions"]}.get("service")
+            OURS if each["Namespace"] == {"Ref": "AWS::StackName"} else each["Namespace"],
+            each["MetricName"],
+            {d["Name"]: d["Value"] for d in each["Dimensions"]}.get("service"),
         )
         for each in measured
     }
@@ -51,6 +56,7 @@ def drawn_by(widget: dict[str, Any]) -> set[Metric]:
     drawn = set()
     for namespace, name, *rest in widget["metrics"]:
         named = [part for part in rest if isinstance(part, str)]
+        namespace = OURS if namespace == "${AWS::StackName}" else namespace
         drawn.add(Metric(namespace, name, dict(zip(named[::2], named[1::2], strict=True)).get("service")))
     return drawn
 

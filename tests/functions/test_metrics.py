@@ -10,7 +10,7 @@ from tests.builders import JPEG, image_of, metadata, notification, sqs_event
 from tests.functions.test_alerter import alerter  # noqa: F401  (fixture)
 from tests.functions.test_handlers import Context, checker, drop_minutes_ago, handlers, watchdog  # noqa: F401  (fixtures)
 from tests.template import resource
-from tests.watched import watched
+from tests.watched import OURS, watched
 
 
 def checker_measures(checker, warehouse, monkeypatch):  # noqa: F811
@@ -54,5 +54,5 @@ def measured(handlers, warehouse, monkeypatch, capsys, request):  # noqa: F811
 
 
 def test_what_is_watched_is_measured(measured):
-    ours = {(metric.service, metric.name) for metric in watched() if metric.namespace == "bincheck"}
+    ours = {(metric.service, metric.name) for metric in watched() if metric.namespace == OURS}
     assert ours <= {(service, name) for service, names in measured.items() for name in names}
