@@ -1,11 +1,15 @@
 """deploy/permissions.yaml: enough for what the commands and the template do, and no more."""
 
 import json
+import re
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import botocore.session
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from inventory.check_items import BACKFILLS
@@ -17,7 +21,7 @@ from local.cli.main import app
 from review.desk import Desk
 from tests.builders import BUCKET, image_of, left_by_version_0_1, metadata
 from tests.functions.conftest import account, warehouse  # noqa: F401  (fixtures)
-from tests.template import resource, template
+from tests.template import ACCOUNT, resource, template
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PERMISSIONS = template("deploy/permissions.yaml")["Resources"]
@@ -250,3 +254,39 @@ def test_policies_are_no_larger_than_iam_takes(name):
             text = text.replace(placeholder, value)
         size += len(text)
     assert size < longest
+
+
+STACK = re.compile(template("deploy/permissions.yaml")["Parameters"]["Stack"]["AllowedPattern"])
+SESSION = botocore.session.get_session()
+REGIONS = sorted(
+    region
+    for partition in SESSION.get_available_partitions()
+    for region in SESSION.get_available_regions("s3", partition)
+)
+
+
+@given(name=st.from_regex(STACK, fullmatch=True) | st.from_regex("[a-zA-Z][a-zA-Z0-9-]{,40}", fullmatch=True))
+@example("a" * 28)
+@example("bincheck-")
+@example("my-aws-bins")
+@example("sthree")
+@example("amzn-s3-demo-bins")
+@example("Bincheck")
+def test_a_name_of_a_stack_is_accepted_if_it_makes_names_that_aws_accepts(name):
+    bucket, domain = f"{name}-inbox-{ACCOUNT}-{max(REGIONS, key=len)}", f"{name}-{ACCOUNT}"
+    accepted = (
+        re.fullmatch("[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", bucket)
+        and not re.match("xn--|sthree-|amzn-s3-demo-", bucket)
+        and re.fullmatch("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", domain)
+        and not re.search("aws|amazon|cognito", domain)
+    )
+    if STACK.fullmatch(name):
+        assert accepted
+    elif accepted:
+        assert "--" in name or name.endswith("-") or name.startswith(("amzn", "sthree"))
+
+
+def test_a_refused_name_of_a_stack_comes_with_the_reason():
+    reason = template("deploy/permissions.yaml")["Parameters"]["Stack"]["ConstraintDescription"]
+    assert "28" in reason
+    assert "S3" in reason
