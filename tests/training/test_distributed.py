@@ -85,6 +85,24 @@ def test_one_rank_writes_the_profile(folder: Path) -> None:
     assert "forward" in (folder / "profile" / "profile" / "summary.html").read_text()
 
 
+def test_a_process_that_fails_before_the_others_need_it_ends_them_too(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("""
+import sys
+from training.loop.distributed import processes
+
+with processes() as group:
+    if group.leads:
+        sys.exit("train: the disk is full")
+    group.gather("waits for the first")
+""")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ended = subprocess.run(torchrun, timeout=100, env=environment, capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert "train: the disk is full" in ended.stderr
+
+
 @pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "test_resnet"])
 def test_statistics_over_all_processes_leave_the_answers_as_they_are(backbone: str) -> None:
     torch.manual_seed(0)

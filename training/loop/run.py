@@ -130,14 +130,14 @@ def train_step(run: Run, network: nn.Module, batch: Batch, rng: np.random.Genera
         run.average.update(training.network, step=step)
     if not isinstance(run.schedule, ReduceLROnPlateau):
         run.schedule.step()
-    return loss
+    return float(loss)  # waits for the device, so after all of the step's work is queued
 
 
 def add_gradients(
     run: Run, network: nn.Module, indices: torch.Tensor, images: torch.Tensor, rng: np.random.Generator
-) -> float:
+) -> torch.Tensor:
     """Compute the gradients of a batch in as many parts as --accumulate says; returns the loss of the counts."""
-    parts, total = run.training.options.loop.accumulate, 0.0
+    parts, total = run.training.options.loop.accumulate, torch.zeros((), device=images.device)
     for number, (some, their_indices) in enumerate(zip(images.chunk(parts), indices.chunk(parts), strict=True), 1):
         is_partial = number < parts  # gradients are averaged over the processes once, with the last part
         with network.no_sync() if is_partial and isinstance(network, DistributedDataParallel) else nullcontext():
@@ -145,7 +145,7 @@ def add_gradients(
                 loss, of_counts = run.criterion(their_indices, some, rng, network)
             with record_function("backward"):
                 run.scaler.scale(loss / parts).backward()
-        total += float(of_counts) / parts
+        total += of_counts.detach() / parts
     return total
 
 
