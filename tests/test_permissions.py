@@ -88,7 +88,9 @@ def policies(name):
 
 
 def statements(name):
-    return [statement for policy in policies(name) for statement in policy["Statement"]]
+    """Those of all policies, conditional ones included."""
+    found = [statement for policy in policies(name) for statement in policy["Statement"]]
+    return [statement["If"][1] if "If" in statement else statement for statement in found]
 
 
 def actions(name):
