@@ -70,7 +70,7 @@ def upload(key: str, content: bytes, sequencer: int | None = None) -> Upload:
 
 def left_by_version_0_1(name: str, bucket: str, waiting_since: str = "2026-03-01T12:00:00.000+00:00") -> list[Any]:
     """The items of a bin as version 0.1 kept them: two checks that both stand open, and metadata that waits."""
-    (key,) = Bin.named(name).keys("metadata")
+    key, *_ = Bin.named(name).keys("metadata")
     known = pairing(name, told="p/r2", metadata=key)
     return [
         checked(name, "p/r1", "rejected", "2026-01-01T12:00:00.000+00:00"),
