@@ -3,7 +3,8 @@
     index.csv    id, expected_quantity, split and, where there are any, path and the columns of FACTS
 
 A set that several machines prepared has an index-<k>-of-<n>.csv of each instead, which are read as one.
-Without `path` an image is looked for as bin-images/<id>.jpg, without FACTS they are read from metadata/<id>.json.
+In a set of `training.pack`, `path` is an archive, with `member`, `offset` and `size` of the image in it. Without `path`
+an image is looked for as bin-images/<id>.jpg, without FACTS they are read from metadata/<id>.json.
 A folder in the inbox layout without an index is one split, "all", labelled by its metadata.
 
 A network sees pixels and nothing else. The recorded quantity is the label; ids, file sizes and original resolutions
@@ -23,8 +24,10 @@ import numpy.typing as npt
 
 from inventory.errors import RejectedUpload
 from inventory.metadata import read_quantity
+from inventory.spreadsheets import from_cell
 from model.images import RejectedImage, decode, resize
 
+from .archives import ImageFile, Member
 from .matching import plain_id
 from .metadata import FACTS, UNKNOWN, parse_record
 from .sources import IMAGE_FOLDER, METADATA_FOLDER, BinFiles, Folder, list_bins
@@ -44,7 +47,7 @@ class LabelledBin:
 
     id: str
     count: int
-    image: Path
+    image: ImageFile
     facts: tuple[float, ...] = UNKNOWN
     metadata: Path | None = None
 
@@ -99,11 +102,23 @@ def _indexed(root: Path, split: str, files: Mapping[str, BinFiles]) -> Iterator[
 
 def _of_row(root: Path, row: Row, id: str, files: BinFiles | None) -> LabelledBin:
     count = read_quantity(value_of(row.cells["expected_quantity"]), row.place)
+    if "offset" in row.cells:
+        return LabelledBin(id, count, _member(root, row), _facts(row, None))
     path = row.cells.get("path") or next(iter(files.images if files else ()), None)
     if path is None or not (root / path).is_file():
         raise FileNotFoundError(f"{root} has no image for id {id} of {row.place}: prepare it again")
     metadata = _metadata(root, files)
     return LabelledBin(id, count, root / path, _facts(row, metadata), metadata)
+
+
+def _member(root: Path, row: Row) -> Member:
+    cells = row.cells
+    try:
+        return Member(root / cells["path"], from_cell(cells["member"]), int(cells["offset"]), int(cells["size"]))
+    except (KeyError, ValueError) as error:
+        raise RejectedUpload(
+            f"{row.place} needs path, member, offset and size of an image: pack the set again"
+        ) from error
 
 
 def _facts(row: Row, metadata: Path | None) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """The page of an evaluation: figures, reliability, alerts and the worst bins. It shows images: keep it private."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,7 @@ def _worst(bins: Sequence[LabelledBin], probabilities: Array) -> Section:
     for index in np.argsort(of_true, kind="stable")[:WORST]:
         predicted = int(probabilities[index].argmax())
         truth = f"{bins[index].id}: holds {bins[index].count} ({of_true[index]:.1%})"
-        with Image.open(bins[index].image) as image:
+        with Image.open(io.BytesIO(bins[index].image.read_bytes())) as image:
             url = as_thumbnail(image)
         images.append(Photo(url, f"{truth}, predicted {LABELS[predicted]} ({probabilities[index, predicted]:.0%})"))
     text = "The bins whose true count the model finds least likely: hard images, and wrong labels."
