@@ -16,7 +16,7 @@ MATCH_RETENTION_DAYS = 90
 ALERT_RETENTION_DAYS = 90
 STATE_RETENTION_DAYS = 120
 LONG_POLL_S = 20
-ALARM_METRICS = 22
+ALARM_METRICS = 33
 """The number of metrics that all alarms evaluate, which AWS charges. Anomaly detection counts as three."""
 PEAK = 5
 

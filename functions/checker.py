@@ -59,6 +59,7 @@ workflow = CheckWorkflow(
     mismatch_rate=config.mismatch_rate,
     audit_share=config.audit_share,
     slips=Slips.of_wrong_records(config.slips) if config.slips else ASSUMED_SLIPS,
+    alert_put=partial(metrics.add_metric, "AlertsPut", MetricUnit.Count, 1),
 )
 idle_stores = [workflow.store]
 """Threads must not share a boto3 table. So each check borrows a store, in the thread of the event loop."""

@@ -10,11 +10,16 @@ from tests.watched import OURS, Metric, alarms, dashboard, drawn_by, substituted
 
 FROM_AWS = {
     "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "IteratorAge", "Throttles"},
-    "AWS/SQS": {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible", "NumberOfMessagesSent"},
+    "AWS/SQS": {
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesVisible",
+        "NumberOfMessagesReceived",
+        "NumberOfMessagesSent",
+    },
     "AWS/SageMaker": {"Invocation4XXErrors", "Invocation5XXErrors", "Invocations", "ModelLatency"},
     "AWS/Events": {"FailedInvocations"},
     "AWS/ApiGateway": {"4xx", "5xx", "Count", "Latency"},
-}
+}  # fmt: skip
 """Metrics as each service's own page in the AWS documentation names them."""
 
 
@@ -22,7 +27,8 @@ FROM_AWS = {
 def test_every_alarm_tells_somebody_when_it_goes_off_and_when_it_is_over_and_says_what_to_do(name):
     alarm = alarms()[name]
     assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "OperationsTopic"}]
-    assert alarm["TreatMissingData"] == ("breaching" if name == "NoUploadsAlarm" else "notBreaching")
+    silent = alarm["ComparisonOperator"] == "LessThanThreshold"
+    assert alarm["TreatMissingData"] == ("breaching" if silent else "notBreaching")
     description = alarm["AlarmDescription"]
     told, *to_do = re.split(r"(?<=[.?]) ", description if isinstance(description, str) else description["Sub"])
     assert told
@@ -101,3 +107,89 @@ def test_without_the_review_page_nothing_of_it_is_watched():
 def test_the_dashboard_fills_in_what_the_template_has():
     names = {part.split(".")[0] for part in substituted() if not part.startswith("AWS::")}
     assert names <= template()["Resources"].keys() | template()["Parameters"].keys()
+
+
+def span_s(alarm):
+    """How long what an alarm watches lasts before it goes off; None where a parameter says so."""
+    periods = [each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
+    ages = {metric.name for metric in watched_by(alarm)} & {"ApproximateAgeOfOldestMessage", "IteratorAge"}
+    if not isinstance(alarm["EvaluationPeriods"], int):
+        return None
+    return max(periods or [alarm["Period"]]) * alarm["EvaluationPeriods"] + (alarm["Threshold"] if ages else 0)
+
+
+def looks_at(alarm, part, metrics=None):
+    """Whether an alarm looks at a function or queue: at metrics that AWS keeps of it."""
+    measured = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each] or [alarm]
+    names = {"Ref": part}, {"GetAtt": f"{part}.QueueName"}
+    of_part = [metric for metric in measured if any(each["Value"] in names for each in metric["Dimensions"])]
+    return any(metrics is None or metric["MetricName"] in metrics for metric in of_part)
+
+
+def parts(*kinds):
+    return {name: body["Properties"] for name, body in template()["Resources"].items() if body["Type"] in kinds}
+
+
+def queues_of(part):
+    """The queues that invoke a function."""
+    events = template()["Resources"][part]["Properties"].get("Events", {}).values()
+    return [event["Properties"]["Queue"]["GetAtt"].removesuffix(".Arn") for event in events if event["Type"] == "SQS"]
+
+
+FUNCTIONS = parts("AWS::Serverless::Function")
+ROWS = re.findall(
+    r"^\| (\w+) \| [^|]+ \| (\w+Alarm) \| (?:(\d+) (min|h)|`QuietHours`) \|$",
+    (ROOT / "docs" / "operations.md").read_text(),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("part", "alarm", "number", "unit"), ROWS)
+def test_an_alarm_says_within_the_stated_time_that_a_part_failed(part, alarm, number, unit):
+    said = alarms()[alarm]
+    published = {metric.service for metric in watched_by(said)}
+    assert part.lower() in published or any(looks_at(said, each) for each in (part, *queues_of(part)))
+    assert span_s(alarms()[alarm]) == (int(number) * {"min": 60, "h": 3600}[unit] if number else None)
+
+
+@pytest.mark.parametrize("part", parts("AWS::Serverless::Function", "AWS::SQS::Queue"))
+def test_the_operations_page_says_how_each_function_and_queue_fails(part):
+    told = {alarm for name, alarm, *_ in ROWS if name == part}
+    assert told
+    for name, alarm in alarms().items():
+        if looks_at(alarm, part):
+            assert name in told, f"{name} is not in the table"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_that_fails_or_is_not_run_is_noticed(function):
+    def rung(part, *metrics):
+        return [alarm for alarm in alarms().values() if looks_at(alarm, part, set(metrics))]
+
+    assert rung(function, "Errors")
+    for queue in queues_of(function):
+        assert rung(queue, "ApproximateAgeOfOldestMessage", "NumberOfMessagesReceived")
+    events = FUNCTIONS[function].get("Events", {}).values()
+    for event in events:
+        if event["Type"] == "DynamoDB":
+            assert rung(function, "IteratorAge")
+            assert rung(function, "Invocations")
+        elif event["Type"] == "Schedule":
+            every_s = EVERY_S[event["Properties"]["Schedule"]]
+            (silence,) = rung(function, "Invocations")
+            assert (silence["Threshold"], silence["ComparisonOperator"]) == (1, "LessThanThreshold")
+            assert every_s + silence["Period"] < span_s(silence) <= 3 * every_s
+    if not any(event["Type"] == "Schedule" for event in events):
+        assert rung(function, "Throttles")
+
+
+EVERY_S = {"rate(5 minutes)": 300, "cron(30 0 * * ? *)": 86400}
+"""Seconds between two runs of a schedule."""
+
+
+@pytest.mark.parametrize("name", alarms())
+def test_no_alarm_looks_further_back_than_cloudwatch_does(name):
+    alarm = alarms()[name]
+    if (span := span_s(alarm)) is not None:
+        short = alarm.get("Period", 3600) < 3600
+        assert span <= (86_400 if short else 604_800)

@@ -176,6 +176,25 @@ def test_a_backfill_has_a_queue_and_few_checkers_of_its_own_and_ends_in_the_same
     assert queue["MessageRetentionPeriod"] == week_s < resource("InboxDeadLetters")["MessageRetentionPeriod"]
 
 
+def test_the_defaults_fit_the_ten_functions_that_a_new_account_runs_at_once():
+    functions = of_type("AWS::Serverless::Function").values()
+    events = [event for function in functions for event in function.get("Events", {}).values()]
+    limits = [event["Properties"]["ScalingConfig"]["MaximumConcurrency"] for event in events if event["Type"] == "SQS"]
+    received = sum(
+        template()["Parameters"][limit["Ref"]]["Default"] if isinstance(limit, dict) else limit for limit in limits
+    )
+    scheduled = sum(event["Type"] == "Schedule" for event in events)
+    (stream,) = (event["Properties"] for event in events if event["Type"] == "DynamoDB")
+    assert received + scheduled + stream["ParallelizationFactor"] < 10, "one for the Counter and the review page"
+
+
+def test_an_alarm_says_that_functions_are_refused_before_uploads_become_dead_letters():
+    queue, alarm = resource("InboxQueue"), resource("ThrottlesAlarm")
+    periods_s = {each["MetricStat"]["Period"] for each in alarm["Metrics"] if "MetricStat" in each}
+    dead_s = queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"]
+    assert max(periods_s) * alarm["EvaluationPeriods"] <= dead_s / 2
+
+
 def test_alerts_that_could_not_be_sent_are_tried_again_one_by_one_and_end_in_the_same_dead_letters():
     source = resource("Alerter")["Events"]["Queue"]["Properties"]
     assert source["Queue"] == {"GetAtt": "AlertsQueue.Arn"}

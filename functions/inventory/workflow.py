@@ -59,6 +59,8 @@ class CheckWorkflow:
     audit_share: float = 0.0
     slips: Slips = ASSUMED_SLIPS
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    alert_put: Callable[[], None] = lambda: None
+    """Called once for each alert that is put into the outbox."""
 
     def process(self, delivered: Upload | Removal) -> Check | None:
         """Check the bin of an upload or a removal. Store the check, and put its alert into the outbox.
@@ -94,6 +96,8 @@ class CheckWorkflow:
         if made and made.predicted is not None and is_audited(made.check_id, self.audit_share):
             decision = replace(decision, audited=True)
         self.store.commit(state, decision, observation.moment)
+        if decision.alert:
+            self.alert_put()
         if decision.check or isinstance(delivered, Removal):
             return decision.check
         return self.store.current_check(state)

@@ -17,7 +17,7 @@ from tests.functions.test_alerter import alerter  # noqa: F401  (a fixture)
 from tests.functions.test_handlers import Context, checker, handlers  # noqa: F401  (fixtures)
 from tests.simulation.cloud import Bucket
 from tests.template import resource, template
-from tests.watched import alarms, watched_by
+from tests.watched import alarms
 
 IMAGE, RECORD = (f"a-site-of-ours/hall-12/{name}" for name in ("bin-images/00000523.jpg", "metadata/00000523.json"))
 ITEM_OVERHEAD_BYTES = 100
@@ -200,5 +200,10 @@ def test_what_the_template_decides_is_reckoned_with():
     sources = [event["Type"] for function in functions for event in function.get("Events", {}).values()]
     assert sources.count("SQS") == quantities()["sqs"]["queues"]
     always = [alarm for name, alarm in alarms().items() if "Condition" not in template()["Resources"][name]]
-    evaluated = sum(3 if "ThresholdMetricId" in alarm else len(watched_by(alarm)) for alarm in always)
+    evaluated = sum(
+        3
+        if "ThresholdMetricId" in alarm
+        else max(1, sum("MetricStat" in metric for metric in alarm.get("Metrics", [])))
+        for alarm in always
+    )
     assert evaluated == check_costs.ALARM_METRICS

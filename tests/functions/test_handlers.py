@@ -87,7 +87,7 @@ def test_one_bad_message_goes_back_and_the_rest_of_its_batch_is_checked(checker,
     output = capsys.readouterr().out
     measured = metrics_in(output)
     assert 0 < measured.pop("Suspicion") < 2
-    assert measured == {"Checks": 2.0, "Mismatches": 2.0, "Returned": 1.0}
+    assert measured == {"AlertsPut": 1.0, "Checks": 2.0, "Mismatches": 2.0, "Returned": 1.0}
     assert "no notification" not in output
 
 

@@ -43,10 +43,11 @@ def measured(handlers, warehouse, monkeypatch, capsys, request):  # noqa: F811
     checker_measures(request.getfixturevalue("checker"), warehouse, monkeypatch)
     read("Checker")
     drop_minutes_ago(warehouse, 16, "bin-images/3.jpg", image_of(3))
+    send = request.getfixturevalue("alerter").handler  # its fixture makes the table of sent alerts
     request.getfixturevalue("watchdog").handler({}, Context())
     read("Watchdog")
-    request.getfixturevalue("alerter").handler({"Records": warehouse.outbox.records()}, Context())
-    request.getfixturevalue("alerter").handler(sqs_event("no alert"), Context())
+    send({"Records": warehouse.outbox.records()}, Context())
+    send(sqs_event("no alert"), Context())
     read("Alerter")
     handlers("reporter").handler({"day": str(datetime.now(UTC).date())}, Context())
     read("Reporter")
