@@ -124,6 +124,14 @@ def account(monkeypatch):
 
 
 @pytest.fixture
+def sent_alerts(account):
+    client = boto3.client("dynamodb", region_name=REGION)
+    sent = {name: resource("SentAlertsTable")[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+    client.create_table(TableName="sent-alerts", **sent)
+    return client
+
+
+@pytest.fixture
 def warehouse(account):
     s3 = boto3.client("s3", region_name=REGION)
     s3.create_bucket(Bucket=BUCKET)

@@ -24,9 +24,7 @@ from tests.template import resource
 
 
 @pytest.fixture
-def alerter(handlers, warehouse, monkeypatch):  # noqa: F811
-    sent = {name: resource("SentAlertsTable")[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
-    boto3.client("dynamodb", region_name=REGION).create_table(TableName="sent-alerts", **sent)
+def alerter(handlers, warehouse, monkeypatch, sent_alerts):  # noqa: F811
     queue = boto3.resource("sqs", region_name=REGION).create_queue(QueueName="alerts")
     monkeypatch.setenv("ALERTS_QUEUE_URL", queue.url)
     monkeypatch.setenv("SENT_ALERTS_TABLE", "sent-alerts")

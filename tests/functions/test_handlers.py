@@ -213,7 +213,7 @@ def test_a_failing_endpoint_answers_503_and_counts_as_an_endpoint_error(counter,
 
 
 @pytest.fixture
-def watchdog(handlers):
+def watchdog(handlers, sent_alerts):
     return handlers("watchdog")
 
 

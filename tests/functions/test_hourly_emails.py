@@ -15,21 +15,12 @@ from inventory.alert_text import Unnamed
 from inventory.hourly_emails import LEASE_S, PERIOD_S, HourlyEmails
 from tests.functions.conftest import REGION, account, warehouse  # noqa: F401  (fixtures)
 from tests.functions.test_handlers import Context, handlers  # noqa: F401  (fixture)
-from tests.template import resource
 
 RUN_S = 300
 """How often the Watchdog runs."""
 emails_sent = st.lists(
     st.lists(st.tuples(st.sampled_from(["rejected", "unpaired"]), st.integers(0, RUN_S - 1)), max_size=3), max_size=20
 )
-
-
-@pytest.fixture
-def sent_alerts(account):  # noqa: F811
-    client = boto3.client("dynamodb", region_name=REGION)
-    sent = {name: resource("SentAlertsTable")[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
-    client.create_table(TableName="sent-alerts", **sent)
-    return client
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
