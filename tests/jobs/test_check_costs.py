@@ -19,7 +19,7 @@ LOAD = Load(100_000, 0.5, 0.01, "ml.c6i.large", 2)
 def test_requests_cost_what_they_do_by_hand() -> None:
     usd = check_costs.request_usd(LOAD)
     assert usd["DynamoDB"] == pytest.approx(((8 + 0.5 * 7) * 0.625 + 4 * 0.125) / 1000)
-    assert usd["S3"] == pytest.approx(2 * 0.005 + 4 * 0.0004)
+    assert usd["S3"] == pytest.approx(2 * 0.005 + 5 * 0.0004)
     assert usd["SQS"] == pytest.approx(6 * 0.40 / 1000)
     assert usd["SNS"] == pytest.approx(0.5 * 0.50 / 1000 + 0.01 * 0.02)
     gb_seconds = 2 * 0.15 + 0.5 * 0.05 + 1e-4

@@ -32,6 +32,8 @@ IN_S3 = {"cp": set(), "rb": {"--force"}, "rm": {"--recursive"}}
 
 RENAMED = {"--notification-endpoint": "--endpoint"}
 """Parameters whose names the AWS command line keeps for itself."""
+OF_THE_COMMAND_LINE = {"--query", "--output"}
+"""Options of its own, which say what it prints."""
 NAMED_OTHERWISE = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:ListBuckets": "s3:ListAllMyBuckets",
@@ -48,7 +50,7 @@ def commands() -> list[list[str]]:
         for _, block in re.findall(r"^ *```(\w*)\n(.*?)^ *```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE):
             lines = block.replace("\\\n", " ").replace("|\n", "| ").splitlines()
             shown = (line for line in lines if line.strip().split(" ")[0] in PROGRAMS and "|" not in line)
-            found += [shlex.split(line, comments=True) for line in shown]
+            found += [shlex.split(line.partition(" > ")[0], comments=True) for line in shown]
     return found
 
 
@@ -99,6 +101,7 @@ def test_commands_of_aws_have_the_parameters_that_the_api_knows(arguments: list[
     model = botocore.session.get_session().get_service_model("s3" if service == "s3api" else service)
     (operation,) = [name for name in model.operation_names if xform_name(name, "-") == command]
     chosen = {RENAMED.get(name, name): value for name, value in zip(rest[::2], rest[1::2], strict=True)}
+    chosen = {name: value for name, value in chosen.items() if name not in OF_THE_COMMAND_LINE}
     validate_parameters(_values(model.operation_model(operation), chosen), model.operation_model(operation).input_shape)
 
 
@@ -107,9 +110,14 @@ def _values(operation: OperationModel, chosen: dict[str, str]) -> dict[str, Any]
     assert set(chosen) <= set(known)
     shapes = operation.input_shape.members
     return {
-        known[option]: json.loads(value) if shapes[known[option]].type_name in ("list", "map", "structure") else value
+        known[option]: value if shapes[known[option]].type_name == "string" else json.loads(_content(value))
         for option, value in chosen.items()
     }
+
+
+def _content(value: str) -> str:
+    """The JSON of a parameter. That of a file is not in the page, so it stands for an empty object."""
+    return "{}" if value.startswith("file://") else value
 
 
 @pytest.mark.parametrize(

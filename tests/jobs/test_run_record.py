@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sagemaker.train.utils import safe_serialize
 
-from training import commit
 from training.jobs import settings as settings_file
 from training.jobs.errors import JobError
 from training.jobs.steps import run_record, training_job
+from training.loop import commit
 
 from .conftest import ROLE, SETTINGS, requests_of
 

@@ -90,7 +90,7 @@ def bincheck(deployed, monkeypatch):
 @pytest.fixture
 def without_stack(monkeypatch):
     empty = SimpleNamespace(
-        checks=SimpleNamespace(list_open=lambda *_: [], list_audited=lambda *_: []),
+        checks=SimpleNamespace(list_open=lambda *_: [], list_audited=lambda *_, **__: []),
         cloud=SimpleNamespace(s3=lambda: None),
         backfill_concurrency=2,
     )
@@ -197,6 +197,7 @@ def test_files_that_cannot_be_dropped_are_named(without_stack, monkeypatch, name
 def test_bins_that_cannot_be_exported_are_named(without_stack, monkeypatch, name, tmp_path):
     outcomes = [Exported(name, "skipped", name), Exported("1", "exported")]
     monkeypatch.setattr(export_labels, "export", lambda *_: iter(outcomes))
+    monkeypatch.setattr(export_labels, "checks_by_band", lambda *_: {})
     assert "skipped" in without_stack("export-labels", str(tmp_path))
 
 
@@ -252,7 +253,7 @@ def test_exports_stay_in_their_folder(name, tmp_path):
         image=f"s3://inbox/bin-images/{name}.jpg", metadata=f"s3://inbox/metadata/{name}.json", reviewed_at="2026",
     )  # fmt: skip
     s3 = SimpleNamespace(get_object=lambda **_: {"ETag": "e", "Body": io.BytesIO(b"image")})
-    (exported,) = export([check], s3, folder)
+    (exported,) = export([check], s3, folder, {}, {})
     assert exported.outcome == "exported" or len(name) > 200
     assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")} <= {"out"}
 
@@ -266,7 +267,7 @@ def test_one_long_name_does_not_stop_an_export(tmp_path):
         for bin in ("a", "b" * 252, "c")
     ]  # fmt: skip
     s3 = SimpleNamespace(get_object=lambda **_: {"ETag": "e", "Body": io.BytesIO(b"image")})
-    assert [each.outcome for each in export(checks, s3, tmp_path)] == ["exported", "skipped", "exported"]
+    assert [each.outcome for each in export(checks, s3, tmp_path, {}, {})] == ["exported", "skipped", "exported"]
     assert len((tmp_path / "index.csv").read_text().splitlines()) == 3
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from timm.utils import ModelEmaV3
 
-from ..commit import git_commit
 from ..data.bins import LABELS
 from ..network import checkpoints
+from .commit import git_commit
 from .config import plain
 from .criterion import Criterion
 from .health import Health

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from ..commit import git_commit
+from .commit import git_commit
 from .setup import Training
 
 

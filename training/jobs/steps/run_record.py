@@ -5,9 +5,9 @@ import hashlib
 from botocore.exceptions import ClientError
 
 from inventory.addresses import S3Address
-from training.commit import git_commit
 from training.jobs.aws.account import PROJECT_TAG, Account
 from training.jobs.settings import Train
+from training.loop.commit import git_commit
 
 DIGEST_LENGTH = 12
 

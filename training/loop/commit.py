@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 
 
 def git_commit() -> str:
