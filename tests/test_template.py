@@ -312,7 +312,7 @@ def test_an_existing_bucket_is_read_and_decrypted_and_nothing_else(function, obj
     }
     (decrypt,) = [s for s in added(UploadsKeyArn=KEY) if s not in added()]
     assert (decrypt["Action"], decrypt["Resource"]) == ("kms:Decrypt", KEY)
-    assert decrypt["Condition"] == {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+    assert decrypt["Condition"] == {"StringLike": {"kms:ViaService": "s3.us-east-1.amazonaws.com*"}}
     assert set(added(UploadsKeyArn=KEY, UploadsTopicArn=TOPIC)[0]) == set(added()[0])
 
 
@@ -662,3 +662,10 @@ def test_two_stacks_in_a_region_share_no_name_and_no_metric():
         body = json.loads(rendered["Resources"]["Dashboard"]["Properties"]["DashboardBody"])
         drawn = [metric[0] for widget in body["widgets"] for metric in widget["properties"]["metrics"]]
         assert {name for name in drawn if not name.startswith("AWS/")} == {stack}
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "deploy/permissions.yaml"])
+def test_no_partition_is_written_out(name):
+    text = (ROOT / name).read_text()
+    assert not re.findall(r"arn:aws(?!\[)[a-z-]*:", text)
+    assert text.count("arn:${AWS::Partition}:") > 10

@@ -39,6 +39,11 @@ class Account:
             raise NoRegionError
         return str(self.boto.region_name)
 
+    @property
+    def partition(self) -> str:
+        """The part of AWS that the region is in, as ARNs name it: aws, aws-cn, aws-us-gov."""
+        return str(self.boto.get_partition_for_region(self.region))
+
     @cached_property
     def id(self) -> str:
         """Twelve digits."""

@@ -157,7 +157,7 @@ def _lineage(account: Account, uri: str) -> dict[str, Any]:
     """The training job whose output the archive is, for the lineage; empty for another archive."""
     if not (job := TRAINED.search(uri)):
         return {}
-    arn = f"arn:aws:sagemaker:{account.region}:{account.id}:training-job/{job[1]}"
+    arn = f"arn:{account.partition}:sagemaker:{account.region}:{account.id}:training-job/{job[1]}"
     return {"MetadataProperties": {"GeneratedBy": arn}}
 
 

@@ -1,6 +1,5 @@
 """`explore` as a SageMaker training job, in AutoGluon's own container."""
 
-from sagemaker.core import image_uris
 from sagemaker.core.training.configs import (
     Compute,
     Networking,
@@ -12,6 +11,7 @@ from sagemaker.core.training.configs import (
 from sagemaker.train import ModelTrainer
 
 from training.jobs.aws.account import Account
+from training.jobs.aws.images import managed_image
 from training.jobs.settings import Explore
 from training.jobs.steps.run_record import environment, tags
 from training.jobs.steps.source import CONTAINER, entry_script
@@ -26,16 +26,7 @@ MINUTES_TO_END = 15
 
 def image(region: str, settings: Explore) -> str:
     """AutoGluon's training container, for the GPU or the CPU of the instance."""
-    return str(
-        image_uris.retrieve(
-            framework="autogluon",
-            region=region,
-            version=settings.image,
-            py_version=PYTHON,
-            instance_type=settings.instance_type,
-            image_scope="training",
-        )
-    )
+    return managed_image("autogluon", region, settings.image, settings.instance_type, "training", PYTHON)
 
 
 def trainer(account: Account, settings: Explore, source: str) -> ModelTrainer:
