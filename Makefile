@@ -13,7 +13,7 @@ RUN := $(UV) run --quiet --group dev
 CHECKOV := $(UV) tool run --quiet --from checkov==3.3.30 checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak fuzz test-docker test-containers test-training lint audit map format train
+.PHONY: help setup demo test soak fuzz test-docker test-containers test-training lint audit sbom map format train
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ lint: $(UV) ## ruff, mypy, import-linter, sam validate
 audit: $(UV) ## checkov over the templates, and known weaknesses of all locked packages by api.osv.dev
 	$(CHECKOV) --config-file deploy/checkov.yaml
 	@$(UV) audit --preview-features audit-command || { status=$$?; test $$status -ne 2 || echo "api.osv.dev could not be asked: no package was audited"; exit $$status; }
+
+sbom: $(UV) ## List all locked packages with their digests in build/sbom.json, as CycloneDX, for a release
+	mkdir -p build
+	$(UV) export --quiet --frozen --preview-features sbom-export --all-groups --format cyclonedx1.5 --output-file build/sbom.json
 
 test: lint ## Lint and test everything
 	$(RUN) pytest --numprocesses 2 --dist loadgroup --durations 10
