@@ -77,10 +77,10 @@ def decode(data: bytes) -> Image.Image:
         raise RejectedImage(f"the image {error}: {error.cure}") from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error ...
         raise RejectedImage(f"the image cannot be decoded ({error}): upload it again") from error
-    if _has_flat_tail(image):
-        raise RejectedImage("the image is damaged (its end is one flat colour): upload it again, without a border")
     if not _shows_something(image):
         raise RejectedImage("the image shows nothing (no shapes, or no details): look at the camera and upload another")
+    if _has_flat_tail(image):
+        raise RejectedImage("the image is damaged (its end is one flat colour): upload it again, without a border")
     turn = _TURNS.get(orientation(encoded.exif))
     return image if turn is None else image.transpose(turn)
 
@@ -119,7 +119,7 @@ def _has_flat_tail(image: Image.Image) -> bool:
 
 def _shows_something(image: Image.Image) -> bool:
     small = image.resize((DETAILS_SIDE, DETAILS_SIDE), Image.Resampling.BOX, reducing_gap=1.0)
-    grey = np.asarray(small, np.float64).mean(2)
+    grey = np.asarray(small) @ np.full(3, 1 / 3)
     shapes = grey.reshape(SHAPES_SIDE, DETAILS_SIDE // SHAPES_SIDE, SHAPES_SIDE, -1).mean((1, 3))
     variance = shapes.var() - (shapes * _SLOPE).mean() ** 2 - (shapes * _SLOPE[:, None]).mean() ** 2
     details = (np.diff(grey, 2, 0).var() + np.diff(grey, 2, 1).var()) / 2

@@ -138,6 +138,12 @@ def _repeat(rng: random.Random, data: bytes, token: bytes) -> bytes:
     return data[:start] + repeated * min(rng.choice((2, 2, 10, 100, 2000)), 40_000 // len(repeated)) + data[end:]
 
 
+def _blank(rng: random.Random, data: bytes, _: bytes) -> bytes:
+    """Zeros, as in a block that never reached the disk."""
+    start, end = sorted(rng.randrange(len(data) + 1) for _ in range(2))
+    return data[:start] + bytes(end - start) + data[end:]
+
+
 _EDITS: tuple[Callable[[random.Random, bytes, bytes], bytes], ...] = (
     _flip,
     _insert,
@@ -145,4 +151,5 @@ _EDITS: tuple[Callable[[random.Random, bytes, bytes], bytes], ...] = (
     _cut,
     _truncate,
     _repeat,
+    _blank,
 )

@@ -9,6 +9,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, PngImagePlugin
 
 from tests.builders import (
@@ -23,6 +24,7 @@ from tests.builders import (
     sns_message,
     upload,
 )
+from tests.fuzz.mutation import sealed
 
 CORPUS = Path(__file__).parent / "corpus"
 KEYS = {
@@ -70,6 +72,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 def _images() -> dict[str, bytes]:
     small = Image.effect_noise((6, 4), 120).resize((48, 32), Image.Resampling.BICUBIC).convert("RGB")
+    deep = Image.fromarray(np.asarray(small.convert("L"), np.uint16) * 257)
     grey, other = small.convert("L"), small.transpose(Image.Transpose.ROTATE_180)
     exif = small.getexif()
     exif[0x0112], exif[0x010E] = 6, "a bin"
@@ -86,7 +89,7 @@ def _images() -> dict[str, bytes]:
         "rotated.jpg": _saved(small, "JPEG", exif=exif, icc_profile=b"no profile" * 9, comment=b"a bin"),
         "two.jpg": _saved(small, "MPO", save_all=True, append_images=[other]),
         "plain.png": _saved(small, "PNG"),
-        "grey-16.png": _saved(grey.convert("I;16"), "PNG"),
+        "grey-16.png": _saved(deep, "PNG"),
         "bilevel.png": _saved(grey.convert("1"), "PNG"),
         "palette.png": _saved(clear, "PNG"),
         "transparent.png": _saved(
@@ -101,8 +104,32 @@ def _images() -> dict[str, bytes]:
     }
 
 
+def _refused() -> dict[str, bytes]:
+    """Images that lost a part, or show nothing."""
+    scene = Image.effect_noise((12, 9), 120).resize((96, 72), Image.Resampling.BICUBIC).convert("RGB")
+    cut = scene.copy()
+    cut.paste((128, 128, 128), (0, 32, 96, 72))
+    plain, noise = Image.new("RGB", (96, 72), (90, 120, 60)), Image.effect_noise((640, 480), 9).convert("RGB")
+    whole, png = _saved(scene, "JPEG", quality=60), _saved(scene, "PNG")
+    scans = _saved(scene, "JPEG", progressive=True, quality=60)
+    half = (whole.index(b"\xff\xda") + len(whole)) // 2
+    return {
+        "cut.jpg": whole[:half],
+        "cut-and-ended.jpg": whole[:half] + b"\xff\xd9",
+        "zeros.jpg": whole[:half] + bytes(len(whole) - half),
+        "no-last-scan.jpg": scans[: scans.rindex(b"\xff\xda")] + b"\xff\xd9",
+        "cut.png": png[: len(png) // 2],
+        "zeros.png": sealed(png[: len(png) // 2] + bytes(len(png) // 2 - 12) + png[-12:]),
+        "flat-end.png": _saved(cut, "PNG"),
+        "one-colour.jpg": _saved(plain, "JPEG"),
+        "one-colour.png": _saved(plain, "PNG"),
+        "gradient.png": _saved(Image.linear_gradient("L"), "PNG"),
+        "noise.jpg": _saved(noise, "JPEG", quality=5),
+    }
+
+
 def _made() -> dict[str, dict[str, bytes]]:
-    images = _images()
+    images = _images() | {f"refused-{name}": data for name, data in _refused().items()}
     event = notification(upload("BOS1/bin-images/523.jpg", b"x", 7), upload("BOS1/metadata/523.json", b"y", 8))
     event["Records"][1]["s3"]["object"]["versionId"] = "3HL4kqtJlcpXroDTDmJ"
     removed = notification(upload("BOS1/metadata/523.json", b"", 9), name="ObjectRemoved:Delete")

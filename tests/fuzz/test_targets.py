@@ -9,7 +9,8 @@ import pytest
 
 from tests.fuzz.__main__ import TARGETS
 from tests.fuzz.mutation import mutated
-from tests.fuzz.seeds import seeds
+from tests.fuzz.seeds import CORPUS, seeds
+from tests.fuzz.targets import image
 from tests.template import ROOT
 
 CASES = 100
@@ -28,6 +29,15 @@ def test_hostile_input_ends_as_a_result_or_a_typed_rejection(name):
     became = {target.feed(data) for data in corpus}
     became |= {target.feed(mutated(random.Random(case), corpus, target.TOKENS)) for case in range(CASES)}
     assert len(became) > 1
+
+
+NO_STILL_IMAGES = {"animated.png", "animated-gif.png", "animated-webp.png", "no-width.png"}
+
+
+def test_the_corpus_holds_whole_images_and_every_kind_of_refusal():
+    became = {path.name: image.feed(path.read_bytes()) for path in (CORPUS / "image").iterdir()}
+    refused = {name for name, what in became.items() if what == "RejectedImage"}
+    assert refused == {name for name in became if name.startswith("refused-")} | NO_STILL_IMAGES
 
 
 def test_an_input_that_needs_too_much_memory_is_kept_and_fails_the_run(tmp_path):
