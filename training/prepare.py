@@ -34,6 +34,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from model.images import MIN_SIDE
+
 from .data.bins import index_name
 from .data.candidates import Candidate, CandidateReader, draw_bins
 from .data.class_folders import images_in, remove_others
@@ -81,6 +83,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> PrepareOptions:
         parser.error("--fractions must add up to 1, none below 0 and the first above: 0.8 0.1 0.1")
     if kind == "given" and not values["labels"]:
         parser.error("--split given takes the split from --labels: name the CSV")
+    if values["size"] is not None and values["size"] < MIN_SIDE:
+        parser.error(f"--size must be {MIN_SIDE} or more: smaller images are refused")
     return PrepareOptions(**values, split=SplitOptions(kind, (train, val, test), seed))
 
 

@@ -316,6 +316,7 @@ GRID = np.mgrid[0:1:480j, 0:1:640j]
 EMPTY = {
     "black": GRID[0] * 0,
     "white": GRID[0] * 0 + 255,
+    "one colour": GRID[0] * 0 + 90,
     "lens cap": np.random.default_rng(0).normal(6, 3, GRID[0].shape),
     "noise": np.random.default_rng(0).uniform(0, 255, GRID[0].shape),
     "gradient": GRID.sum(0) * 127,

@@ -162,7 +162,15 @@ def test_images_are_copied_unchanged(source: Path, tmp_path: Path) -> None:
         assert (out / row["path"]).read_bytes() == (source / "bin-images" / f"{row['id']}.jpg").read_bytes()
 
 
-@pytest.mark.parametrize("size", [(), ("--size", "16")])
+def test_images_are_not_made_smaller_than_can_be_read(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run(source, tmp_path / "set", "--size", "31")
+    assert "--size must be 32 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [(), ("--size", "32")])
 def test_killed_run_goes_on_where_it_stopped(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[str, ...]
 ) -> None:
