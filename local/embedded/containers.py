@@ -80,7 +80,7 @@ def write_environment(stack: Stack, host: str, port: int, path: Path) -> None:
     """Write the file for `sam local invoke --env-vars`: the deployed functions' variables, with the cloud at `host`."""
     functions = stack.cloud.functions()
     deployed: dict[str, str] = {}
-    for function in ("Checker", "Alerter"):  # together they have the variables of all functions
+    for function in ("Checker", "Counter", "Alerter", "Watchdog", "Reporter"):
         name = stack.outputs[f"{function}FunctionName"]
         deployed |= functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     variables = {name: value for name, value in deployed.items() if name != "POWERTOOLS_SERVICE_NAME"}
