@@ -19,6 +19,7 @@ from tests.resilience.faults import Fault, Faults, Rates, Target
 from tests.resilience.gateway import FaultyGateway
 from tests.resilience.judge import Aftermath, Broken, Item, Violation
 from tests.resilience.uploads import Image, Plan
+from tests.template import resource
 
 FUNCTIONS = ("CheckerFunctionName", "AlerterFunctionName")
 SERVICES = ("DYNAMODB", "SAGEMAKER_RUNTIME", "SNS", "SQS")
@@ -33,10 +34,10 @@ LOOK_EVERY = 20
 class Settings:
     """How a soak is run.
 
-    `concurrency` is how many Checkers run at once, `visibility_s` how long the queues hide a message, `receives` how
-    often they hand it out before it is a dead letter: as in the template but for `visibility_s`, which need only be
-    longer than a function's timeout. `unreadable_messages` are put in the queue between the uploads. The soak ends when
-    for `stalled_s` no message was done with, or no alert was heard.
+    `concurrency` is how many Checkers run at once, each with a batch of uploads; `visibility_s` how long the queues
+    hide a message; `receives` how often they hand it out before it is a dead letter. They are as in the template but
+    for `visibility_s`, which need only be longer than a function's timeout. `unreadable_messages` are put in the queue
+    between the uploads. The soak ends when for `stalled_s` no message was done with, or no alert was heard.
     """
 
     rates: Rates = field(default_factory=Rates)
@@ -133,7 +134,8 @@ def soak(
     left = depth(stack, stack.inbox_queue_url)
     found = Aftermath(items, heard, dead_letters, gateway.puts, left, gateway.unconfirmed)
     broken = judge.violations(inbox, found, settings.unreadable_messages)
-    if gateway.most_counts_at_once > settings.concurrency:
+    batch = resource("Checker")["Events"]["Inbox"]["Properties"]["BatchSize"]
+    if gateway.most_counts_at_once > settings.concurrency * batch:
         broken.append(Violation(Broken.UNBOUNDED, "", f"{gateway.most_counts_at_once} calls at once"))
     return Outcome(
         uploads=len(plan.drops),
