@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,9 @@ from hypothesis import settings
 OUTSIDE = ("AWS_", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS")
 for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
     del os.environ[name]
+
+# A shell lets its background jobs ignore Ctrl-C, and the commands that tests start and interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("soak", max_examples=3_000)
 DEPLOYING = ("docker", "emulator", "flow", "resilience")
