@@ -22,7 +22,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from sklearn.metrics import roc_auc_score
@@ -100,15 +100,15 @@ def role(row: dict[str, str]) -> str:
 
 
 def other_camera(image: Image.Image, seed: int) -> Image.Image:
-    """What a cheap camera that hangs too high sees: no colour, a dark border, less light, noise."""
+    """What a camera that hangs a little too high sees: a dark border, less light, noise."""
     rng = np.random.default_rng(seed)
     side = max(image.size)
-    small = ImageOps.grayscale(image).resize((round(0.72 * side),) * 2, Image.Resampling.BICUBIC)
-    whole = Image.new("L", (side, side), 18)
+    small = image.convert("RGB").resize((round(0.9 * side),) * 2, Image.Resampling.BICUBIC)
+    whole = Image.new("RGB", (side, side), (18, 18, 18))
     left, top = (int(place) for place in rng.integers(0, side - small.width, 2, endpoint=True))
     whole.paste(small, (left, top))
-    light = 255 * (np.asarray(whole, float) / 255) ** 1.5 + rng.normal(0, 9, (side, side))
-    return Image.fromarray(light.clip(0, 255).astype(np.uint8)).convert("RGB")
+    light = 255 * (np.asarray(whole, float) / 255) ** 1.2 + rng.normal(0, 5, (side, side, 1))
+    return Image.fromarray(light.clip(0, 255).astype(np.uint8))
 
 
 def make_sets(source: Path, out: Path) -> dict[str, list[LabelledBin]]:

@@ -43,6 +43,7 @@ Counts = npt.NDArray[np.int64]
 TEMPERATURES = (0.25, 4.0)
 LEAST_EFFECTIVE = 50
 """Random labels. docs/flywheel.md has the share of draws that were worse than before, for this number and others."""
+PAGE = Path("runs/calibration.html")
 PRIOR_WEIGHT = 20
 """Labels."""
 FOLDS = 5
@@ -182,8 +183,14 @@ def require_effective(effective: float, labels: int) -> None:
 def recalibrate_site(artifact: Path, reviews: Sequence[Review], *, dry_run: bool = False) -> SiteCalibration:
     """Fit the artifact's temperature and prior to the labels of a site, and write them if that gains something.
 
-    Raises model.predictor.BrokenArtifactError when the artifact cannot be served, and what calibrate_site raises.
+    Raises model.predictor.BrokenArtifactError when the artifact cannot be served, ValueError when no label is of the
+    audit, and what calibrate_site raises.
     """
+    if not any(one.check.audited for one in reviews):
+        raise ValueError(
+            f"none of the {len(reviews)} labels is of the audit: alerts alone do not tell what the other checks are "
+            "like. Review some of the audit (AuditShare), and export the labels again"
+        )
     bins, weights = [one.bin for one in reviews], np.array([one.weight for one in reviews])
     require_effective(effective_size(weights.tolist()), len(bins))
     predictor = Predictor(artifact)
@@ -299,13 +306,15 @@ def main() -> None:
     parser.add_argument(
         "--mix",
         choices=("data", "natural"),
-        default="data",
-        help="counts as frequent as here, or as in a warehouse",
+        help="counts as frequent as here, the default, or as in a warehouse",
     )
     parser.add_argument("--limit", type=int, help="only the first so many bins: a quick try")
-    parser.add_argument("--page", type=Path, default=Path("runs/calibration.html"), help="where the diagrams go")
+    parser.add_argument("--page", type=Path, help=f"where the diagrams go, by default {PAGE}")
     parser.add_argument("--dry-run", action="store_true", help="do not change the artifact")
     options = parser.parse_args()
+    if options.labels and (unused := [name for name in ("mix", "limit", "page") if getattr(options, name) is not None]):
+        parser.error(f"--{unused[0]} belongs to --data, not to --labels")
+    page = options.page or PAGE
 
     try:
         if options.labels:
@@ -316,7 +325,7 @@ def main() -> None:
             return
         bins = read_bins(options.data, options.split or "val")[: options.limit]
         was = Predictor(options.artifact).temperature
-        calibration = recalibrate(options.artifact, bins, options.mix, dry_run=options.dry_run)
+        calibration = recalibrate(options.artifact, bins, options.mix or "data", dry_run=options.dry_run)
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
     table = Table("", "before", "after", title=f"{options.artifact} on {len(bins)} bins")
@@ -325,8 +334,8 @@ def main() -> None:
     table.add_row("log loss (nats)", f"{before.log_loss:.4f}", f"{after.log_loss:.4f}")
     table.add_row("calibration error", f"{before.calibration_error:.1%}", f"{after.calibration_error:.1%}")
     Console().print(table)
-    write_calibration_page(options.page, f"Calibration of {options.artifact}", calibration)
-    print(f"diagrams: {options.page}" + ("; the artifact is unchanged" if options.dry_run else ""))
+    write_calibration_page(page, f"Calibration of {options.artifact}", calibration)
+    print(f"diagrams: {page}" + ("; the artifact is unchanged" if options.dry_run else ""))
 
 
 if __name__ == "__main__":

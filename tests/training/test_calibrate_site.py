@@ -22,6 +22,7 @@ from training.calibrate import (  # noqa: E402
     LEAST_EFFECTIVE,
     calibrate_site,
     fit_site,
+    main,
     recalibrate_site,
     require_effective,
     site_prior,
@@ -154,7 +155,7 @@ def test_the_artifact_of_a_site_is_written_only_if_it_gains(reviewed: Path, tmp_
     after = (artifact / "counter.json").read_bytes()
     assert not recalibrate_site(artifact, reviews).shown
     assert (artifact / "counter.json").read_bytes() == after
-    with pytest.raises(ValueError, match="too few labels: 40"):
+    with pytest.raises(ValueError, match="none of the 40 labels is of the audit"):
         recalibrate_site(artifact, reviews[80:])
 
 
@@ -171,6 +172,16 @@ def test_labels_are_read_as_they_are_written(reviewed: Path, tmp_path: Path) -> 
     assert [(one.bin.id, one.bin.count, one.check, one.weight, one.split) for one in copied] == [
         (one.bin.id, one.bin.count, one.check, one.weight, one.split) for one in reviews
     ]
+
+
+@pytest.mark.parametrize("option", ["--mix=data", "--limit=5", "--page=p.html"])
+def test_an_option_that_labels_do_not_have_is_refused(
+    reviewed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["calibrate", "--labels", str(reviewed), option])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert f"{option.split('=')[0]} belongs to --data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
