@@ -417,7 +417,7 @@ def draw(rows: dict[str, dict[str, object]], path: Path) -> None:
                 label=method,
             )
         axes.set(title=title, xlabel="reviews", xticks=range(1 + len(REVIEWS)), xticklabels=["0", *map(str, REVIEWS)])
-    left.legend(fontsize="small")
+    right.legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
