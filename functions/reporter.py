@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from inventory import clients
 from inventory.check_store import CheckStore
@@ -64,7 +64,7 @@ def publish_digests(digests: Digests, day: date, made: list[Tally]) -> None:
     for each in made:
         try:
             digests.publish(each, worst.get(each.site, []))
-        except ClientError:
+        except (BotoCoreError, ClientError):
             logger.exception("digest not sent", site=each.site, day=each.day)
             failed += 1
     if failed:

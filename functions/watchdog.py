@@ -8,7 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from inventory import clients
 from inventory.alert_text import digest_subject, digest_text
@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  #
             break
         try:
             check = alert_overdue(s3, store, waiting, config.pairing_timeout, now)
-        except (ClientError, RetryLater):
+        except (BotoCoreError, ClientError, RetryLater):
             logger.exception("not alerted; the next run tries again", bin=waiting.bin, check_id=waiting.check_id)
             failed += 1
             continue

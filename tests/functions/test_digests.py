@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from inventory.errors import RetryLater
 from inventory.links import Links
@@ -78,7 +78,16 @@ def test_the_reporter_tells_each_site_once_a_night_and_not_when_a_day_is_tallied
     assert [each["bin"] for each in digest["most_suspicious"]] == ["BOS1/1"]
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ClientError({"Error": {"Code": "InvalidParameter", "Message": "no"}}, "Publish"),
+        ReadTimeoutError(endpoint_url="https://sns"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
 def test_one_digest_that_fails_keeps_neither_the_others_nor_the_metrics_back(
+    failure,
     handlers,  # noqa: F811
     warehouse,
     monkeypatch,
@@ -95,7 +104,7 @@ def test_one_digest_that_fails_keeps_neither_the_others_nor_the_metrics_back(
 
     def refused(tally, worst):
         if tally.site == "B":
-            raise ClientError({"Error": {"Code": "InvalidParameter", "Message": "no"}}, "Publish")
+            raise failure
         publish(tally, worst)
 
     with monkeypatch.context() as broken:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.response import StreamingBody
 
 from inventory.check_store import CheckStore
@@ -256,12 +256,20 @@ def test_the_same_upload_again_does_not_alert_again(watchdog, warehouse):
     assert check.bin == "1"
 
 
-def test_a_bin_that_cannot_be_told_of_does_not_keep_back_the_others(watchdog, warehouse, monkeypatch):
+FAILURES = [
+    ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem"),
+    ReadTimeoutError(endpoint_url="https://dynamodb"),
+    RetryLater("the bin changed"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_a_bin_that_cannot_be_told_of_does_not_keep_back_the_others(watchdog, warehouse, monkeypatch, failure):
     commit = CheckStore.commit
 
     def refuse_the_first(store, state, *args):
         if state.bin.name == "1":
-            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
+            raise failure
         commit(store, state, *args)
 
     drop_minutes_ago(warehouse, 17, "bin-images/1.jpg", image_of(3))
