@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from inventory.alert_text import Unnamed
@@ -23,6 +23,7 @@ emails_sent = st.lists(
 )
 
 
+@example(runs=[[("rejected", 0), ("rejected", 0)]], deaths=set())
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(runs=emails_sent, deaths=st.sets(st.integers(0, 60), max_size=3))
 def test_every_upload_is_named_once_and_within_an_hour_and_a_run(sent_alerts, runs, deaths):
@@ -35,9 +36,9 @@ def test_every_upload_is_named_once_and_within_an_hour_and_a_run(sent_alerts, ru
         named.extend((kind, at_s) for kind, number in unnamed.numbers for _ in range(number))
 
     for number, uploads in enumerate([*runs, *[[]] * 15]):
-        for kind, second in sorted(uploads, key=lambda upload: upload[1]):
+        for position, (kind, second) in enumerate(sorted(uploads, key=lambda upload: upload[1])):
             at_s = number * RUN_S + second
-            unnamed = emails.claim(f"{number} {second} {kind}", at_s)
+            unnamed = emails.claim(f"{number} {position}", at_s)
             if unnamed is None:
                 emails.count(kind)
                 held.append((kind, at_s))
