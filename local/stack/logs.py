@@ -13,6 +13,8 @@ from local.stack.deployed_stack import Stack
 
 SUFFIX = "FunctionName"
 POLL_S = 2.0
+LATE_MS = 60_000
+"""An entry may appear so much later than entries of other streams that were logged after it."""
 
 
 class NoSuchFunction(CommandFailed):
@@ -45,16 +47,18 @@ def read_logs(stack: Stack, function: str | None, since: datetime, *, follow: bo
         if function not in names:
             raise NoSuchFunction(f"there is no function {function!r}: it is one of {', '.join(sorted(names))}")
         names = {function: names[function]}
-    from_ms = dict.fromkeys(names, int(since.timestamp() * 1000))
-    seen: set[str] = set()
+    since_ms = int(since.timestamp() * 1000)
+    last_read: dict[str, dict[str, int]] = {shown: {} for shown in names}
     while True:
         for shown, name in names.items():
-            for event in _events(stack, name, from_ms[shown]):
-                if event["eventId"] in seen:
-                    continue
-                seen.add(event["eventId"])
-                from_ms[shown] = max(from_ms[shown], event["timestamp"])
-                yield Line(shown, datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"].rstrip("\n"))
+            before, now = last_read[shown], dict[str, int]()
+            from_ms = max(before.values(), default=since_ms) - LATE_MS
+            for event in _events(stack, name, max(from_ms, since_ms)):
+                now[event["eventId"]] = event["timestamp"]
+                if event["eventId"] not in before:
+                    logged_at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                    yield Line(shown, logged_at, event["message"].rstrip("\n"))
+            last_read[shown] = now or before
         if not follow:
             return
         time.sleep(POLL_S)

@@ -2,12 +2,15 @@
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 from typer.testing import CliRunner
 
 from local.cli import logs
 from local.cli.main import app
+from local.stack.logs import read_logs
 
 
 @pytest.fixture
@@ -36,3 +39,22 @@ def test_each_entry_is_a_line_and_a_function_that_never_ran_has_none(stack):
 def test_an_unknown_function_is_named_with_those_that_there_are(stack):
     ran = CliRunner().invoke(app, ["logs", "Chequer"])
     assert "Alerter, Checker" in str(ran.exception)
+
+
+def test_following_shows_each_entry_once_and_one_that_comes_late_too(stack, monkeypatch):
+    client, now_ms = stack.cloud.logs(), int(time.time() * 1000)
+    client.create_log_stream(logGroupName="/aws/lambda/b-Checker", logStreamName="another")
+    polls = count()
+
+    def log_meanwhile(_):
+        poll = next(polls)
+        if poll == 3:
+            raise KeyboardInterrupt
+        event = {"timestamp": now_ms - 1000 * poll, "message": f"late by {poll} s"}
+        client.put_log_events(logGroupName="/aws/lambda/b-Checker", logStreamName="another", logEvents=[event])
+
+    monkeypatch.setattr("local.stack.logs.time.sleep", log_meanwhile)
+    followed, shown = read_logs(stack, "Checker", datetime.now(UTC) - timedelta(hours=1), follow=True), []
+    with pytest.raises(KeyboardInterrupt):
+        shown.extend(line.text for line in followed)
+    assert [text.partition("\x1b")[0] for text in shown] == ["first", "a", "late by 0 s", "late by 1 s", "late by 2 s"]
