@@ -10,9 +10,12 @@ import pytest
 from hypothesis import settings
 
 # The tests see neither the account nor the terminal of whoever runs them, nor that GitHub does (typer colours then).
-OUTSIDE = ("AWS_", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS")
+OUTSIDE = ("AWS_", "BOTO", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS")
 for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
     del os.environ[name]
+os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+for name in ("no_proxy", "NO_PROXY"):  # a company's proxy does not reach the servers of the tests
+    os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
 
 # A shell lets its background jobs ignore Ctrl-C, and the commands that tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

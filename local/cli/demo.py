@@ -47,7 +47,7 @@ def demo(
 
 def _run(bins: str, limit: int | None) -> None:
     source = bins or str(ROOT / "samples")
-    next(dropping.find([source], Cloud.aws(), limit=1))  # if there is nothing to upload, fail before anything starts
+    next(dropping.find([source], Cloud.aws, limit=1))  # if there is nothing to upload, fail before anything starts
     cloud = EmbeddedCloud(embedded().folder / "demo")
     cloud.down(forget=True)
     started = time.monotonic()
@@ -87,7 +87,7 @@ def _only_one_demo(folder: Path) -> Iterator[None]:
 
 def _drop_and_wait(stack: Stack, source: str, limit: int | None) -> run.Findings:
     dropped_bins = run.Bins()
-    sources = dropping.find([source], Cloud.aws(), limit=limit)
+    sources = dropping.find([source], Cloud.aws, limit=limit)
     with subscribed(stack) as subscription:
         for dropped in track_drop(dropping.drop(sources, stack), dropping.count([source], limit), out):
             dropped_bins.add(dropped)

@@ -33,7 +33,7 @@ def drop(
     [dim]$[/] bincheck drop bins/bin-images/523.jpg bins/metadata/523.json --stack bincheck
     """
     inbox = resolve_stack(stack)
-    sources = dropping.find(paths, Cloud.aws(), site, limit)
+    sources = dropping.find(paths, Cloud.aws, site, limit)
     files = track_drop(dropping.drop(sources, inbox, workers), dropping.count(paths, limit), out)
     refused = [dropped for dropped in files if dropped.reason]
     failures = [dropped for dropped in refused if dropped.outcome == "failed"]

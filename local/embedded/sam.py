@@ -24,6 +24,7 @@ PIP_VERSION = "26.1"
 """`sam build` installs the functions' packages with the pip of its environment. uv's environments have none."""
 BUILD = ROOT / ".bincheck" / "build"
 """One build serves every embedded cloud of this checkout: it depends on the sources and the interpreter only."""
+NO_PROXY = ("no_proxy", "NO_PROXY")
 ARTIFACTS_BUCKET = "bincheck-deployments"
 SOURCES = ("template.yaml", "functions", "review", "deploy/review")
 
@@ -141,16 +142,23 @@ def _logged(arguments: Sequence[str], log: Path, environment: Mapping[str, str])
 
 
 def _environment() -> dict[str, str]:
-    """The user's environment without AWS settings, with this interpreter's folder first on the PATH."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return inherited | {
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), inherited.get("PATH", os.defpath))),
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": ",".join(filter(None, (inherited.get("NO_PROXY"), "127.0.0.1,localhost"))),
-        "SAM_CLI_TELEMETRY": "0",
-    }
+    """The user's environment without AWS settings, with this interpreter's folder first on the PATH.
+
+    Libraries read either spelling of no_proxy first, so both name the loopback interface, where the embedded cloud is.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BOTO"))}
+    direct = {name: ",".join(filter(None, (inherited.get(name), "127.0.0.1,localhost"))) for name in NO_PROXY}
+    return (
+        inherited
+        | direct
+        | {
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), inherited.get("PATH", os.defpath))),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "SAM_CLI_TELEMETRY": "0",
+        }
+    )
 
 
 def _empty_settings(folder: Path) -> Path:

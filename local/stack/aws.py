@@ -22,6 +22,7 @@ EMBEDDED_REGION = "us-east-1"
 EMBEDDED_KEY = "test"
 """ministack's root key, as id and as secret. It only opens the embedded cloud, on the loopback interface."""
 CONNECTIONS = 32
+NO_FILES = {"config_file": os.devnull, "credentials_file": os.devnull}
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,14 @@ class Cloud:
 
     @classmethod
     def embedded(cls, url: str) -> "Cloud":
-        """The embedded cloud at an address. The user's AWS settings are ignored."""
-        unset = (None, None, None, None)
+        """The embedded cloud at an address. No AWS setting of the user is read: no variable, no profile, no file."""
         isolated = botocore.session.Session(
             session_vars={
-                "profile": unset,
-                "config_file": (None, None, os.devnull, None),
-                "credentials_file": (None, None, os.devnull, None),
+                name: (None, None, NO_FILES.get(name, default), convert)
+                for name, (_, _, default, convert) in botocore.session.Session.SESSION_VARIABLES.items()
             }
         )
+        isolated.get_component("config_store").set_config_variable("s3", {"addressing_style": "path"})
         session = boto3.Session(
             aws_access_key_id=EMBEDDED_KEY,
             aws_secret_access_key=EMBEDDED_KEY,
@@ -84,7 +84,7 @@ class Cloud:
         return self.session.resource("dynamodb", **self._options()).Table(name)
 
     def _options(self, **settings: Any) -> dict[str, Any]:
-        local: dict[str, Any] = {"proxies": {}, "s3": {"addressing_style": "path"}} if self.endpoint_url else {}
+        local: dict[str, Any] = {"proxies": {}} if self.endpoint_url else {}
         config = Config(
             max_pool_connections=CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": 5},

@@ -76,12 +76,13 @@ File = Source | Dropped
 """A file that was found: one to upload, or one that cannot be uploaded."""
 
 
-def find(paths: Iterable[str], aws: Cloud, site: str = "", limit: int | None = None) -> Iterator[File]:
+def find(paths: Iterable[str], aws: Callable[[], Cloud], site: str = "", limit: int | None = None) -> Iterator[File]:
     """The files in the inbox layout from folders, files and `s3://bucket[/prefix]` addresses, bin by bin.
 
-    `site` is prepended to every key. `limit` is a number of bins. Folders and prefixes are searched at any depth. The
-    image of a bin comes first. Metadata without an image comes last; from a bucket with a limit it is skipped.
-    Other files in the folders of bins are named as skipped, and files whose name is no key as failed.
+    `aws` is called for addresses only. `site` is prepended to every key. `limit` is a number of bins. Folders and
+    prefixes are searched at any depth. The image of a bin comes first. Metadata without an image comes last; from a
+    bucket with a limit it is skipped. Other files in the folders of bins are named as skipped, and files whose name is
+    no key as failed.
 
     Raises:
         NothingToDrop: there are no such files; raised during the iteration.
@@ -185,7 +186,7 @@ def _is_unchanged(inbox: "S3Client", bucket: str, key: str, content: bytes) -> b
     return head["ContentLength"] == len(content) and head["ETag"].strip('"') == etag
 
 
-def _found(path: str, aws: Cloud, *, images_first: bool) -> Iterator[File]:
+def _found(path: str, aws: Callable[[], Cloud], *, images_first: bool) -> Iterator[File]:
     return _in_bucket(path, aws, images_first=images_first) if is_s3_address(path) else _in_folder(Path(path))
 
 
@@ -277,14 +278,14 @@ def _file(path: Path, key: str) -> File:
     return Dropped(printable(key), None, "skipped", reason=reason)
 
 
-def _in_bucket(address: str, aws: Cloud, *, images_first: bool) -> Iterator[File]:
+def _in_bucket(address: str, aws: Callable[[], Cloud], *, images_first: bool) -> Iterator[File]:
     """The inbox keys below a prefix of a bucket: each image with its metadata, or in the order of the listing."""
     try:
         place = S3Address.parse(address).folder
     except InvalidAddress as error:
         raise NothingToDrop(str(error)) from error
     bucket, prefix = place.bucket, place.key
-    s3 = _listing_client(aws, bucket, prefix)
+    s3 = _listing_client(aws(), bucket, prefix)
 
     def listed(below: str) -> Iterator[File]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + below)

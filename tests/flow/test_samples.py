@@ -20,7 +20,7 @@ def test_every_sample_ends_as_its_index_says_and_every_mismatch_is_told_once(sta
 
     bins = demo.Bins()
     with subscribed(stack) as subscription:
-        for dropped in drop(find([str(SAMPLES)], Cloud.aws()), stack):
+        for dropped in drop(find([str(SAMPLES)], Cloud.aws), stack):
             bins.add(dropped)
         checked = sum(demo.wait_until_checked(stack, bins, stalled_s=60))
         findings = demo.collect_findings(stack, bins, subscription)

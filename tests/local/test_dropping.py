@@ -49,13 +49,13 @@ def write(path, text):
 
 
 def keys(aws, *paths, **options):
-    files = dropping.find([str(path) for path in paths], aws, **options)
+    files = dropping.find([str(path) for path in paths], Cloud.aws, **options)
     return [file.key for file in files if isinstance(file, dropping.Source)]
 
 
 def refused(aws, *paths, **options):
     """What is not uploaded, by key: the outcome and why."""
-    files = dropping.find([str(path) for path in paths], aws, **options)
+    files = dropping.find([str(path) for path in paths], Cloud.aws, **options)
     return {file.key: (file.outcome, file.reason) for file in files if isinstance(file, dropping.Dropped)}
 
 
@@ -129,7 +129,9 @@ def test_a_name_that_is_no_key_fails_alone_and_is_named(aws, inbox, site):
     root = site(bins=("1",))
     for name in (b"bad\xff", b"x" * 250):
         write(root / "bin-images" / os.fsdecode(name + b".jpg"), "x")
-    outcomes = {d.key: (d.outcome, d.reason) for d in dropping.drop(dropping.find([str(root)], aws, "s" * 780), inbox)}
+    outcomes = {
+        d.key: (d.outcome, d.reason) for d in dropping.drop(dropping.find([str(root)], Cloud.aws, "s" * 780), inbox)
+    }
     prefix = "s" * 780
     assert outcomes.pop(f"{prefix}/bin-images/bad\\xff.jpg") == ("failed", "is no name in UTF-8: rename it")
     assert outcomes.pop(f"{prefix}/bin-images/{'x' * 250}.jpg") == (
@@ -141,7 +143,7 @@ def test_a_name_that_is_no_key_fails_alone_and_is_named(aws, inbox, site):
 def test_two_forms_of_an_accent_are_one_bin(aws, tmp_path):
     write(tmp_path / "bin-images" / unicodedata.normalize("NFD", "Regal-S\u00fcd.jpg"), "x")
     write(tmp_path / "metadata" / "Regal-S\u00fcd.json", "{}")
-    files = list(dropping.find([str(tmp_path)], aws))
+    files = list(dropping.find([str(tmp_path)], Cloud.aws))
     assert {file.bin for file in files} == {Bin("", "Regal-S\u00fcd")}
 
 
@@ -175,10 +177,10 @@ def test_nothing_to_drop_is_said(aws, tmp_path):
 
 def test_the_second_time_only_what_changed_is_uploaded(aws, inbox, site):
     root = site()
-    first = list(dropping.drop(dropping.find([str(root)], aws), inbox))
+    first = list(dropping.drop(dropping.find([str(root)], Cloud.aws), inbox))
     assert {dropped.outcome for dropped in first} == {"uploaded"}
     write(root / "metadata" / "2.json", '{"EXPECTED_QUANTITY": 2}')
-    again = list(dropping.drop(dropping.find([str(root)], aws), inbox))
+    again = list(dropping.drop(dropping.find([str(root)], Cloud.aws), inbox))
     assert [dropped.key for dropped in again if dropped.outcome == "uploaded"] == ["metadata/2.json"]
     stored = aws.s3().get_object(Bucket="inbox", Key="metadata/2.json")
     assert (json.load(stored["Body"]), stored["ContentType"]) == ({"EXPECTED_QUANTITY": 2}, "application/json")
@@ -186,7 +188,7 @@ def test_the_second_time_only_what_changed_is_uploaded(aws, inbox, site):
 
 def test_a_file_that_cannot_be_read_fails_alone(aws, inbox, site):
     root = site()
-    sources = list(dropping.find([str(root)], aws))
+    sources = list(dropping.find([str(root)], Cloud.aws))
     (root / "bin-images" / "1.jpg").unlink()
     outcomes = {dropped.key: dropped.outcome for dropped in dropping.drop(sources, inbox)}
     assert outcomes.pop("bin-images/1.jpg") == "failed"
@@ -198,7 +200,7 @@ def test_another_bucket_is_a_source(aws, inbox):
     for id in ("1", "2", "3"):
         aws.s3().put_object(Bucket="public", Key=f"data/bin-images/{id}.jpg", Body=id.encode())
         aws.s3().put_object(Bucket="public", Key=f"data/metadata/{id}.json", Body=b"{}")
-    list(dropping.drop(dropping.find(["s3://public/data"], aws, limit=2), inbox))
+    list(dropping.drop(dropping.find(["s3://public/data"], Cloud.aws, limit=2), inbox))
     stored = [entry["Key"] for entry in aws.s3().list_objects_v2(Bucket="inbox")["Contents"]]
     assert stored == ["bin-images/1.jpg", "bin-images/2.jpg", "metadata/1.json", "metadata/2.json"]
     assert len(keys(aws, "s3://public/data")) == 6

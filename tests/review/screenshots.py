@@ -30,7 +30,7 @@ def main() -> None:
         cloud = EmbeddedCloud(Path(folder))
         try:
             stack, bins = cloud.up(), demo.Bins()
-            for dropped in dropping.drop(dropping.find([str(ROOT / "samples")], Cloud.aws()), stack):
+            for dropped in dropping.drop(dropping.find([str(ROOT / "samples")], Cloud.aws), stack):
                 bins.add(dropped)
             for _ in demo.wait_until_checked(stack, bins):
                 pass
