@@ -5,8 +5,11 @@ UV_VERSION := 0.13.8
 UV := $(shell command -v uv || echo .uv/bin/uv)
 export PATH := $(CURDIR)/.uv/bin:$(PATH)
 export UV_FROZEN := 1
-# uv trusts the certificates of the system, as pip does, so a proxy with a company's own authority works.
+# uv trusts the certificates of the system, so a proxy with a company's own authority works. pip does from 24.2 on. An
+# older one is told where they are, if it fails as it is set up.
 export UV_SYSTEM_CERTS := 1
+INSTALL_UV = .uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+CERTIFICATES := import ssl; system = ssl.get_default_verify_paths(); print(system.cafile or system.capath or "")
 RUN_FOLDER ?= runs/trained
 TRAIN := .venv-train/bin/python -m training
 RUN := $(UV) run --quiet --group dev
@@ -86,4 +89,4 @@ train: $(UV) ## Train a model and put it in place of the shipped one, from DATA=
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: install it, or name one with PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old: name a Python >= 3.11 with PYTHON=..."; exit 1; }
 	@$(PYTHON) -m venv .uv || { echo "$(PYTHON) cannot make environments: install its venv module (Debian: python3-venv), or uv"; exit 1; }
-	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(INSTALL_UV) 2>/dev/null || PIP_CERT="$$(.uv/bin/python -c '$(CERTIFICATES)')" $(INSTALL_UV)

@@ -1,6 +1,8 @@
 """The packages that leave this repository are the ones that its tests ran with."""
 
+import os
 import re
+import subprocess
 import tomllib
 from importlib.metadata import requires
 from pathlib import Path
@@ -8,6 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from local.embedded import sam
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
@@ -53,3 +57,15 @@ def test_the_packages_of_the_functions_are_pinned_by_what_they_contain(path):
         if package["name"] in listed
     }
     assert listed == locked
+
+
+def test_uv_trusts_the_certificates_of_the_system(monkeypatch):
+    """Also where `make` does not say so: in a bare `uv run`, and where the project runs tools."""
+    monkeypatch.delenv("UV_SYSTEM_CERTS", raising=False)
+    for arguments, environment in (
+        (["sync", "--show-settings", "--frozen"], dict(os.environ)),
+        (["tool", "run", "--show-settings", "--from", "aws-sam-cli", "sam"], sam._environment()),
+    ):
+        command = [sam.command([])[0], *arguments]
+        shown = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        assert "system_certs: true" in shown.stdout, arguments

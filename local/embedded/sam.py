@@ -157,6 +157,7 @@ def _environment() -> dict[str, str]:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "SAM_CLI_TELEMETRY": "0",
+            "UV_SYSTEM_CERTS": "1",  # `uv tool run` reads no pyproject.toml
         }
     )
 
