@@ -32,6 +32,7 @@ from inventory.links import Links
 from inventory.observability import logger, metrics
 from inventory.returned_messages import report_returned
 from inventory.settings import AlerterSettings
+from inventory.steps import IndependentSteps
 
 DEDUPLICATION_WINDOW_S = 20 * 24 * 3600
 """Longer than any copy exists: one day in the stream, four in the queue, fourteen in the dead-letter queue."""
@@ -58,8 +59,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     once.register_lambda_context(context)
     if any(record.get("eventSource") == "aws:sqs" for record in event["Records"]):
         return process_partial_response(event, send_queued, processor, context)
+    steps = IndependentSteps()
     for record in event["Records"]:
-        send_or_queue(record["dynamodb"].get("NewImage", {}), context)
+        with steps.step("neither sent nor put into the queue; the stream delivers its records again"):
+            send_or_queue(record["dynamodb"].get("NewImage", {}), context)
+    steps.raise_failed("alerts could be neither sent nor put into the queue")
     return None
 
 
@@ -83,12 +87,15 @@ def send_queued(record: SQSRecord, lambda_context: LambdaContext) -> None:
 
 
 def send_once(text: str, context: LambdaContext) -> None:
-    _require_time(context)
+    """Send an alert to both topics. One that fails does not stop the other, and the retry sends to that one only."""
     alert = read_alert(text)
-    send(alert_id=alert.alert_id, alert=alert)
-    if chat:
+    try:
         _require_time(context)
-        send_to_chat(alert_id=alert.alert_id, alert=alert)
+        send(alert_id=alert.alert_id, alert=alert)
+    finally:
+        if chat:
+            _require_time(context)
+            send_to_chat(alert_id=alert.alert_id, alert=alert)
 
 
 @idempotent_function(  # type: ignore[untyped-decorator]
@@ -107,7 +114,7 @@ def send(alert_id: str, alert: Alert) -> None:
     data_keyword_argument="alert_id", persistence_store=sent_alerts, config=once, key_prefix="chat"
 )
 def send_to_chat(alert_id: str, alert: Alert) -> None:
-    """Send an alert to the chat topic. If that fails, the retry sends it there only."""
+    """Send an alert to the chat topic."""
     if chat:
         chat.publish(alert)
     logger.info("alerted in chat", bin=alert.check.bin, alert_id=alert_id)

@@ -27,6 +27,7 @@ from inventory.observability import logger, measured_endpoint_call, metrics
 from inventory.prediction import Prediction
 from inventory.returned_messages import report_returned
 from inventory.settings import CheckerSettings
+from inventory.steps import IndependentSteps
 from inventory.uploads import InboxEvent, OtherEvent, read_message, read_notification
 from inventory.verdict import ASSUMED_SLIPS, Slips
 from inventory.workflow import CheckWorkflow, subject_of
@@ -72,7 +73,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     if any(record.get("eventSource") == "aws:sqs" for record in event.get("Records", [])):
         check = partial(check_message, turns=defaultdict(asyncio.Lock))
         return async_process_partial_response(event, check, processor, context)
-    checks = [process(workflow, reported) for reported in read_notification(event)]
+    steps = IndependentSteps()
+    checks = []
+    for reported in read_notification(event):
+        with steps.step("not checked", key=reported.key):
+            checks.append(process(workflow, reported))
+    steps.raise_failed("uploads could not be checked")
     return [check.check_id for check in checks if check]
 
 
@@ -80,16 +86,23 @@ async def check_message(
     record: SQSRecord, lambda_context: LambdaContext, turns: MutableMapping[Subject, asyncio.Lock]
 ) -> None:
     """Check what one message reports, at the same time as the other messages of its batch. `turns` gives each bin's
-    events their turn in the order of the batch. An exception returns this message to the queue, and no other.
+    events their turn in the order of the batch. An exception returns this message to the queue, and no other. It is
+    raised when the other events of the message are checked.
     """
     events: list[InboxEvent] = []
+    faults: list[Exception] = []
     try:
         events = read_message(record.body)
         for event in events:
-            async with turns[subject_of(event)]:
-                if lambda_context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
-                    raise RetryLater("the messages before it in the batch used up the time")
-                await check_in_thread(event)
+            try:
+                async with turns[subject_of(event)]:
+                    if lambda_context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
+                        raise RetryLater("the messages before it in the batch used up the time")
+                    await check_in_thread(event)
+            except Exception as fault:
+                faults.append(fault)
+        if faults:
+            raise faults[0]
     except Exception as fault:
         report_returned(failures, record, fault, [event.key for event in events])
         raise

@@ -8,15 +8,15 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import BotoCoreError, ClientError
 
 from inventory import clients
 from inventory.alert_text import digest_subject, digest_text
+from inventory.check import Check
 from inventory.check_store import CheckStore
-from inventory.errors import RetryLater
 from inventory.hourly_emails import HourlyEmails
 from inventory.observability import logger, metrics
 from inventory.settings import WatchdogSettings
+from inventory.steps import IndependentSteps
 from inventory.workflow import alert_overdue
 
 LOOKBACK = timedelta(days=14)
@@ -34,29 +34,29 @@ emails = HourlyEmails(clients.dynamodb(), config.sent_alerts_table)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  # noqa: ARG001
     now = datetime.now(UTC)
-    alerted = failed = 0
-    try:
+    steps = IndependentSteps()
+    alerted = 0
+    with steps.step("digest not sent; a later run sends it"):
         send_digest(now)
-    except Exception:
-        logger.exception("digest not sent; a later run sends it")
-        failed += 1
-    for waiting in store.list_open("waiting", now - LOOKBACK, now - config.pairing_timeout):
-        if context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
-            logger.warning("out of time; the next run alerts of the rest")
-            break
-        try:
-            check = alert_overdue(s3, store, waiting, config.pairing_timeout, now)
-        except (BotoCoreError, ClientError, RetryLater):
-            logger.exception("not alerted; the next run tries again", bin=waiting.bin, check_id=waiting.check_id)
-            failed += 1
-            continue
-        if check:
-            logger.info("unpaired", bin=check.bin, check_id=check.check_id, waiting_since=check.checked_at)
-            alerted += 1
+    with steps.step("what waits was not listed to its end; the next run lists it again"):
+        for waiting in store.list_open("waiting", now - LOOKBACK, now - config.pairing_timeout):
+            if context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
+                logger.warning("out of time; the next run alerts of the rest")
+                break
+            with steps.step("not alerted; the next run tries again", bin=waiting.bin, check_id=waiting.check_id):
+                alerted += alert(waiting, now)
     metrics.add_metric("Unpaired", MetricUnit.Count, alerted)
-    if failed:
-        raise RetryLater(f"{failed} uploads without a partner, or the digest, could not be alerted")
+    steps.raise_failed("uploads without a partner, or their list, or the digest, could not be alerted")
     return {"alerted": alerted}
+
+
+def alert(waiting: Check, now: datetime) -> bool:
+    """Alert of an upload without a partner. Returns whether an alert was due."""
+    check = alert_overdue(s3, store, waiting, config.pairing_timeout, now)
+    if check is None:
+        return False
+    logger.info("unpaired", bin=check.bin, check_id=check.check_id, waiting_since=check.checked_at)
+    return True
 
 
 def send_digest(now: datetime) -> None:

@@ -475,10 +475,13 @@ def test_the_watchdog_counts_emails_and_changes_no_other_sent_alert():
 def test_the_reporter_tells_of_days_only_where_a_digest_is_asked_for():
     ((condition, more, nothing),) = [p["If"] for p in resource("ReporterRole")["Policies"] if "If" in p]
     assert (condition, nothing) == ("SendsDigests", {"Ref": "AWS::NoValue"})
-    assert {s["Action"]: s["Resource"] for s in statements(more["PolicyDocument"])} == {
+    *told, remember = statements(more["PolicyDocument"])
+    assert {s["Action"]: s["Resource"] for s in told} == {
         "dynamodb:Query": {"Sub": "${ChecksTable.Arn}/index/open-by-day"},
         "sns:Publish": {"Ref": "DigestTopic"},
     }
+    assert remember["Resource"] == {"GetAtt": "SentAlertsTable.Arn"}
+    assert remember["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["digest#*"]}}
 
 
 @pytest.mark.parametrize("function", ["Alerter", "Reporter"])

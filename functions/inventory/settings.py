@@ -103,17 +103,24 @@ class WatchdogSettings:
 
 @dataclass(frozen=True)
 class ReporterSettings:
-    """`digest_topic_arn` is None if the daily digest is off, `review_url` without a review page, and `console_region`
-    without a console."""
+    """`sent_alerts_table` holds the idempotency records of digests. `digest_topic_arn` is None if the daily digest is
+    off, `review_url` without a review page, and `console_region` without a console."""
 
     checks_table: str
+    sent_alerts_table: str
     digest_topic_arn: str | None
     review_url: str | None
     console_region: str | None
 
     @classmethod
     def from_environment(cls) -> "ReporterSettings":
-        return cls(_text("CHECKS_TABLE"), _optional("DIGEST_TOPIC_ARN"), _optional("REVIEW_URL"), _console_region())
+        return cls(
+            checks_table=_text("CHECKS_TABLE"),
+            sent_alerts_table=_text("SENT_ALERTS_TABLE"),
+            digest_topic_arn=_optional("DIGEST_TOPIC_ARN"),
+            review_url=_optional("REVIEW_URL"),
+            console_region=_console_region(),
+        )
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,18 @@ def test_a_chat_that_fails_is_retried_and_repeats_no_alert(chatting, warehouse, 
     assert len(warehouse.alerts()) == 1
 
 
+def test_an_alert_that_fails_is_in_chat_all_the_same_and_once(chatting, warehouse, records, monkeypatch):  # noqa: F811
+    def refused(*_):
+        raise ClientError({"Error": {"Code": "Throttling"}}, "Publish")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(chatting.alerts, "publish", refused)
+        chatting.handler({"Records": records[:1]}, Context())
+    (waiting,) = chatting.waiting()
+    assert chatting.handler(sqs_event(waiting), Context()) == {"batchItemFailures": []}
+    assert (len(warehouse.alerts()), len(chatting.chats())) == (1, 1)
+
+
 def test_a_chat_for_which_no_time_is_left_waits_in_the_queue(chatting, warehouse, records, monkeypatch):  # noqa: F811
     context, publish = Context(), chatting.alerts.publish
 

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from inventory import clients
 from inventory.errors import RetryLater
 from inventory.links import Links
 from inventory.reports.digests import MAX_BINS, body, most_suspicious, text
@@ -60,71 +60,129 @@ def test_programs_read_the_same(mismatch):
     assert (read["mismatches"], read["most_suspicious"][0]["check_id"]) == (400, mismatch.check_id)
 
 
-def test_the_reporter_tells_each_site_once_a_night_and_not_when_a_day_is_tallied_anew(
-    handlers,  # noqa: F811
-    warehouse,
-    mismatch,
-    monkeypatch,
-):
+@pytest.fixture
+def reporter(handlers, warehouse, sent_alerts, monkeypatch):  # noqa: F811
+    """The Reporter of the night after the warehouse's day."""
     monkeypatch.setenv("DIGEST_TOPIC_ARN", warehouse.topic_arn)
-    reporter = handlers("reporter")
+    module = handlers("reporter")
+
+    class DayAfter(datetime):
+        @classmethod
+        def now(cls, zone):
+            return datetime(2026, 3, 2, 0, 30, tzinfo=zone)
+
+    monkeypatch.setattr(module, "datetime", DayAfter)
+    return module
+
+
+@pytest.fixture
+def three_sites(warehouse):
+    for site in ("A", "B", "C"):
+        warehouse.drop(f"{site}/bin-images/1.jpg", image_of(3))
+        warehouse.drop(f"{site}/metadata/1.json", metadata(5))
+    warehouse.alerts()
+
+
+def test_the_reporter_tells_each_site_once_a_night_and_not_when_a_day_is_tallied_anew(reporter, warehouse, mismatch):
     warehouse.alerts()
     reporter.handler({"day": "2026-03-01"}, Context())
     assert warehouse.alerts() == []
-    monkeypatch.setattr(reporter, "datetime", _the_day_after(reporter.datetime))
     reporter.handler({}, Context())
     (digest,) = warehouse.alerts()
     assert digest["attributes"] == {"kind": "digest", "site": "BOS1"}
     assert [each["bin"] for each in digest["most_suspicious"]] == ["BOS1/1"]
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [
-        ClientError({"Error": {"Code": "InvalidParameter", "Message": "no"}}, "Publish"),
-        ReadTimeoutError(endpoint_url="https://sns"),
-    ],
-    ids=lambda failure: type(failure).__name__,
-)
-def test_one_digest_that_fails_keeps_neither_the_others_nor_the_metrics_back(
-    failure,
-    handlers,  # noqa: F811
-    warehouse,
-    monkeypatch,
-    capsys,
+def fail_for(failing, failure, call):
+    """The call, which fails where one of its arguments is `failing`."""
+
+    def failing_call(*args, **kwargs):
+        if failing(*args, **kwargs):
+            raise failure
+        return call(*args, **kwargs)
+
+    return failing_call
+
+
+FAILURES = [
+    ClientError({"Error": {"Code": "InvalidParameter", "Message": "no"}}, "Publish"),
+    ReadTimeoutError(endpoint_url="https://sns"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_one_digest_that_fails_keeps_neither_the_others_nor_the_metrics_back_and_is_tried_alone(
+    failure, reporter, warehouse, three_sites, monkeypatch, capsys
 ):
-    for site in ("A", "B", "C"):
-        warehouse.drop(f"{site}/bin-images/1.jpg", image_of(3))
-        warehouse.drop(f"{site}/metadata/1.json", metadata(5))
-    monkeypatch.setenv("DIGEST_TOPIC_ARN", warehouse.topic_arn)
-    reporter = handlers("reporter")
-    warehouse.alerts()
-    monkeypatch.setattr(reporter, "datetime", _the_day_after(reporter.datetime))
+    with monkeypatch.context() as broken:
+        refused = fail_for(lambda tally, _: tally.site == "B", failure, reporter.digests.publish)
+        broken.setattr(reporter.digests, "publish", refused)
+        for _ in range(3):  # as Lambda tries it
+            with pytest.raises(RetryLater, match="1 steps of the report of 2026-03-01"):
+                reporter.handler({}, Context())
+            assert metrics_in(capsys.readouterr().out)["DriftedSites"] == 0
+        assert sorted(digest["site"] for digest in warehouse.alerts()) == ["A", "C"]
+    reporter.handler({}, Context())
+    assert [digest["site"] for digest in warehouse.alerts()] == ["B"]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_one_tally_that_fails_keeps_neither_the_others_nor_metrics_nor_digests_back(
+    failure, reporter, warehouse, three_sites, monkeypatch, capsys
+):
+    day = datetime(2026, 3, 1, tzinfo=UTC).date()
+    with monkeypatch.context() as broken:
+        refused = fail_for(lambda tally: tally.site == "B", failure, reporter.tallies.put)
+        broken.setattr(reporter.tallies, "put", refused)
+        with pytest.raises(RetryLater, match="1 steps"):
+            reporter.handler({}, Context())
+    assert metrics_in(capsys.readouterr().out)["DriftedSites"] == 0
+    assert sorted(digest["site"] for digest in warehouse.alerts()) == ["A", "B", "C"]
+    assert [tally.site for tally in reporter.tallies.between(day, day)] == ["A", "C"]
+    reporter.handler({}, Context())
+    assert warehouse.alerts() == []
+    assert [tally.site for tally in reporter.tallies.between(day, day)] == ["A", "B", "C"]
+
+
+def test_a_digest_that_another_reporter_is_sending_is_not_sent_twice(reporter, warehouse, three_sites, monkeypatch):
     publish = reporter.digests.publish
 
-    def refused(tally, worst):
-        if tally.site == "B":
-            raise failure
+    def slow(tally, worst):
+        monkeypatch.setattr(reporter.digests, "publish", publish)
+        with pytest.raises(RetryLater, match="1 steps"):
+            reporter.handler({}, Context())
         publish(tally, worst)
 
+    monkeypatch.setattr(reporter.digests, "publish", slow)
+    reporter.handler({}, Context())
+    assert sorted(digest["site"] for digest in warehouse.alerts()) == ["A", "B", "C"]
+
+
+def test_a_digest_whose_reporter_died_is_sent_by_the_next_attempt(reporter, warehouse, three_sites, monkeypatch):
+    class Killed(BaseException):
+        pass
+
     with monkeypatch.context() as broken:
-        broken.setattr(reporter, "digests", SimpleNamespace(publish=refused))
-        with pytest.raises(RetryLater, match="1 digests"):
+        broken.setattr(reporter, "LEASE_MS", 0)
+        broken.setattr(reporter.digests, "publish", fail_for(lambda *_: True, Killed, None))
+        with pytest.raises(Killed):
             reporter.handler({}, Context())
-    assert [digest["site"] for digest in warehouse.alerts()] == ["A", "C"]
-    assert metrics_in(capsys.readouterr().out)["DriftedSites"] == 0
+    reporter.handler({}, Context())
+    assert sorted(digest["site"] for digest in warehouse.alerts()) == ["A", "B", "C"]
+
+
+def test_the_lease_of_a_digest_is_over_before_lambda_tries_again(reporter):
+    attempts_s = 2 * (clients._TOPIC.connect_timeout + clients._TOPIC.read_timeout)
+    assert attempts_s < reporter.LEASE_MS / 1000 < 60
 
 
 @pytest.mark.parametrize("at", ["2026-03-01T00:00:00+00:00", "2026-03-01T23:59:59.999+00:00"])
-def test_a_day_lasts_from_midnight_to_midnight(handlers, warehouse, monkeypatch, at):  # noqa: F811
-    monkeypatch.setenv("DIGEST_TOPIC_ARN", warehouse.topic_arn)
-    reporter = handlers("reporter")
+def test_a_day_lasts_from_midnight_to_midnight(reporter, warehouse, at):
     for moment, id in ((datetime.fromisoformat(at), "in"), (datetime(2026, 3, 2, tzinfo=UTC), "out")):
         warehouse.clock = moment
         warehouse.drop(f"BOS1/bin-images/{id}.jpg", image_of(3))
         warehouse.drop(f"BOS1/metadata/{id}.json", metadata(5))
     warehouse.alerts()
-    monkeypatch.setattr(reporter, "datetime", _the_day_after(reporter.datetime))
     reporter.handler({}, Context())
     (digest,) = warehouse.alerts()
     assert (digest["day"], [each["bin"] for each in digest["most_suspicious"]]) == ("2026-03-01", ["BOS1/in"])
@@ -145,12 +203,3 @@ def test_a_day_is_no_part_of_what_it_is_compared_with(handlers, warehouse):  # n
     reporter.compare = noting
     reporter.handler({"day": "2026-03-01"}, Context())
     assert compared["days"] == ["2026-02-27"]
-
-
-def _the_day_after(datetime):
-    class DayAfter(datetime):
-        @classmethod
-        def now(cls, zone):
-            return datetime(2026, 3, 2, 0, 30, tzinfo=zone)
-
-    return DayAfter

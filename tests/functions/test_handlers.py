@@ -283,6 +283,41 @@ def test_a_bin_that_cannot_be_told_of_does_not_keep_back_the_others(watchdog, wa
     assert [alert["bin"] for alert in warehouse.alerts()] == ["1"]
 
 
+def test_a_list_that_fails_keeps_neither_the_metric_nor_what_was_listed_back(watchdog, warehouse, monkeypatch, capsys):
+    drop_minutes_ago(warehouse, 17, "bin-images/1.jpg", image_of(3))
+    whole = CheckStore.list_open
+
+    def breaking(store, *args):
+        yield from whole(store, *args)
+        raise FAILURES[0]
+
+    monkeypatch.setattr(CheckStore, "list_open", breaking)
+    with pytest.raises(RetryLater, match="their list"):
+        watchdog.handler({}, Context())
+    assert metrics_in(capsys.readouterr().out)["Unpaired"] == 1
+    assert [alert["bin"] for alert in warehouse.alerts()] == ["1"]
+
+
+def test_an_upload_that_fails_keeps_no_other_of_its_notification_back(checker, warehouse, monkeypatch):
+    commit = CheckStore.commit
+
+    def refuse_the_first(store, state, *args):
+        if state.bin.name == "1":
+            raise FAILURES[0]
+        commit(store, state, *args)
+
+    both = [notification(warehouse.put(f"bin-images/{id}.jpg", image_of(3))) for id in "12"]
+    event = {"Records": [record for each in both for record in each["Records"]]}
+    monkeypatch.setattr(CheckStore, "commit", refuse_the_first)
+    assert checker.handler(sqs_event(event), Context()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert warehouse.state("2").lone
+    both = [notification(warehouse.put(f"metadata/{id}.json", metadata(3))) for id in "12"]
+    event = {"Records": [record for each in both for record in each["Records"]]}
+    with pytest.raises(RetryLater, match="1 uploads"):
+        checker.handler(event, Context())
+    assert [check.status for check in warehouse.checks("2")] == ["match"]
+
+
 def test_messages_that_go_back_are_logged_with_their_keys(checker, warehouse, monkeypatch, caplog):
     def down(content, inference_id):
         raise RetryLater("endpoint counter failed")
