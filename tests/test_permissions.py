@@ -18,6 +18,7 @@ from inventory.links import NO_LINKS
 from inventory.review_queue import ReviewQueue
 from local.cli import resolve as resolve_command
 from local.cli.main import app
+from local.stack.smoke import SITE
 from review.desk import Desk
 from tests.builders import BUCKET, image_of, left_by_version_0_1, metadata
 from tests.functions.conftest import account, warehouse  # noqa: F401  (fixtures)
@@ -30,10 +31,13 @@ NOTHING_SMALLER = {
     "cognito-idp:CreateUserPool",
     "cognito-idp:DescribeUserPoolDomain",
     "cloudformation:ValidateTemplate",
+    "cloudwatch:GetMetricStatistics",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
     "lambda:CreateEventSourceMapping",
     "lambda:DeleteEventSourceMapping",
+    "lambda:GetAccountSettings",
+    "lambda:ListEventSourceMappings",
     "lambda:UpdateEventSourceMapping",
     "sagemaker:ListEndpointConfigs",
     "sagemaker:ListEndpoints",
@@ -41,6 +45,7 @@ NOTHING_SMALLER = {
     "sagemaker:ListModels",
     "sagemaker:ListPipelines",
     "s3:ListAllMyBuckets",
+    "servicequotas:ListServiceQuotas",
     "secretsmanager:GetRandomPassword",
 } | {
     f"logs:{action}"
@@ -147,8 +152,9 @@ def test_sam_delete_may_look_for_its_companion_and_remove_its_packages():
         one for one in statements("ApplicationPolicy") if "cloudformation:DescribeStacks" in listed(one["Action"])
     ]
     assert any(one["Resource"] for one in looked if "${Stack}-*-CompanionStack/*" in str(one["Resource"]))
-    (packages,) = [one for one in statements("ApplicationPolicy") if "s3:DeleteObject" in listed(one["Action"])]
+    packages, smoke = (one for one in statements("ApplicationPolicy") if "s3:DeleteObject" in listed(one["Action"]))
     assert packages["Resource"]["Sub"].endswith(":::aws-sam-cli-managed-default-*")
+    assert smoke["Resource"]["Sub"].endswith(f"/{SITE}/*")
     assert {"cloudformation:DeleteStack", "cloudformation:GetTemplate", "s3:DeleteObject"} <= actions(
         "ApplicationPolicy"
     )
@@ -157,7 +163,8 @@ def test_sam_delete_may_look_for_its_companion_and_remove_its_packages():
 def test_dead_letters_and_backfills_are_within_the_rights_of_whoever_gives_the_commands():
     messages = {"SendMessage", "ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage", "StartMessageMoveTask"}
     assert {f"sqs:{action}" for action in messages | {"ListMessageMoveTasks"}} <= actions("ApplicationPolicy")
-    (keep,) = [one for one in statements("ApplicationPolicy") if "dynamodb:DeleteItem" in listed(one["Action"])]
+    keep, smoke = (one for one in statements("ApplicationPolicy") if "dynamodb:DeleteItem" in listed(one["Action"]))
+    assert smoke["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{SITE}/*"]}}
     assert set(keep["Action"]) == {"dynamodb:PutItem", "dynamodb:DeleteItem"}
     assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [BACKFILLS]}}
 

@@ -77,6 +77,21 @@ class Cloud:
     def logs(self) -> Any:
         return self.session.client("logs", **self._options())
 
+    def cloudwatch(self) -> Any:
+        return self.session.client("cloudwatch", **self._options())
+
+    def sts(self) -> Any:
+        return self.session.client("sts", **self._options())
+
+    def sagemaker(self) -> Any:
+        return self.session.client("sagemaker", **self._options())
+
+    def quotas(self) -> Any:
+        return self.session.client("service-quotas", **self._options())
+
+    def autoscaling(self) -> Any:
+        return self.session.client("application-autoscaling", **self._options())
+
     def user_pools(self) -> Any:
         return self.session.client("cognito-idp", **self._options())
 

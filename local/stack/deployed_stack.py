@@ -24,12 +24,13 @@ class NotDeployed(NotAvailable):
 
 @dataclass(frozen=True)
 class Stack:
-    """A deployed stack: its cloud, its outputs and its tags."""
+    """A deployed stack: its cloud, its outputs, its tags and its parameters."""
 
     cloud: Cloud
     name: str
     outputs: Mapping[str, str]
     tags: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def inbox_bucket(self) -> str:
@@ -131,4 +132,6 @@ def find_stack(cloud: Cloud, name: str) -> Stack:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     if "InboxBucketName" not in outputs:
         raise NotDeployed(f"stack {name!r} is not a bincheck stack: it has no output InboxBucketName")
-    return Stack(cloud, name, outputs, {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])})
+    tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+    return Stack(cloud, name, outputs, tags, parameters)
