@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from local.embedded import sam
 from tests.template import template
+from tests.wheel_lists import LISTS, written
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
@@ -21,15 +22,18 @@ LOCKED = {(package["name"], package.get("version")) for package in PACKAGES}
 
 
 def pins(path):
-    """The pinned packages of a requirements file, by name; bounds that it sets for the sake of others are left out."""
-    lines = (line.split("#")[0].split(";")[0].strip(" \\") for line in (ROOT / path).read_text().splitlines())
+    """The pinned packages of a requirements file, by name."""
+    lines = (
+        line.split("#")[0].split(";")[0].split(" --hash")[0].strip(" \\")
+        for line in (ROOT / path).read_text().splitlines()
+    )
     return dict(line.split("==") for line in lines if "==" in line)
 
 
 FUNCTIONS = ["functions/requirements.txt", "deploy/review/requirements.txt"]
 
 
-@pytest.mark.parametrize("path", [*FUNCTIONS, "model/code/requirements.txt"])
+@pytest.mark.parametrize("path", [*FUNCTIONS, *LISTS.values()])
 def test_deployed_packages_are_pinned_as_in_the_lock(path):
     assert pins(path)
     assert pins(path).items() <= LOCKED
@@ -84,3 +88,20 @@ def test_uv_trusts_the_certificates_of_the_system(monkeypatch):
         command = [sam.command([])[0], *arguments]
         shown = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
         assert "system_certs: true" in shown.stdout, arguments
+
+
+@pytest.mark.parametrize(("group", "path"), LISTS.items())
+def test_the_endpoint_has_a_wheel_of_every_package_that_it_needs(group, path):
+    assert (ROOT / path).read_text() == written(group), "python -m tests.wheel_lists"
+
+
+def test_the_endpoint_has_the_packages_of_the_embedded_one_and_a_runtime_for_its_processor():
+    plain, gpu = map(pins, LISTS.values())
+    assert {"numpy", "pillow", "simplejpeg"} <= plain.keys() & gpu.keys()
+    assert plain.pop("onnxruntime") == gpu.pop("onnxruntime-gpu")
+    assert plain == gpu
+
+
+def test_the_container_takes_packages_from_the_archive_alone_and_only_by_digest():
+    lines = (ROOT / "model/code/requirements.txt").read_text().splitlines()[1:]
+    assert lines == ["--no-index", "--find-links wheels", "--require-hashes", "-r packages.txt"]

@@ -32,6 +32,8 @@ IN_NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--
 PYTHON = "3.13"
 RAY_VERSIONS = ("2.55.1", "2.59.0")
 """Of the containers v1.1.0 and v1.5.0."""
+PIP = "26.2.1"
+"""Of the container v1.4.0."""
 START_TIMEOUT_S = 300
 
 
@@ -57,7 +59,7 @@ def ray_container(archive: Path, ray_version: str, folder: Path) -> Iterator[str
     environment = folder / "environment"
     made = subprocess.run(["uv", "venv", "--quiet", "--python", PYTHON, str(environment)], check=False)
     assert made.returncode == 0, f"Python {PYTHON}, the container's, is missing: install it and put it on PATH"
-    install = ("--python", str(environment / "bin" / "python"), f"ray[serve]=={ray_version}")
+    install = ("--python", str(environment / "bin" / "python"), f"ray[serve]=={ray_version}", f"pip=={PIP}")
     subprocess.run(["uv", "pip", "install", "--quiet", *install], check=True)
     ports, log = (free_port(), free_port()), folder / "container.log"
     with tempfile.TemporaryDirectory(prefix="ray-") as sockets, log.open("wb") as output:  # paths of sockets are short

@@ -106,7 +106,8 @@ def test_endpoint_serves_an_artifact_watched_and_scaled(jobs: Any, sagemaker: An
     bucket, _, key = model["PrimaryContainer"]["ModelDataUrl"].removeprefix("s3://").partition("/")
     stored = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
     with tarfile.open(fileobj=stored, mode="r|gz") as tar:
-        assert {"config.yaml", "code/requirements.txt", "artifact/counter.onnx"} <= set(tar.getnames())
+        expected = {"config.yaml", "code/requirements.txt", "code/wheels/all.whl", "artifact/counter.onnx"}
+        assert expected <= set(tar.getnames())
     alarms = {one["AlarmName"]: one for one in account.client("cloudwatch").describe_alarms()["MetricAlarms"]}
     assert {one["MetricName"] for one in alarms.values()} == {"Invocation5XXErrors", "ModelLatency"}
     assert alarms[f"{ENDPOINT}-latency"]["Threshold"] == 1_000_000  # microseconds
@@ -160,7 +161,8 @@ def test_artifact_is_packed_for_the_gpu_that_it_is_deployed_to(jobs: Any, accoun
     body = account.client("s3").get_object(Bucket="our-bucket", Key=stored["Key"])["Body"]
     with tarfile.open(fileobj=body, mode="r|gz") as tar:
         unpack(tar, tmp_path / "model")
-    assert "\nonnxruntime-gpu==" in (tmp_path / "model" / "code" / "requirements.txt").read_text()
+    for path in ("packages.txt", "wheels/all.whl"):
+        assert "\nonnxruntime-gpu==" in (tmp_path / "model" / "code" / path).read_text()
     (application,) = yaml.safe_load((tmp_path / "model" / "config.yaml").read_text())["applications"]
     assert application["deployments"][0]["ray_actor_options"] == {"num_gpus": 1}
 

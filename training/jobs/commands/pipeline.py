@@ -22,7 +22,7 @@ def upsert(settings: SettingsFile = None, dry_run: Dry = False) -> None:
     """
     from training.jobs.pipeline import definition
 
-    with job_context(settings, dry=dry_run) as context, staged_source() as source:
+    with job_context(settings, dry=dry_run) as context, staged_source(for_serving=not dry_run) as source:
         changed = definition.upsert(context.account, context.settings, source)
         state = "is up to date now" if changed else "was up to date already"
         if not dry_run:

@@ -17,7 +17,7 @@ def train(settings: SettingsFile = None, dry_run: Dry = False, no_wait: NoWait =
     """
     from training.jobs.steps import training_job, waiting
 
-    with job_context(settings, dry=dry_run) as context, staged_source() as source:
+    with job_context(settings, dry=dry_run) as context, staged_source(for_serving=not dry_run) as source:
         chosen = context.settings.train
         inputs = training_job.channels(context.account, chosen)
         trainer = training_job.trainer(context.account, chosen, str(source))

@@ -31,7 +31,7 @@ def tune(
 
     from training.jobs.steps import training_job, tuning_job, waiting
 
-    with job_context(settings, dry=dry_run) as context, staged_source() as source:
+    with job_context(settings, dry=dry_run) as context, staged_source(for_serving=not dry_run) as source:
         chosen, trial = context.settings.tune, context.settings.train
         name = name_from_base(tuning_job.BASE_NAME, tuning_job.NAME_LENGTH, short=True)
         inputs = training_job.channels(context.account, trial)

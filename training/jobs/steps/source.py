@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from training.jobs.steps import wheels
+
 PROJECT = Path(__file__).parents[3]
 PACKAGES = {"training": "training", "model": "model", "costs": "costs", "functions/inventory": "inventory"}
 IGNORED = shutil.ignore_patterns("__pycache__", "*.onnx")
@@ -25,10 +27,17 @@ def entry_module(job: str) -> str:
 
 
 @contextmanager
-def staged_source() -> Iterator[Path]:
-    """A folder with the packages that containers import; it is gone afterwards."""
+def staged_source(*, for_serving: bool = False) -> Iterator[Path]:
+    """A folder with the packages that containers import; it is gone afterwards.
+
+    With the wheels of the endpoint's container if `for_serving`: a job that leaves a model puts them into its archive.
+    Raises JobError as `wheels.download`.
+    """
     with TemporaryDirectory(prefix="bincheck-source-") as folder:
         for package, name in PACKAGES.items():
             shutil.copytree(PROJECT / package, Path(folder) / name, ignore=IGNORED)
         shutil.copy(PROJECT / CONTAINER / REQUIREMENTS, folder)
+        if for_serving:
+            code = Path(folder) / "model" / "code"
+            wheels.download(code / "packages.txt", code / wheels.WHEELS)
         yield Path(folder)
