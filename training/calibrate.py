@@ -183,13 +183,15 @@ def require_effective(effective: float, labels: int) -> None:
 def recalibrate_site(artifact: Path, reviews: Sequence[Review], *, dry_run: bool = False) -> SiteCalibration:
     """Fit the artifact's temperature and prior to the labels of a site, and write them if that gains something.
 
-    Raises model.predictor.BrokenArtifactError when the artifact cannot be served, ValueError when no label is of the
-    audit, and what calibrate_site raises.
+    Raises model.predictor.BrokenArtifactError when the artifact cannot be served, ValueError when fewer than
+    LEAST_EFFECTIVE labels are of the audit, and what calibrate_site raises.
     """
-    if not any(one.check.audited for one in reviews):
+    audited = sum(one.check.audited for one in reviews)
+    if audited < LEAST_EFFECTIVE:
         raise ValueError(
-            f"none of the {len(reviews)} labels is of the audit: alerts alone do not tell what the other checks are "
-            "like. Review some of the audit (AuditShare), and export the labels again"
+            f"{audited or 'none'} of the {len(reviews)} labels {'are' if audited > 1 else 'is'} of the audit, and "
+            f"{LEAST_EFFECTIVE} are needed: alerts alone do not tell what the other checks are like. Review more of "
+            "the audit (AuditShare), and export the labels again"
         )
     bins, weights = [one.bin for one in reviews], np.array([one.weight for one in reviews])
     require_effective(effective_size(weights.tolist()), len(bins))

@@ -155,8 +155,23 @@ def test_the_artifact_of_a_site_is_written_only_if_it_gains(reviewed: Path, tmp_
     after = (artifact / "counter.json").read_bytes()
     assert not recalibrate_site(artifact, reviews).shown
     assert (artifact / "counter.json").read_bytes() == after
-    with pytest.raises(ValueError, match="none of the 40 labels is of the audit"):
-        recalibrate_site(artifact, reviews[80:])
+
+
+@pytest.mark.parametrize(
+    ("audited", "told"),
+    [(0, "none of the 40 labels is of"), (1, "1 of the 41 labels is of"), (LEAST_EFFECTIVE - 1, "49 of the 89 labels")],
+)
+def test_an_audit_of_fewer_labels_than_needed_is_refused(
+    reviewed: Path, tmp_path: Path, audited: int, told: str
+) -> None:
+    reviews = read_reviews(reviewed)
+    with pytest.raises(ValueError, match=told):
+        recalibrate_site(write_square_counter(tmp_path / "artifact"), reviews[80 - audited :], dry_run=True)
+
+
+def test_an_audit_of_as_many_labels_as_needed_is_used(reviewed: Path, tmp_path: Path) -> None:
+    artifact, reviews = write_square_counter(tmp_path / "artifact", sureness=0.3), read_reviews(reviewed)
+    assert recalibrate_site(artifact, reviews[80 - LEAST_EFFECTIVE :], dry_run=True).labels == LEAST_EFFECTIVE + 40
 
 
 def test_training_does_not_see_the_labels_that_judge_it(reviewed: Path) -> None:
