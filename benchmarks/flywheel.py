@@ -419,7 +419,8 @@ def draw(rows: dict[str, dict[str, object]], path: Path) -> None:
         axes.set(title=title, xlabel="reviews", xticks=range(1 + len(REVIEWS)), xticklabels=["0", *map(str, REVIEWS)])
     right.legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
+    with plt.rc_context(STYLE):
+        figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
 
