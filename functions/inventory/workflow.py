@@ -71,14 +71,14 @@ class CheckWorkflow:
         Raises:
             RetryLater: a retry can help, and is safe. AWS errors pass unchanged.
         """
+        subject: Subject
         try:
-            locate(delivered.key)
+            subject, _ = locate(delivered.key)
             refusal = f"{delivered.key} was deleted before it could be checked: upload it again"
         except RejectedUpload as rejection:
             if isinstance(delivered, Removal):
                 return None
-            refusal = str(rejection)
-        subject = subject_of(delivered)
+            subject, refusal = StrayKey(delivered.key), str(rejection)
         return _retrying(subject, lambda: self._attempt(subject, delivered, refusal))
 
     def _attempt(self, subject: Subject, delivered: Upload | Removal, refusal: str) -> Check | None:
