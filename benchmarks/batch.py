@@ -30,6 +30,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from benchmarks.checker_environment import CHECKER_ENVIRONMENT
 from tests.builders import JPEG, metadata, notification, prediction, sqs_event, upload
 
 BATCH = 10
@@ -60,20 +61,8 @@ def server(port: int, endpoint_ms: float) -> None:
 def checker(port: int) -> Any:
     """The Checker's module, with its clients directed at the server."""
     address = f"http://127.0.0.1:{port}"
-    os.environ |= {
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "ENDPOINT_NAME": "counter",
-        "CHECKS_TABLE": "checks",
-        "MISMATCH_RATE": "0.02",
-        "AUDIT_SHARE": "0",
-        "POWERTOOLS_METRICS_NAMESPACE": "bincheck",
-        "POWERTOOLS_SERVICE_NAME": "checker",
-        "POWERTOOLS_TRACE_DISABLED": "true",
-        "POWERTOOLS_LOG_LEVEL": "ERROR",
-    }
+    quiet = {"POWERTOOLS_TRACE_DISABLED": "true", "POWERTOOLS_LOG_LEVEL": "ERROR"}
+    os.environ |= CHECKER_ENVIRONMENT | quiet | {"AWS_ENDPOINT_URL": address}
     return importlib.import_module("checker")
 
 

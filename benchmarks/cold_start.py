@@ -16,6 +16,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from benchmarks.checker_environment import CHECKER_ENVIRONMENT
 from local.embedded import sam
 from tests.emulator.emulator import clean_interpreter, running
 
@@ -26,18 +27,7 @@ boto3.client("s3"), boto3.resource("dynamodb"), boto3.client("sagemaker-runtime"
 def handler(event, context):
     return []
 """
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "x",
-    "AWS_SECRET_ACCESS_KEY": "x",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "ENDPOINT_NAME": "counter",
-    "CHECKS_TABLE": "checks",
-    "MISMATCH_RATE": "0.02",
-    "AUDIT_SHARE": "0",
-    "POWERTOOLS_METRICS_NAMESPACE": "bincheck",
-    "POWERTOOLS_SERVICE_NAME": "checker",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
+ENVIRONMENT = CHECKER_ENVIRONMENT | {"PYTHONDONTWRITEBYTECODE": "1"}
 EVENT = {"Event": "s3:TestEvent"}
 
 
