@@ -21,23 +21,33 @@ from training.jobs.steps.archives import unpack
 
 from ..contracts.batch_transform import batch_transform
 from ..contracts.ray_container import serving
-from .test_containers import Container
+from .test_containers import Container, upload
 
 PART = re.compile(r"\['([^']+)'\]|\[(\d+)\]|([^.\[\]]+)")
 CONDITIONS = {"GreaterThanOrEqualTo": operator.ge}
 
 
 class LocalExecution:
-    """An execution in a folder; `environment` is what containers reach the API with."""
+    """An execution in a folder; `environment` is what containers reach the API with.
+
+    A step with a cache is not run again when `earlier` ran it with the same request, its own outputs aside.
+    """
 
     def __init__(
-        self, definition: Mapping[str, Any], name: str, folder: Path, environment: Mapping[str, str], **parameters: Any
+        self,
+        definition: Mapping[str, Any],
+        name: str,
+        folder: Path,
+        environment: Mapping[str, str],
+        earlier: "LocalExecution | None" = None,
     ) -> None:
-        self.name, self.folder, self.environment = name, folder, environment
+        self.name, self.folder, self.environment, self.earlier = name, folder, environment, earlier
         self.ran: list[str] = []
+        self.cached: list[str] = []
+        self._requests: dict[str, Any] = {}
         defaults = {one["Name"]: one["DefaultValue"] for one in definition["Parameters"]}
         self._known: dict[str, Any] = {
-            "Parameters": defaults | parameters,
+            "Parameters": defaults,
             "Execution": {"PipelineExecutionId": name},
             "Steps": {},
         }
@@ -63,10 +73,21 @@ class LocalExecution:
                 good = all(self._holds(condition) for condition in request["Conditions"])
                 self._run(request["IfSteps" if good else "ElseSteps"])
             elif kind in kinds:
-                self._known["Steps"][name] = kinds[kind](name, self._resolved(request))
+                self._requests[name] = resolved = self._resolved(request)
+                if self._is_cached(step):
+                    self.cached.append(name)
+                    self._known["Steps"][name] = self.earlier._known["Steps"][name]
+                else:
+                    self._known["Steps"][name] = kinds[kind](name, resolved)
                 self._note_files(step)
             else:
                 raise ValueError(f"step {name} is of type {kind}, which does not run here")
+
+    def _is_cached(self, step: dict[str, Any]) -> bool:
+        if self.earlier is None or not step.get("CacheConfig", {}).get("Enabled"):
+            return False
+        own, before = (json.dumps(one._requests[step["Name"]]) for one in (self, self.earlier))
+        return own.replace(f"/{self.name}/", f"/{self.earlier.name}/") == before
 
     def _resolved(self, value: Any) -> Any:
         """The value with every expression in it replaced by what it stands for."""
@@ -171,12 +192,3 @@ def _at(value: Any, path: str) -> Any:
         else:
             value = value[int(index)] if index else value[name]
     return value
-
-
-def upload(folder: Path, s3_uri: str) -> None:
-    """Put every file below the folder to S3."""
-    place = urlparse(s3_uri)
-    for path in folder.rglob("*"):
-        if path.is_file():
-            key = f"{place.path.strip('/')}/{path.relative_to(folder).as_posix()}"
-            boto3.client("s3").upload_file(str(path), place.netloc, key)

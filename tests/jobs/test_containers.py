@@ -79,11 +79,10 @@ class Container:
         """Every object below, as SageMaker brings an input of type S3Prefix; one object becomes a file."""
         place = urlparse(s3_uri)
         prefix = place.path.strip("/")
-        bucket = boto3.resource("s3").Bucket(place.netloc)
-        for found in bucket.objects.filter(Prefix=prefix):
+        for found in boto3.resource("s3").Bucket(place.netloc).objects.filter(Prefix=prefix):
             path = folder / (found.key.removeprefix(prefix).strip("/") or found.key.rsplit("/", 1)[-1])
             path.parent.mkdir(parents=True, exist_ok=True)
-            bucket.download_file(found.key, str(path))
+            path.write_bytes(found.get()["Body"].read())
 
     def write(self, path: str, content: object) -> None:
         (self.ml / path).parent.mkdir(parents=True, exist_ok=True)
@@ -135,10 +134,13 @@ class Container:
         return done.stdout
 
 
-def upload(folder: Path, prefix: str) -> None:
+def upload(folder: Path, s3_uri: str) -> None:
+    """Put every file below the folder to S3."""
+    place, s3 = urlparse(s3_uri), boto3.client("s3")
     for path in folder.rglob("*"):
         if path.is_file():
-            boto3.client("s3").upload_file(str(path), "our-bucket", f"{prefix}/{path.relative_to(folder).as_posix()}")
+            key = f"{place.path.strip('/')}/{path.relative_to(folder).as_posix()}"
+            s3.put_object(Bucket=place.netloc, Key=key, Body=path.read_bytes())
 
 
 # Training
@@ -149,7 +151,7 @@ def started(jobs: Any, sagemaker: Any, tmp_path: Path) -> Callable[[int], tuple[
     """A training job of some processes, before its entrypoint runs, and its description."""
 
     def start(processes: int) -> tuple[Container, dict[str, Any]]:
-        upload(write_set(tmp_path / "set", 70, labels=7), "a-set")
+        upload(write_set(tmp_path / "set", 70, labels=7), "s3://our-bucket/a-set")
         result = jobs("train", "--no-wait", toml=TRAIN.replace("PROCESSES", str(processes)))
         assert result.exit_code == 0, result.output
         (summary,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
@@ -213,7 +215,7 @@ def test_containers_need_no_sdk_of_the_jobs() -> None:
 def test_trial_of_a_tuning_job_starts_by_the_toolkit_of_its_image(jobs: Any, sagemaker: Any, tmp_path: Path) -> None:
     needed = "sagemaker-training sagemaker-pytorch-training"
     pytest.importorskip("sagemaker_pytorch_container", reason=f"the image's toolkit: uv pip install {needed}")
-    upload(write_set(tmp_path / "set", 70, labels=7), "a-set")
+    upload(write_set(tmp_path / "set", 70, labels=7), "s3://our-bucket/a-set")
     result = jobs(
         "tune", "--no-wait", toml=TRAIN.replace("PROCESSES", "0") + '[tune]\nsearch = ["lr", "loss", "batch"]'
     )

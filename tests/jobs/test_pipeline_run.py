@@ -26,7 +26,8 @@ from training.jobs.steps.source import staged_source
 from ..training.builders import record, write_set
 from ..training.square_counter import write_square_counter
 from . import test_containers
-from .local_pipeline import LocalExecution, upload
+from .local_pipeline import LocalExecution
+from .test_containers import upload
 
 pytestmark = test_containers.pytestmark
 BINS, LABELS = 140, 7
@@ -109,10 +110,10 @@ def test_endpoint_changes_only_when_the_candidate_is_better(
         archive = deployment.archive_uri(context.account, str(artifact), on)
         deployment.deploy(context, deployment.archive_container(context.account, on, archive))
 
-    def execute(name: str) -> tuple[LocalExecution, dict[str, Any], bool]:
+    def execute(name: str, earlier: LocalExecution | None = None) -> tuple[LocalExecution, dict[str, Any], bool]:
         """The execution, what it compared, and whether the endpoint serves something else now."""
         before = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-        execution = LocalExecution(definition, name, tmp_path, server)
+        execution = LocalExecution(definition, name, tmp_path, server, earlier)
         execution.run()
         key = f"bincheck/pipeline/{name}/judged/comparison.json"
         compared = json.load(boto3.client("s3").get_object(Bucket="our-bucket", Key=key)["Body"])
@@ -133,8 +134,9 @@ def test_endpoint_changes_only_when_the_candidate_is_better(
     assert package["ModelApprovalStatus"] == "Approved"
 
     serve(write_square_counter(tmp_path / "right"))
-    worse, compared, changed = execute("worse")
+    worse, compared, changed = execute("worse", earlier=better)
     assert not changed
+    assert worse.cached == ["Prepare", "Train"]
     assert worse.ran[-1] == "IsBetter"
     assert compared["gain"]["high"] < 0
     assert compared["champion"]["archive"] == champion.archive(sagemaker, endpoint)
