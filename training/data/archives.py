@@ -58,8 +58,8 @@ def write_archives(folder: Path, images: Iterable[tuple[str, int, ImageFile]], l
                 path = folder / f"images-{number:05}.tar"
                 archive, number = tarfile.open(path, "w", format=tarfile.PAX_FORMAT), number + 1  # noqa: SIM115
             content = image.read_bytes()
-            member = _add(archive, f"{id}{Path(image.name).suffix}", content)
-            yield Member(path, member.name, member.offset_data, len(content))
+            name = f"{id}{Path(image.name).suffix}"
+            yield Member(path, name, _add(archive, name, content), len(content))
             _add(archive, f"{id}.cls", str(count).encode())
             if archive.offset >= limit_bytes:
                 archive.close()
@@ -69,11 +69,10 @@ def write_archives(folder: Path, images: Iterable[tuple[str, int, ImageFile]], l
             archive.close()
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> tarfile.TarInfo:
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> int:
+    """Add a file; returns where its content begins in the archive."""
     member = tarfile.TarInfo(name)
     member.size = len(content)
-    begins = archive.offset
     archive.addfile(member, io.BytesIO(content))
     blocks = -(-len(content) // tarfile.BLOCKSIZE)
-    member.offset, member.offset_data = begins, archive.offset - blocks * tarfile.BLOCKSIZE
-    return member
+    return archive.offset - blocks * tarfile.BLOCKSIZE
