@@ -41,6 +41,8 @@ LEAST_GROUP = 100
 """Smaller groups are not left out: their figures would say nothing."""
 SHOWN = ("standardised_accuracy", "standardised_rmse", "balanced_accuracy_0_5", "natural_log_loss")
 Counts = npt.NDArray[np.int64]
+Results = dict[str, dict[str, dict[str, float]]]
+"""Figures by variant and by the bins that they are of."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +142,11 @@ def ablate(
     val: tuple[Tensor, Counts],
     groups: Sequence[str] | None,
     variants: Mapping[str, Variant],
-) -> dict[str, dict[str, dict[str, float]]]:
+) -> Results:
     """Mean figures over the seeds of each variant: on "val", and on each of `groups` (n,) when it was left out."""
     named = np.array(groups if groups is not None else [])
     left_out = [name for name in np.unique(named) if (named == name).sum() >= LEAST_GROUP]
-    results: dict[str, dict[str, dict[str, float]]] = {}
+    results: Results = {}
     for title, variant in (bar := tqdm(variants.items())):
         bar.set_description(title)
         figures: dict[str, list[dict[str, float]]] = {}
@@ -164,8 +166,7 @@ def ablate(
     return results
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line: see the module's docstring."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Compare ways to train a count head.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -178,33 +179,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, help="CSV with id and the column; the set's index.csv without")
     parser.add_argument("--limit", type=int, help="only the first so many bins of each split: a quick try")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
-    try:
-        splits = {split: read_bins(options.data, split)[: options.limit] for split in ("train", "val")}
-        groups = None
-        if options.by:
-            groups = read_column(options.table or options.data / "index.csv", options.by, splits["train"])
-        network = (options.backbone, options.weights, options.size)
-        seen = {
-            s: (features_of(bins, *network, options.out / f"{s}.pt"), counts_of(bins)) for s, bins in splits.items()
-        }
-        results = ablate(seen["train"], seen["val"], groups, VARIANTS)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"ablate: {error}")
-    (options.out / "ablation.json").write_text(json.dumps(results, indent=2) + "\n")
-    with (options.out / "ablation.csv").open("w", newline="") as file:
+    return parser
+
+
+def _measure(options: argparse.Namespace) -> Results:
+    """Read the set, compute its features and compare. Raises FileNotFoundError or ValueError when the set is wrong."""
+    splits = {split: read_bins(options.data, split)[: options.limit] for split in ("train", "val")}
+    table = options.table or options.data / "index.csv"
+    groups = read_column(table, options.by, splits["train"]) if options.by else None
+    network = (options.backbone, options.weights, options.size)
+    train, val = (
+        (features_of(bins, *network, options.out / f"{split}.pt"), counts_of(bins)) for split, bins in splits.items()
+    )
+    return ablate(train, val, groups, VARIANTS)
+
+
+def _write(results: Results, out: Path) -> None:
+    """Write ablation.json and ablation.csv to the folder."""
+    (out / "ablation.json").write_text(json.dumps(results, indent=2) + "\n")
+    with (out / "ablation.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("variant", "bins", *SHOWN))
         rows.writerows((v, where, *found.values()) for v, of in results.items() for where, found in of.items())
-    if options.json:
-        print(json.dumps(results, indent=2))
-        return
+
+
+def _show(results: Results) -> None:
+    """Print a table, a row for each variant and group."""
     table = Table("variant", "bins", *(name.replace("_", " ") for name in SHOWN))
     for title, places in results.items():
         for where, figures in places.items():
             table.add_row(title, where, *(f"{value:.3f}" for value in figures.values()))
     Console().print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: see the module's docstring."""
+    options = _parser().parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        results = _measure(options)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"ablate: {error}")
+    _write(results, options.out)
+    if options.json:
+        print(json.dumps(results, indent=2))
+    else:
+        _show(results)
 
 
 if __name__ == "__main__":
