@@ -46,14 +46,35 @@ OTHERS = "(smaller groups)"
 
 def predict_all(predictor: Predictor, bins: Sequence[LabelledBin]) -> list[Prediction]:
     """The endpoint's answer for each bin. Raises ValueError when an image cannot be counted."""
+    _, answers, skipped = predict_usable(predictor, bins)
+    if skipped:
+        raise ValueError(f"{next(iter(skipped.values()))}, or prepare the set again without it")
+    return answers
 
-    def predict(one: LabelledBin) -> Prediction:
+
+def predict_usable(
+    predictor: Predictor, bins: Sequence[LabelledBin]
+) -> tuple[list[LabelledBin], list[Prediction], dict[str, str]]:
+    """The bins whose image can be counted, the endpoint's answer for each, and by id why the others cannot.
+
+    Raises ValueError when no image can be counted.
+    """
+
+    def predict(one: LabelledBin) -> Prediction | str:
         try:
             return Prediction(**asdict(predictor.predict(one.image.read_bytes())))
         except RejectedImage as error:
-            raise ValueError(f"{one.image}: {error.reason}, or prepare the set again without it") from error
+            return f"{one.image}: {error.reason}"
+        except OSError as error:
+            return f"{one.image}: the file cannot be read ({error})"
 
-    return list(thread_map(predict, bins, max_workers=os.cpu_count(), desc="served", unit="bin", leave=False))
+    outcomes = thread_map(predict, bins, max_workers=os.cpu_count(), desc="served", unit="bin", leave=False)
+    pairs = list(zip(bins, outcomes, strict=True))
+    skipped = {one.id: reason for one, reason in pairs if isinstance(reason, str)}
+    answers = [answer for answer in outcomes if isinstance(answer, Prediction)]
+    if not answers:
+        raise ValueError(f"none of {len(bins)} images can be counted: {next(iter(skipped.values()))}")
+    return [one for one in bins if one.id not in skipped], answers, skipped
 
 
 def read_answers(folder: Path, bins: Sequence[LabelledBin]) -> list[Prediction]:
@@ -194,14 +215,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predictions(
-    bins: Sequence[LabelledBin], artifact: Path, answers: Path | None, *, mirror: bool
-) -> list[Prediction]:
-    """The answers to judge: those of a batch transform in `answers`, or the artifact's."""
+    bins: list[LabelledBin], artifact: Path, answers: Path | None, *, mirror: bool
+) -> tuple[list[LabelledBin], list[Prediction], dict[str, str]]:
+    """What `predict_usable` returns, of a batch transform in `answers`, or of the artifact."""
     if answers:
-        return read_answers(answers, bins)
+        return bins, read_answers(answers, bins), {}
     predictor = Predictor(artifact)
     predictor.flip |= mirror
-    return predict_all(predictor, bins)
+    return predict_usable(predictor, bins)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -212,9 +233,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--mirror asks the artifact again, --answers does not: name one of them")
     try:
         bins, skipped = usable_bins(options.data, options.split)
-        bins = bins[: options.limit]
+        bins, predictions, rejected = _predictions(
+            bins[: options.limit], options.artifact, options.answers, mirror=options.mirror
+        )
+        skipped |= rejected
         by = {column: read_column(options.table or options.data / "index.csv", column, bins) for column in options.by}
-        predictions = _predictions(bins, options.artifact, options.answers, mirror=options.mirror)
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from error
     if options.own_mix:

@@ -160,12 +160,40 @@ def test_what_is_missing_is_named(
         run(monkeypatch, "--data", data, "--artifact", artifact, *arguments)
 
 
-def test_image_that_cannot_be_counted_is_named(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = write_set(tmp_path / "few", 10)
-    broken = read_bins(few, "val")[1].image
-    broken.write_bytes(b"")
-    with pytest.raises(SystemExit, match=rf"{broken.name}: the image is empty"):
-        run(monkeypatch, "--data", few, "--split", "val", "--artifact", artifact)
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xd9", None], ids=["empty", "damaged", "unreadable"])
+def test_image_that_cannot_be_counted_is_left_out_and_named(
+    content: bytes | None,
+    artifact: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    few = write_set(tmp_path / "few", 40)
+    bins = read_bins(few, "val")
+    arguments = ("--data", few, "--split", "val", "--artifact", artifact, "--json", "--by", "split")
+    spoil(bins[1].image, content)
+    run(monkeypatch, *arguments)
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert report["bins"] == sum(map(sum, report["confusion"])) == report["by"]["split"]["(smaller groups)"]["bins"]
+    assert report["bins"] == len(bins) - 1
+    assert list(report["skipped"]) == [bins[1].id]
+    assert report["figures"]["accuracy"]["value"] == 1  # each label stays with its image
+    assert re.search(rf"warning: {bins[1].id} is left out: .*{bins[1].image.name}: the (image|file) ", printed.err)
+    assert f"warning: 1 of {len(bins)} bins are left out" in printed.err
+    for one in (bins[0], *bins[2:]):
+        spoil(one.image, content)
+    with pytest.raises(SystemExit, match=f"none of {len(bins)} images can be counted: "):
+        run(monkeypatch, *arguments)
+
+
+def spoil(path: Path, content: bytes | None) -> None:
+    """Replace an image by `content`, or by what looks like a file until it is read."""
+    if content is not None:
+        path.write_bytes(content)
+        return
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # a file, whose first byte cannot be read
 
 
 def test_judging_job_joins_answers_with_labels(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
