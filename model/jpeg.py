@@ -71,18 +71,27 @@ def read(data: bytes) -> EncodedImage:
 
 def decode(image: EncodedImage) -> Image.Image:
     """The pixels as RGB, in the orientation in which they are stored. Raises DamagedImage when some are lost."""
+    return Image.fromarray(decode_pixels(image))
+
+
+def decode_pixels(image: EncodedImage, least: int = 0) -> npt.NDArray[np.uint8]:
+    """The same as (height, width, 3), 0 to 255.
+
+    With `least`, an image is decoded at the smallest reduced scale (a half or less) that leaves so many pixels a side.
+    """
+    scale = {"min_height": least, "min_width": least, "min_factor": 2} if least else {}
     try:
-        pixels = simplejpeg.decode_jpeg(image.stream)
+        pixels = simplejpeg.decode_jpeg(image.stream, **scale)
     except ValueError as error:
         if "subsampling" in str(error):  # TurboJPEG decodes only common ones
-            return Image.open(io.BytesIO(image.stream), formats=("JPEG",)).convert("RGB")
+            return np.array(Image.open(io.BytesIO(image.stream), formats=("JPEG",)).convert("RGB"))
         padding = _EXTRANEOUS.search(str(error))
         if not padding or image.stream[: -len(END)][-int(padding[1]) :].strip(b"\0"):
             raise DamagedImage(f"is damaged, not whole ({error})") from error
-        pixels = simplejpeg.decode_jpeg(image.stream, strict=False)
+        pixels = simplejpeg.decode_jpeg(image.stream, strict=False, **scale)
     if image.has_zeros and _flat_blocks(pixels) < FLAT_BLOCKS:
         raise DamagedImage("is damaged, not whole (a part is zeros)")
-    return Image.fromarray(pixels)
+    return np.asarray(pixels, np.uint8)
 
 
 def _segment(marker: int, content: bytes) -> bytes:
