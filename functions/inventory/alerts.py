@@ -1,6 +1,7 @@
 """Publishes alerts to SNS: JSON for programs, text for email, attributes for filter policies."""
 
 import json
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ BODY = (
     "alert_id",
     "revision",
 )
+_REFUSED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""The characters that SQS takes in no body and no attribute of a message, so that it would get none from the topic."""
 HOURLY = {"hourly": {"DataType": "String", "StringValue": "yes"}}
 """The attribute of at most one rejected or unpaired alert an hour."""
 
@@ -77,6 +80,16 @@ def attributes(alert: Alert) -> dict[str, Any]:
     }
     numbers = {name: closed.get(name) for name in ("difference", "suspicion")}
     return {
-        **{name: {"DataType": "String", "StringValue": text} for name, text in texts.items() if text},
+        **{name: text_attribute(text) for name, text in texts.items() if text},
         **{name: {"DataType": "Number", "StringValue": f"{n:.6g}"} for name, n in numbers.items() if n is not None},
     }
+
+
+def text_attribute(text: str) -> dict[str, str]:
+    """A message attribute of other people's text. A replacement character stands for each one that SQS refuses."""
+    return {"DataType": "String", "StringValue": sendable(text)}
+
+
+def sendable(text: str) -> str:
+    """The text as a message can carry it, and as a filter policy finds it."""
+    return _REFUSED.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from inventory.alerts import sendable
 from local.cli.filter_options import (
     DirectionOption,
     KindOption,
@@ -60,7 +61,12 @@ def filter_policy(
 ) -> FilterPolicy:
     """The SNS filter policy for the requested alerts."""
     requested: dict[str, Sequence[str] | None]
-    requested = {"severity": severity, "direction": direction, "kind": kind, "site": site}
+    requested = {
+        "severity": severity,
+        "direction": direction,
+        "kind": kind,
+        "site": [sendable(name) for name in site or ()],
+    }
     policy: dict[str, list[object]] = {name: list(values) for name, values in requested.items() if values}
     if suspicion is not None:
         policy["suspicion"] = [{"numeric": [">=", suspicion]}]

@@ -4,6 +4,7 @@ The messages have the form of S3's notifications with the lowest sequencer, so l
 backfill queue has few concurrent Checkers (`BackfillConcurrency`), so live uploads do not wait for a backfill.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -126,7 +127,9 @@ class Marker:
 
     def __init__(self, table: "Table", location: Location, *, recheck: bool) -> None:
         self._table = table
-        self._key = {"bin": BACKFILLS, "check": f"{location}{' recheck' if recheck else ''}"}
+        # A sort key takes 1,024 bytes, and an address may have more.
+        name = hashlib.sha256(f"{location}{' recheck' if recheck else ''}".encode()).hexdigest()
+        self._key = {"bin": BACKFILLS, "check": name}
 
     def read(self) -> str:
         """The last key of the last enqueued page; empty if there is none, or if it has expired."""

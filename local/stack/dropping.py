@@ -38,6 +38,8 @@ WINDOW = 4 * WORKERS
 """The maximum number of files in memory: uploading or waiting."""
 DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "403")
 
+NAMED = 5
+"""So many files that are none of bins are named where there are no others."""
 RESOURCE_FORK = "._"
 """How the files begin that macOS puts beside others on foreign disks and into archives."""
 
@@ -91,11 +93,12 @@ def find(paths: Iterable[str], aws: Callable[[], Cloud], site: str = "", limit: 
     prefix = f"{site.strip('/')}/" if site.strip("/") else ""
     bins: set[Bin] = set()
     count = 0
-    other = Dropped("", None, "skipped")
+    others: list[Dropped] = []
     for file in chain.from_iterable(_found(path, aws, images_first=limit is not None) for path in paths):
         named = _with_prefix(prefix, file)
         if isinstance(named, Dropped):
-            other = named
+            if len(others) < NAMED:
+                others.append(named)
             yield named
             continue
         if limit is not None and named.bin not in bins:
@@ -105,9 +108,9 @@ def find(paths: Iterable[str], aws: Callable[[], Cloud], site: str = "", limit: 
         count += 1
         yield named
     if not count:
-        example = f"; {other.key} {other.reason}" if other.reason else ""
+        refused = "".join(f"; {other.key} {other.reason}" for other in others)
         raise NothingToDrop(
-            f"{', '.join(map(printable, paths))}: no images or metadata found{example}. The layout is {LAYOUT}"
+            f"{', '.join(map(printable, paths))}: no images or metadata found{refused}. The layout is {LAYOUT}"
         )
 
 

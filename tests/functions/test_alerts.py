@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.alert_text import SUBJECT_LIMIT, ascii_subject, body_text, subject
-from inventory.alerts import attributes
+from inventory.alerts import attributes, sendable
 from inventory.check import Alert, Check
 from inventory.links import Links
 from review.app import address
@@ -138,3 +138,12 @@ def test_a_number_that_is_zero_can_be_filtered_on():
     assert (zero["difference"]["StringValue"], zero["suspicion"]["StringValue"]) == ("0", "0")
     unknown = attributes(Alert("rejected", replace(MISMATCH, difference=None, suspicion=None), 1))
     assert not {"difference", "suspicion"} & set(unknown)
+
+
+@given(site=HOSTILE.filter(bool))
+def test_a_site_is_an_attribute_that_a_queue_takes(site):
+    sent = attributes(Alert("mismatch", replace(MISMATCH, site=site), 1))["site"]["StringValue"]
+    assert not {one for one in sent if one < " " and one not in "\t\n\r"} | ({"\ufffe", "\uffff"} & set(sent))
+    assert len(sent) == len(site)
+    assert sent == site or not site.isprintable()
+    assert sendable(sent) == sent == sendable(site)

@@ -88,6 +88,18 @@ def test_a_page_that_was_not_put_whole_is_put_again(deployed, small_pages, monke
     assert len(sent(deployed)) == 4
 
 
+def test_a_place_as_long_as_a_key_is_resumed(deployed, small_pages):
+    site = "/".join("b" * 240 for _ in range(4))
+    put(deployed, *(f"{site}/bin-images/{id}.jpg" for id in range(4)))
+    interrupted = enqueue(deployed, Location.parse(f"s3://inbox/{site}", deployed), recheck=True)
+    next(interrupted)
+    interrupted.close()
+    assert len(run(deployed, f"s3://inbox/{site}", recheck=True)) == 1
+    marker = backfill.Marker(deployed.table, Location("b" * 63, "k" * 1024), recheck=True)
+    marker.put("k" * 1024)
+    assert marker.read() == "k" * 1024
+
+
 @pytest.mark.parametrize(
     ("address", "reason"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from inventory.alert_text import ascii_subject, one_line, percent, seen
+from inventory.alerts import text_attribute
 from inventory.check import Check
 from inventory.links import NO_LINKS, Links
 from inventory.reports.tallies import Tally
@@ -48,9 +49,7 @@ class Digests:
             MessageStructure="json",
             Message=json.dumps({"default": json.dumps(body(tally, worst, self._links)), "email": email}),
             MessageAttributes={
-                name: {"DataType": "String", "StringValue": value}
-                for name, value in (("kind", "digest"), ("site", tally.site))
-                if value
+                name: text_attribute(value) for name, value in (("kind", "digest"), ("site", tally.site)) if value
             },
         )
 
