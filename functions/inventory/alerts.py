@@ -11,6 +11,7 @@ from inventory.links import NO_LINKS, Links
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
 
 BODY = (
     "check_id",
@@ -85,7 +86,7 @@ def attributes(alert: Alert) -> dict[str, Any]:
     }
 
 
-def text_attribute(text: str) -> dict[str, str]:
+def text_attribute(text: str) -> "MessageAttributeValueTypeDef":
     """A message attribute of other people's text. A replacement character stands for each one that SQS refuses."""
     return {"DataType": "String", "StringValue": sendable(text)}
 

@@ -6,6 +6,7 @@ import typer
 import uvicorn
 
 from local.cli.exits import FAILED
+from local.cli.listener import listen
 from local.embedded.service import LOOPBACK
 
 
@@ -18,7 +19,8 @@ def endpoint(
     [dim]$[/] bincheck endpoint --port 8080
     [dim]$[/] curl --data-binary @bin.jpg -H 'Content-Type: image/jpeg' localhost:8080/invocations
     """
+    listener = listen(host, port)
     try:
-        uvicorn.run("model.app:app", host=host, port=port, log_level="warning")
-    except SystemExit as end:  # the port is taken, or the model cannot be loaded: uvicorn has logged it
+        uvicorn.Server(uvicorn.Config("model.app:app", log_level="warning")).run(sockets=[listener])
+    except SystemExit as end:  # the model cannot be loaded: uvicorn has logged it
         raise typer.Exit(FAILED if end.code else 0) from end

@@ -10,10 +10,11 @@ from local.errors import CommandFailed, NotAvailable
 FAILED = CommandFailed.exit_code
 NOT_AVAILABLE = NotAvailable.exit_code
 INCOMPLETE = 4
+INTERRUPTED = 130
 
 EXPLAINED = """\
 Exit codes: 0 done · 1 failed, the message says why · 2 wrong usage · 3 nothing is running or deployed there ·
-4 not everything was checked in time.
+4 not everything was checked in time · 130 interrupted.
 """
 
 

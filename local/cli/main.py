@@ -7,8 +7,9 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
 from inventory.errors import RetryLater
 from local.cli import (
@@ -34,6 +35,7 @@ from local.cli import (
     watch,
 )
 from local.cli.exits import EXPLAINED, FAILED
+from local.cli.failures import explain
 from local.cli.terminal import err, out
 from local.errors import CommandFailed
 
@@ -111,20 +113,33 @@ def main() -> None:
     """Run the command line. An expected failure prints one line and sets its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
+        sys.exit(app(prog_name="bincheck", standalone_mode=False))
+    except TyperException as error:
+        _fail_usage(error)
     except CommandFailed as error:
         _fail(str(error), error.exit_code)
-    except NoCredentialsError:
-        _fail("AWS credentials are missing: set AWS_PROFILE, or run `aws configure`", FAILED)
-    except NoRegionError:
-        _fail("the AWS region is missing: set AWS_DEFAULT_REGION, or the region of your profile", FAILED)
-    except (BotoCoreError, ClientError, RetryLater) as error:
+    except RetryLater as error:
         _fail(str(error), FAILED)
+    except (BotoCoreError, ClientError, OSError) as error:
+        _fail(explain(error), FAILED)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """Handle SIGTERM like Ctrl-C, so that started processes are stopped and subscriptions removed."""
     raise KeyboardInterrupt
+
+
+def _fail_usage(error: Any) -> None:
+    """Wrong usage in one line. Without any argument, the help is printed already."""
+    message = error.format_message().strip()
+    command = error.ctx.command_path if error.ctx else "bincheck"
+    if message:
+        err.error(
+            "{problem}. See `{command} -h`",
+            problem=message.replace("Value error, ", "").removesuffix("."),
+            command=command,
+        )
+    sys.exit(error.exit_code)
 
 
 def _fail(message: str, code: int) -> None:

@@ -2,7 +2,6 @@
 
 import getpass
 import secrets
-import socket
 import webbrowser
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ import uvicorn
 
 from inventory.claims import Claims
 from inventory.review_queue import ReviewQueue
-from local.cli.exits import fail
+from local.cli.listener import listen
 from local.cli.stack_option import StackName, resolve_stack
 from local.cli.terminal import out
 from local.embedded.service import LOOPBACK
@@ -37,16 +36,7 @@ def review(
     """
     deployed = resolve_stack(stack)
     access = TokenAccess(getpass.getuser())
-    try:
-        listener = socket.create_server((LOOPBACK, port))
-    except OSError as error:
-        fail(
-            "Port {port} cannot be used ({why}): name another with --port, or 0 for any.",
-            port=port,
-            why=error.strerror,
-        )
-    # asyncio sets this of sockets that it opens itself only. Without it a response waits 40 ms for the browser's ACK.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener = listen(LOOPBACK, port)
     url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
     app = create_app(
         desk_of(deployed),

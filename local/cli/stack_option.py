@@ -6,9 +6,16 @@ from typing import Annotated
 
 import typer
 
-from local.embedded.cloud import FOLDER, EmbeddedCloud
+from local.embedded import sam
+from local.embedded.cloud import FOLDER, EmbeddedCloud, NotRunning
+from local.errors import NotAvailable
 from local.stack.aws import Cloud
 from local.stack.deployed_stack import Stack, find_stack
+
+
+class OutsideCheckout(NotAvailable):
+    """There is no template to deploy."""
+
 
 StackName = Annotated[
     str | None,
@@ -23,7 +30,16 @@ StackName = Annotated[
 
 
 def embedded() -> EmbeddedCloud:
-    """The embedded cloud of this checkout, or of the folder that BINCHECK_FOLDER names."""
+    """The embedded cloud of this checkout, or of the folder that BINCHECK_FOLDER names.
+
+    Raises:
+        OutsideCheckout: bincheck is installed without the checkout that it deploys.
+    """
+    if not (sam.ROOT / "template.yaml").is_file():
+        raise OutsideCheckout(
+            "the embedded cloud deploys a checkout of bincheck, and this command is installed without one: "
+            "run `uv run bincheck` in the checkout, or name a stack in AWS with --stack"
+        )
     return EmbeddedCloud(Path(os.environ.get("BINCHECK_FOLDER") or FOLDER))
 
 
@@ -34,4 +50,9 @@ def resolve_stack(stack: str | None) -> Stack:
         NotDeployed: AWS has no such stack.
         NotRunning: the embedded cloud does not run.
     """
-    return find_stack(Cloud.aws(), stack) if stack else embedded().stack()
+    if stack is not None:
+        return find_stack(Cloud.aws(), stack)
+    try:
+        return embedded().stack()
+    except NotRunning as error:
+        raise NotRunning(f"{error}, or name a stack in AWS with --stack") from error

@@ -28,7 +28,7 @@ def status(
     [dim]$[/] bincheck status
     [dim]$[/] bincheck status --stack bincheck --json | jq .dead_letters
     """
-    if stack:
+    if stack is not None:
         deployed = resolve_stack(stack)
         facts: dict[str, object] = {"stack": deployed.name, "region": deployed.cloud.session.region_name}
         facts |= _stack_facts(deployed)

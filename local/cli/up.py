@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
+from local.cli.exits import INTERRUPTED
 from local.cli.progress import steps
 from local.cli.stack_option import embedded
 from local.cli.status import embedded_facts, show_facts
-from local.cli.terminal import out
+from local.cli.terminal import err, out
+from local.embedded.cloud import Status
 from local.stack.reviewers import one_time_password
 
 REVIEWER = "reviewer@example.com"
@@ -29,8 +31,12 @@ def up(
     [dim]$[/] bincheck up --review
     """
     cloud = embedded()
-    with steps(out) as report:
-        stack = cloud.up(report, review_page=review)
+    try:
+        with steps(out) as report:
+            stack = cloud.up(report, review_page=review)
+    except KeyboardInterrupt as error:
+        _say_what_stays(cloud.status())
+        raise typer.Exit(INTERRUPTED) from error
     show_facts(embedded_facts(cloud.status()))
     out.say("Drop bins with `bincheck drop samples`, see alerts with `bincheck watch`.")
     if review:
@@ -41,3 +47,12 @@ def up(
             reviewer=REVIEWER,
             password=password,
         )
+
+
+def _say_what_stays(now: Status) -> None:
+    parts = {"the endpoint": now.endpoint_url, "the cloud": now.cloud_url}
+    running = " and ".join(part for part, url in parts.items() if url)
+    err.error(
+        "interrupted: {running} still running. `bincheck up` continues, `bincheck down` stops everything",
+        running=f"{running} {'are' if all(parts.values()) else 'is'}" if running else "nothing is",
+    )

@@ -137,7 +137,7 @@ class EmbeddedCloud:
         """
         status = self.status()
         if status.stack is None:
-            raise NotRunning("the embedded cloud does not run: start it with `bincheck up`, or give --stack")
+            raise NotRunning("the embedded cloud does not run: start it with `bincheck up`")
         return status.stack
 
     def _start_endpoint(self, report: Report) -> Running:

@@ -1,6 +1,8 @@
 """The AWS clients of the command line. No other file of `local/` makes any."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +10,8 @@ import boto3
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
+
+from local.errors import CommandFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -23,6 +27,21 @@ EMBEDDED_KEY = "test"
 """ministack's root key, as id and as secret. It only opens the embedded cloud, on the loopback interface."""
 CONNECTIONS = 32
 NO_FILES = {"config_file": os.devnull, "credentials_file": os.devnull}
+
+
+class InvalidSettings(CommandFailed):
+    """A setting in the user's environment or configuration has no meaning for AWS. The message names its value."""
+
+
+@contextmanager
+def _readable_settings() -> Iterator[None]:
+    """botocore raises a plain ValueError for some settings."""
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidSettings(
+            f"an AWS setting is invalid: {error}. Check AWS_* in your shell and ~/.aws/config"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -55,46 +74,60 @@ class Cloud:
         )
         return cls(session, url)
 
+    @_readable_settings()
     def s3(self, *, signed: bool = True) -> "S3Client":
         # botocore signs addresses by version 2 where it may, which S3 refuses of objects that KMS encrypts.
         return self.session.client("s3", **self._options(signature_version="s3v4" if signed else UNSIGNED))
 
+    @_readable_settings()
     def sqs(self) -> "SQSClient":
         return self.session.client("sqs", **self._options())
 
+    @_readable_settings()
     def sns(self) -> "SNSClient":
         return self.session.client("sns", **self._options())
 
+    @_readable_settings()
     def cloudformation(self) -> "CloudFormationClient":
         return self.session.client("cloudformation", **self._options())
 
+    @_readable_settings()
     def functions(self) -> "LambdaClient":
         return self.session.client("lambda", **self._options(read_timeout=120))
 
+    @_readable_settings()
     def sagemaker_runtime(self) -> "SageMakerRuntimeClient":
         return self.session.client("sagemaker-runtime", **self._options())
 
+    @_readable_settings()
     def logs(self) -> Any:
         return self.session.client("logs", **self._options())
 
+    @_readable_settings()
     def cloudwatch(self) -> Any:
         return self.session.client("cloudwatch", **self._options())
 
+    @_readable_settings()
     def sts(self) -> Any:
         return self.session.client("sts", **self._options())
 
+    @_readable_settings()
     def sagemaker(self) -> Any:
         return self.session.client("sagemaker", **self._options())
 
+    @_readable_settings()
     def quotas(self) -> Any:
         return self.session.client("service-quotas", **self._options())
 
+    @_readable_settings()
     def autoscaling(self) -> Any:
         return self.session.client("application-autoscaling", **self._options())
 
+    @_readable_settings()
     def user_pools(self) -> Any:
         return self.session.client("cognito-idp", **self._options())
 
+    @_readable_settings()
     def table(self, name: str) -> "Table":
         return self.session.resource("dynamodb", **self._options()).Table(name)
 

@@ -233,7 +233,7 @@ def test_watch_prints_each_kind_of_alert_in_one_line(capsys, name, kind):
 
 @pytest.mark.parametrize("failure", [CommandFailed, RetryLater])
 def test_a_failure_is_one_line(capsys, monkeypatch, name, failure):
-    def fail():
+    def fail(**_):
         raise failure(f"s3://inbox/{name}")
 
     monkeypatch.setattr(main, "app", fail)
