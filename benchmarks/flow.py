@@ -7,16 +7,19 @@ second is uploaded, for the delay in peace; then all pairs at once, for the thro
 moment when its second file is stored until a subscriber of the topic receives the alert.
 
 The floor is the same flow with an endpoint that answers at once: what the emulator and the functions take. Beside both,
-ten clients call the endpoint alone. The runs take turns, and all processes share this machine's cores.
+ten clients call the endpoint alone. The runs take turns, and all processes share this machine's cores. CPU time says
+who uses them.
 """
 
 import argparse
 import json
 import multiprocessing
+import re
 import socket
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -87,7 +90,7 @@ def run(
     return max(took.values()) - started, [took[bin] - stored[bin] for bin in stored]
 
 
-def figures(runs: Sequence[tuple[float, list[float]]], calm: Sequence[tuple[float, list[float]]]) -> dict[str, float]:
+def figures(runs: Sequence[tuple[float, list[float]]], calm: Sequence[tuple[float, list[float]]]) -> dict[str, Any]:
     """Medians of the runs, and milliseconds of all their pairs."""
     rates = [len(took) / seconds for seconds, took in runs]
     all_at_once, in_peace = ([s * 1000 for _, took in each for s in took] for each in (runs, calm))
@@ -102,14 +105,26 @@ def figures(runs: Sequence[tuple[float, list[float]]], calm: Sequence[tuple[floa
     }
 
 
-def functions_mb(cloud: psutil.Process) -> dict[str, float]:
-    """The most memory that a process of each function has had."""
-    found: dict[str, float] = {}
-    for process in cloud.children(recursive=True):
-        name = process.environ().get("AWS_LAMBDA_FUNCTION_NAME")
-        if name:
-            found[name] = max(found.get(name, 0), high_water_mb(process.pid))
+def processes(folder: Path) -> dict[int, tuple[str, psutil.Process]]:
+    """The emulator, the functions and the endpoint of a cloud, by process, with their names."""
+    found = {}
+    for record in folder.glob("*.json"):
+        if pid := json.loads(record.read_text() or "{}").get("pid"):
+            service = psutil.Process(pid)
+            found[pid] = ("emulator" if record.stem == "cloud" else record.stem, service)
+            for child in service.children(recursive=True):
+                if function := re.search(r"-lambda-bincheck-(\w+?)-", " ".join(child.cmdline())):
+                    found[child.pid] = (function[1], child)
     return found
+
+
+def cpu_s(folder: Path) -> Counter[str]:
+    """CPU seconds so far, by what used them."""
+    used: Counter[str] = Counter()
+    for name, process in processes(folder).values():
+        times = process.cpu_times()
+        used[name] += times.user + times.system
+    return used
 
 
 def measure(images: Sequence[Picture], pairs: int, rounds: int) -> dict[str, Any]:
@@ -120,27 +135,32 @@ def measure(images: Sequence[Picture], pairs: int, rounds: int) -> dict[str, Any
     stub = multiprocessing.get_context("spawn").Process(target=server, args=(port, 0), daemon=True)
     stub.start()
     with tempfile.TemporaryDirectory() as folder:
+        folders = {way: Path(folder) / way.replace(" ", "-") for way in ("with the model", "floor")}
         clouds = {
-            "with the model": EmbeddedCloud(Path(folder) / "model"),
-            "floor": EmbeddedCloud(Path(folder) / "floor", f"http://127.0.0.1:{port}"),
+            "with the model": EmbeddedCloud(folders["with the model"]),
+            "floor": EmbeddedCloud(folders["floor"], f"http://127.0.0.1:{port}"),
         }
         try:
             stacks = {way: cloud.up() for way, cloud in clouds.items()}
             url = f"{clouds['with the model'].status().endpoint_url}/endpoints/bincheck-counter/invocations"
             bursts: dict[str, list[Any]] = {way: [] for way in clouds}
             calm: dict[str, list[Any]] = {way: [] for way in clouds}
+            used: dict[str, list[Counter[str]]] = {way: [] for way in clouds}
             alone = []
             for stack in stacks.values():
                 run(stack, images, "warm", 10)
             for turn in range(rounds):
                 for way, stack in stacks.items():
                     calm[way].append(run(stack, images, f"calm{turn}", min(pairs, CALM_PAIRS), CALM_PAUSE_S))
+                    before = cpu_s(folders[way])
                     bursts[way].append(run(stack, images, f"burst{turn}", pairs))
+                    used[way].append(cpu_s(folders[way]) - before)
                 started = time.perf_counter()
                 closed_loop(url, [picture.image for picture in images], 10, pairs)
                 alone.append(pairs / (time.perf_counter() - started))
-            cloud = json.loads((Path(folder) / "model" / "cloud.json").read_text())
-            memory = functions_mb(psutil.Process(cloud["pid"]))
+            memory: dict[str, float] = {}
+            for name, process in processes(folders["with the model"]).values():
+                memory[name] = max(memory.get(name, 0), high_water_mb(process.pid))
         finally:
             for cloud in clouds.values():
                 cloud.down()
@@ -148,7 +168,13 @@ def measure(images: Sequence[Picture], pairs: int, rounds: int) -> dict[str, Any
     return {
         "flow": {way: figures(bursts[way], calm[way]) for way in clouds},
         "endpoint_alone_per_second": statistics.median(alone),
-        "functions_mb": memory,
+        "cpu_ms_per_check": {
+            way: {
+                name: sum(each[name] for each in used[way]) * 1000 / (rounds * pairs) for name in sorted(used[way][0])
+            }
+            for way in clouds
+        },
+        "memory_mb": memory,
     }
 
 
@@ -156,7 +182,7 @@ def main() -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(description="Time the whole flow in the embedded cloud.")
     parser.add_argument("--images", type=Path, help="folder of JPEGs as they are uploaded; unless set, the samples")
-    parser.add_argument("--pairs", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -171,8 +197,9 @@ def main() -> None:
             f"{row['calm_p99_ms']:.0f} ms"
         )
     print(f"the endpoint alone answers {measured['endpoint_alone_per_second']:.1f}/s")
-    for name, mb in sorted(measured["functions_mb"].items()):
-        print(f"{name}: {mb:.0f} MB")
+    for way, parts in measured["cpu_ms_per_check"].items():
+        print(f"CPU for a check, {way}:", ", ".join(f"{name} {ms:.0f} ms" for name, ms in parts.items()))
+    print("memory:", ", ".join(f"{name} {mb:.0f} MB" for name, mb in measured["memory_mb"].items()))
 
 
 if __name__ == "__main__":

@@ -148,13 +148,13 @@ def measure(images: Sequence[bytes], rounds: int, number: int, ways: Sequence[st
     with endpoint(1) as served:
         call(served, images, 4, 20)
         runs: dict[str, Callable[[], tuple[list[float], float]]] = {
-            f"bincheck, {clients} client{'s' * (clients > 1)}": lambda clients=clients: call(  # type: ignore[misc]
+            f"bincheck, {clients} client{'s' * (clients > 1)}": lambda clients=clients: call(
                 served, images, clients, number
             )
             for clients in CLIENTS
         }
         slow = max(1, number // 5)
-        runs |= {way: lambda way=way: loops[way].run(slow if way in NEED_TORCH else number) for way in loops}  # type: ignore[misc]
+        runs |= {way: lambda way=way: loops[way].run(slow if way in NEED_TORCH else number) for way in loops}
         rates: dict[str, list[float]] = {way: [] for way in runs}
         times: dict[str, list[float]] = {way: [] for way in runs}
         for turn in range(rounds + 1):

@@ -73,6 +73,25 @@ def flow(report: Report) -> Rows:
     ]
 
 
+def processes(report: Report) -> Rows:
+    """The processes of the flow."""
+    with_model, floor = report["cpu_ms_per_check"]["with the model"], report["cpu_ms_per_check"]["floor"]
+    total, memory_mb = sum(with_model.values()), report["memory_mb"]
+    return [
+        ["process", "of the CPU time", "CPU ms a check", "on the floor", "most memory MB"],
+        *(
+            [
+                name,
+                f"**{ms / total:.0%}**",
+                f"{ms:.0f}",
+                f"{floor.get(name, 0):.0f}",
+                f"{memory_mb[name]:.0f}",
+            ]
+            for name, ms in sorted(with_model.items(), key=lambda part: -part[1])
+        ),
+    ]
+
+
 def memory(report: Report) -> Rows:
     return [
         ["endpoint, two images at a time", "MB"],

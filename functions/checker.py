@@ -95,8 +95,8 @@ async def check_messages(messages: Sequence[Message], context: LambdaContext) ->
 
 
 async def check_message(message: Message, context: LambdaContext, turns: MutableMapping[Subject, asyncio.Lock]) -> None:
-    """Check what one message reports. `turns` gives each bin's events their turn in the order of the batch. An exception
-    is raised when the other events of the message are checked.
+    """Check what one message reports. `turns` gives each bin's events their turn in the order of the batch. An
+    exception is raised when the other events of the message are checked.
     """
     events: list[InboxEvent] = []
     faults: list[Exception] = []
