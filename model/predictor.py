@@ -106,8 +106,8 @@ class Predictor:
 
     def preprocess(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """The network's input (1 or 2, 3, size, size), float32, for resized pixels. The second is the mirror image."""
-        image = np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32)  # a fifth of the time of the same in one line
-        image *= self._scale
+        image = np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32)
+        image *= self._scale  # in place: a fifth of the time that new arrays take
         image += self._offset
         return np.stack((image, image[..., ::-1])) if self.flip else image[None]
 
