@@ -78,7 +78,7 @@ def main() -> None:
         bare.mkdir()
         (bare / "bare.py").write_text(BARE)
         checker = base / "checker"
-        shutil.copytree(sam.BUILD / "Checker", checker)
+        shutil.copytree(sam.BUILD / "Checker", checker, ignore=shutil.ignore_patterns("__pycache__"))  # of tests
         ways = {"bare clients": (bare, "bare.handler"), "Checker": (checker, "checker.handler")}
         times: dict[str, list[float]] = {way: [] for way in ways}
         for turn in range(options.rounds + 1):
