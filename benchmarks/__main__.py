@@ -93,7 +93,7 @@ def main() -> None:
             "machine": machine(),
             "day": datetime.now(UTC).date().isoformat(),
             "load_average": round(os.getloadavg()[0], 1),
-            "images": "photographs" if options.images else SAMPLES.parent.name,
+            "images": "photographs" if options.images and BENCHMARKS[name].images else SAMPLES.parent.name,
             "report": report,
         }
         FIGURES.write_text(json.dumps(known, indent=1) + "\n")
