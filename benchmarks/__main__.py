@@ -45,7 +45,7 @@ BENCHMARKS = {
     "batch": Benchmark(["--rounds", "20"], tables.ways, None),
     "overload": Benchmark([], tables.overload),
     "cold_start": Benchmark(["--rounds", "7"], tables.ways, None),
-    "flow": Benchmark(["--rounds", "1", "--pairs", "60"], tables.flow),
+    "whole_flow": Benchmark(["--rounds", "1", "--pairs", "60"], tables.flow),
     "loader": Benchmark(["--images", "128", "--rounds", "2"], tables.loader, "--originals"),
 }
 
@@ -104,7 +104,7 @@ def main() -> None:
         f"{entry['machine']}; {entry['images']}; {entry['day']}; load average {entry['load_average']}."
         for name, entry in known.items()
     }
-    written["processes"] = tables.in_markdown(tables.processes(reports["flow"]))
+    written["processes"] = tables.in_markdown(tables.processes(reports["whole_flow"]))
     PAGE.write_text(tables.filled(PAGE.read_text(), written))
     rates = {way: row["images_per_cpu_second"] for way, row in reports["serving"]["ways"].items()}
     bars(IMAGES / "performance-serving.svg", "Images a second of one core", "images a CPU second", rates)

@@ -1,6 +1,6 @@
 """The benchmark of the whole flow runs on the stack of the tests."""
 
-from benchmarks.flow import Picture, cpu_s, run
+from benchmarks.whole_flow import Picture, cpu_s, run
 from tests.builders import image_of
 
 

@@ -1,6 +1,6 @@
 """The whole flow in the embedded cloud: checks a second, and the time from an upload to its alert.
 
-    python -m benchmarks.flow --images bins/bin-images --pairs 200 --json
+    python -m benchmarks.whole_flow --images bins/bin-images --pairs 200 --json
 
 Every record disagrees with its image, so that every pair alerts, and each pair has a site of its own. First a pair a
 second is uploaded, for the delay in peace; then all pairs at once, for the throughput. The time of a pair runs from the
