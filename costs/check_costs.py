@@ -2,7 +2,7 @@
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ LONG_POLL_S = 20
 ALARM_METRICS = 33
 """The number of metrics that all alarms evaluate, which AWS charges. Anomaly detection counts as three."""
 PEAK = 5
+SIZES = (1_000, 100_000, 10_000_000)
+"""Checks a day for which instance types are compared."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,25 @@ def instances_for(instance_type: str, checks: int, peak: float) -> int:
     return math.ceil(checks / DAY_S * peak / images_per_second(instance_type))
 
 
+def sizes_table(mismatches: float, emailed: float) -> list[str]:
+    """What loads of a day cost on each instance type, as a table in Markdown. `before` is the published way: the same
+    instances with ResNet-50 in eager PyTorch."""
+    published = quantities()["endpoint"]["published"]
+    rows = _table(
+        "checks a day", "endpoint", "instances", "USD a month", "of it endpoint", "instances before", "USD before"
+    )
+    for checks in SIZES:
+        for name in prices()["virtual_cpus"]:
+            load = Load(checks, mismatches, emailed, name, instances_for(name, checks, PEAK))
+            slower = replace(load, instances=instances_for(name, math.ceil(checks * published), PEAK))
+            month, older = month_usd(load), sum(month_usd(slower).values())
+            rows.append(
+                f"| {checks:,} | {name} | {load.instances} | {sum(month.values()):,.0f} | {month['Endpoint']:,.0f} "
+                f"| {slower.instances} | {older:,.0f} |"
+            )
+    return rows
+
+
 def format_costs(load: Load) -> str:
     """The costs as tables in Markdown."""
     requests, month = request_usd(load), month_usd(load)
@@ -171,6 +192,8 @@ def format_costs(load: Load) -> str:
             f"| **together** | **{sum(month.values()):.2f}** |",
             f"| of 1,000 checks | {each:.3f} |",
             f"| instances that a peak of {PEAK} times the mean needs | {needed} |",
+            "",
+            *sizes_table(load.mismatches, load.emailed),
             "",
             *_table("an hour of training on", "SageMaker", "on spot", "EC2", "on spot", "20 hours of tuning, spot"),
             *(_training_row(name) for name in prices()["ec2_hourly"]),

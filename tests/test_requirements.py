@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from local.embedded import sam
+from tests.template import template
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
@@ -40,6 +42,19 @@ def test_the_functions_list_also_what_their_packages_need(path, extra):
         for requirement in map(Requirement, requires(name) or []):
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 assert canonicalize_name(requirement.name) in listed, f"{name} needs {requirement.name}"
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("runtime", template()["Parameters"]["Runtime"]["AllowedValues"])
+@pytest.mark.parametrize("path", FUNCTIONS)
+def test_every_package_of_the_functions_has_a_wheel_for_every_runtime_and_architecture(path, runtime, architecture):
+    version = tuple(map(int, runtime.removeprefix("python").split(".")))
+    platforms = [f"manylinux_2_{minor}_{architecture}" for minor in range(17, 35)]
+    fitting = {*cpython_tags(version, platforms=platforms), *compatible_tags(version, platforms=platforms)}
+    for name in pins(path):
+        (package,) = (package for package in PACKAGES if package["name"] == name)
+        wheels = [Path(wheel["url"]).name for wheel in package["wheels"]]
+        assert any(fitting & parse_wheel_filename(wheel)[3] for wheel in wheels), name
 
 
 @pytest.mark.parametrize("path", FUNCTIONS)

@@ -1,5 +1,6 @@
 """Costs by hand for a load that is easy to calculate, and the page that shows them."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def test_instances_are_enough_for_the_peak() -> None:
     scaled_at = settings_file.load().deploy.calls_per_minute / 60
     assert check_costs.images_per_second("ml.c6i.xlarge") == pytest.approx(scaled_at, rel=0.1)
     assert check_costs.instances_for("ml.c6i.large", 5_000_000, peak=5) > 5
+
+
+def test_the_sizes_are_compared_with_the_published_way_on_instances_that_fit_the_peak() -> None:
+    (row,) = (row for row in check_costs.sizes_table(0.5, 0.01) if "| 10,000,000 | ml.c6i.xlarge |" in row)
+    instances, together, endpoint, older, before = (int(cell.replace(",", "")) for cell in row.split("|")[3:8])
+    assert instances == math.ceil(10_000_000 * 5 / 86_400 / 25)
+    assert older == math.ceil(10_000_000 * 5 / 86_400 / (25 / 5.9))
+    assert endpoint == round(instances * 0.204 * 720)
+    assert before - together == pytest.approx((older - instances) * 0.204 * 720, abs=1)
 
 
 def test_the_page_has_the_very_tables_that_the_command_prints() -> None:

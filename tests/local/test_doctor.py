@@ -290,6 +290,7 @@ def test_without_credentials_every_check_says_so(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     findings = list(examine(Place(Cloud.aws(), NOW)))
     assert {finding.state for finding in findings} == {"failed"}
+    assert "AWS_PROFILE" in findings[0].remedy
     assert len(findings) == len([check for check in CHECKS if check.before])
 
 

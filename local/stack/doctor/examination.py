@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from local.errors import CommandFailed
 from local.stack.doctor import account, alarms, endpoint, functions, inbox
@@ -91,8 +91,10 @@ def _answers(check: Check, place: Place) -> Iterator[Answer]:
         yield from check.look(place)
     except ClientError as error:
         yield _refused(check, error)
+    except (NoCredentialsError, NoRegionError) as error:
+        yield failed(f"could not look: {error}", "set AWS_PROFILE and AWS_DEFAULT_REGION, or run `aws configure`")
     except (BotoCoreError, CommandFailed, OSError) as error:
-        yield failed(f"could not look: {error}", "is the network, and are credentials and region, as they should be?")
+        yield failed(f"could not look: {error}", "is the network as it should be, and the stack of this version?")
     except KeyError as error:
         yield failed(f"the stack has no output {error}", "deploy the template.yaml of this version")
 
