@@ -16,7 +16,7 @@ RUN := $(UV) run --quiet --group dev
 CHECKOV := $(UV) tool run --quiet --from checkov==3.3.30 checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak fuzz test-docker test-containers test-training lint audit sbom map format train
+.PHONY: help setup demo test soak fuzz bench test-docker test-containers test-training lint audit sbom map format train
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,11 @@ test-training: $(UV) ## Test training too, and mypy where torch is; 4.6 GB of pa
 	$(UV) sync --quiet --group train --group dev
 	.venv-train/bin/mypy
 	.venv-train/bin/python -m pytest --numprocesses 2 --dist loadgroup --durations 10 tests/training tests/model tests/jobs/test_containers.py tests/jobs/test_pipeline_run.py
+
+bench: export UV_PROJECT_ENVIRONMENT := .venv-train
+bench: $(UV) ## Time endpoint, functions, flow and training beside others, for docs/performance.md; original bins with IMAGES=<folder>; 4.6 GB of packages, 20 minutes
+	$(UV) sync --quiet --group train --group dev
+	.venv-train/bin/python -m benchmarks $(if $(IMAGES),--images "$(IMAGES)")
 
 map: $(UV) ## Draw docs/map.md from the code
 	$(RUN) python -m tests.maps

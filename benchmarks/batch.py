@@ -1,6 +1,6 @@
 """How long the Checker takes for a batch of ten messages, beside one message after another.
 
-    python -m benchmarks.batch [--rounds 20] [--endpoint-ms 60]
+    python -m benchmarks.batch [--rounds 20] [--endpoint-ms 60] [--json]
 
 The real handler and boto3 call a server in another process that answers as S3, DynamoDB and the endpoint do, after a
 pause for each. Every message is the second upload of a bin of its own, so it calls the endpoint. The CPU time is that
@@ -71,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time a batch of the Checker.")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--endpoint-ms", type=float, default=60)
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -105,13 +106,20 @@ def main() -> None:
             if any(answer["batchItemFailures"] for answer in answers):
                 raise SystemExit(f"a message failed: {answers}")
     process.terminate()
+    before, after = (statistics.median(wall[way]) for way in ways)
+    if options.json:
+        times = {
+            way: {"ms": statistics.median(wall[way]), "lowest": min(wall[way]), "highest": max(wall[way])}
+            for way in ways
+        }
+        print(json.dumps({"ways": times, "ratio": after / before}))
+        return
     for way in ways:
         low, *_, high = statistics.quantiles(wall[way], n=10)
         print(
             f"{way:18} {statistics.median(wall[way]):7.0f} ms ({low:.0f} to {high:.0f}), of which the Checker's own "
             f"CPU time {statistics.median(cpu[way]):.0f} ms"
         )
-    before, after = (statistics.median(wall[way]) for way in ways)
     print(f"a batch of {BATCH} takes {after / before:.2f} of the time")
 
 

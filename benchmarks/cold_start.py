@@ -1,6 +1,6 @@
 """How long the built Checker takes to start, beside a handler that only makes the same boto3 clients.
 
-    python -m benchmarks.cold_start [--rounds 10]
+    python -m benchmarks.cold_start [--rounds 10] [--json]
 
 Both run under Amazon's runtime interface emulator, each time in a new process, in turn. As in Lambda, the SDK is
 compiled and a function's own folder is read-only, so what is in it is compiled at every start. The time is that of the
@@ -8,6 +8,7 @@ first invocation, S3's test event, which calls nothing, minus that of the second
 """
 
 import argparse
+import json
 import shutil
 import statistics
 import subprocess
@@ -56,6 +57,7 @@ def main() -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(description="Time the Checker's cold start.")
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
@@ -66,7 +68,7 @@ def main() -> None:
         bare.mkdir()
         (bare / "bare.py").write_text(BARE)
         checker = base / "checker"
-        shutil.copytree(sam.BUILD / "Checker", checker)
+        shutil.copytree(sam.BUILD / "Checker", checker, ignore=shutil.ignore_patterns("__pycache__"))  # of tests
         ways = {"bare clients": (bare, "bare.handler"), "Checker": (checker, "checker.handler")}
         times: dict[str, list[float]] = {way: [] for way in ways}
         for turn in range(options.rounds + 1):
@@ -74,11 +76,19 @@ def main() -> None:
                 took = cold_start_ms(python, built, handler, base / "log")
                 if turn:  # the first fills the disk's cache
                     times[way].append(took)
-        for way in ways:
-            low, *_, high = statistics.quantiles(times[way], n=10)
-            print(f"{way:14} {statistics.median(times[way]):6.0f} ms ({low:.0f} to {high:.0f})")
         ratio = statistics.median(times["Checker"]) / statistics.median(times["bare clients"])
-        print(f"the Checker takes {ratio:.2f} times as long; its package has {zipped_mb(checker, base / 'zip'):.1f} MB")
+        package_mb = zipped_mb(checker, base / "zip")
+    if options.json:
+        starts = {
+            way: {"ms": statistics.median(times[way]), "lowest": min(times[way]), "highest": max(times[way])}
+            for way in ways
+        }
+        print(json.dumps({"ways": starts, "ratio": ratio, "package_mb": package_mb}))
+        return
+    for way in ways:
+        low, *_, high = statistics.quantiles(times[way], n=10)
+        print(f"{way:14} {statistics.median(times[way]):6.0f} ms ({low:.0f} to {high:.0f})")
+    print(f"the Checker takes {ratio:.2f} times as long; its package has {package_mb:.1f} MB")
 
 
 if __name__ == "__main__":

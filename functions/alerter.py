@@ -82,7 +82,7 @@ def send_queued(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
         send_once(record.body, lambda_context)
     except Exception as fault:
-        report_returned(failures, record, fault)
+        report_returned(failures, record.raw_event, fault)
         raise
 
 

@@ -5,15 +5,13 @@ It writes checks to the table, and alerts to the table's outbox.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import AsyncBatchProcessor, EventType, async_process_partial_response
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from inventory import clients
@@ -36,11 +34,12 @@ MIN_REMAINING_TIME_MS = 25_000
 """Needed to start a check: two attempts at an endpoint that does not answer (see `clients`)."""
 MAX_BATCH = 10
 """Messages of a batch, and so its threads: a check waits for S3, the endpoint and DynamoDB nearly all the time."""
+Message = Mapping[str, Any]
+"""A message of SQS, as Lambda delivers it."""
 METRICS = {"rejected": "Rejected", "waiting": "Waiting"}
 
 config = CheckerSettings.from_environment()
 runtime = clients.sagemaker_runtime()
-processor = AsyncBatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 threads = ThreadPoolExecutor(MAX_BATCH)
 
 
@@ -70,9 +69,9 @@ failures = Failures(clients.checks_table_best_effort(config.checks_table))
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    if any(record.get("eventSource") == "aws:sqs" for record in event.get("Records", [])):
-        check = partial(check_message, turns=defaultdict(asyncio.Lock))
-        return async_process_partial_response(event, check, processor, context)
+    records = event.get("Records", [])
+    if any(record.get("eventSource") == "aws:sqs" for record in records):
+        return asyncio.run(check_messages(records, context))
     steps = IndependentSteps()
     checks = []
     for reported in read_notification(event):
@@ -82,21 +81,31 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     return [check.check_id for check in checks if check]
 
 
-async def check_message(
-    record: SQSRecord, lambda_context: LambdaContext, turns: MutableMapping[Subject, asyncio.Lock]
-) -> None:
-    """Check what one message reports, at the same time as the other messages of its batch. `turns` gives each bin's
-    events their turn in the order of the batch. An exception returns this message to the queue, and no other. It is
-    raised when the other events of the message are checked.
+async def check_messages(messages: Sequence[Message], context: LambdaContext) -> dict[str, Any]:
+    """Check what the messages of a batch report, all at the same time. The answer names those that failed, so that SQS
+    returns them to the queue, and no other.
+
+    Powertools' batch utility does this too. It imports the events of all services, a tenth of a cold start.
+    """
+    turns: MutableMapping[Subject, asyncio.Lock] = defaultdict(asyncio.Lock)
+    checks = [check_message(message, context, turns) for message in messages]
+    outcomes = await asyncio.gather(*checks, return_exceptions=True)
+    failed = [message for message, outcome in zip(messages, outcomes, strict=True) if outcome is not None]
+    return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
+
+
+async def check_message(message: Message, context: LambdaContext, turns: MutableMapping[Subject, asyncio.Lock]) -> None:
+    """Check what one message reports. `turns` gives each bin's events their turn in the order of the batch. An
+    exception is raised when the other events of the message are checked.
     """
     events: list[InboxEvent] = []
     faults: list[Exception] = []
     try:
-        events = read_message(record.body)
+        events = read_message(message["body"])
         for event in events:
             try:
                 async with turns[subject_of(event)]:
-                    if lambda_context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
+                    if context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
                         raise RetryLater("the messages before it in the batch used up the time")
                     await check_in_thread(event)
             except Exception as fault:
@@ -104,7 +113,7 @@ async def check_message(
         if faults:
             raise faults[0]
     except Exception as fault:
-        report_returned(failures, record, fault, [event.key for event in events])
+        report_returned(failures, message, fault, [event.key for event in events])
         raise
 
 

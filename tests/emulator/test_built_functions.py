@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from benchmarks.cold_start import cold_start_ms, zipped_mb
 from local.demo import receive_alerts
 from local.embedded import sam
 from local.stack.subscription import subscribed
@@ -145,3 +146,8 @@ def test_the_review_page_sends_a_stranger_to_the_sign_in(invoke):
 def test_every_event_is_used_here(request):
     source = Path(__file__).read_text()
     assert [path.name for path in EVENTS.glob("*.json") if f'"{path.stem}"' not in source] == []
+
+
+def test_the_benchmark_of_cold_starts_times_and_weighs_the_built_checker(python, stack, tmp_path):
+    assert cold_start_ms(python, sam.BUILD / "Checker", "checker.handler", tmp_path / "log") > 0
+    assert 0 < zipped_mb(sam.BUILD / "Checker", tmp_path / "package.zip") < 10

@@ -1,5 +1,8 @@
 """The messages of a batch are checked at the same time, and the uploads of one bin in their order."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -10,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.cold_start import ENVIRONMENT
 from inventory.bins import Bin
 from inventory.errors import RetryLater
 from inventory.uploads import Upload
@@ -118,3 +122,10 @@ def test_two_threads_lose_no_metric(checker, monkeypatch):  # noqa: F811
         thread.join()
     assert metrics.metric_set["Checks"]["Value"] == [1.0] * 5
     metrics.clear_metrics()
+
+
+def test_a_cold_start_loads_no_events_of_other_services():
+    asked = "import checker, sys; print(sorted(name for name in sys.modules if 'powertools.utilities.data_cl' in name))"
+    started = [sys.executable, "-c", asked]
+    loaded = subprocess.run(started, env=os.environ | ENVIRONMENT, capture_output=True, text=True, check=True).stdout
+    assert loaded == "[]\n"
