@@ -13,7 +13,7 @@ from local.stack import smoke as steps
 def smoke(
     stack: StackName = None,
     timeout: Annotated[
-        float, typer.Option(min=1, help="The most seconds to wait for the check, and for the alert.")
+        float, typer.Option(min=1, max=3600, help="The most seconds to wait for the check, and for the alert.")
     ] = 120,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
