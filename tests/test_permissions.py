@@ -169,6 +169,13 @@ def test_dead_letters_and_backfills_are_within_the_rights_of_whoever_gives_the_c
     assert keep["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [BACKFILLS]}}
 
 
+def test_whoever_gives_the_commands_may_change_no_queue_but_those_of_watch():
+    changing = {f"sqs:{action}" for action in ("CreateQueue", "DeleteQueue", "PurgeQueue", "SetQueueAttributes", "*")}
+    (granted,) = (one for one in statements("ApplicationPolicy") if changing & set(listed(one["Action"])))
+    (resource,) = listed(granted["Resource"])
+    assert ":${Stack}-watch-*" in str(resource)
+
+
 @contextmanager
 def noted(warehouse):  # noqa: F811
     """Which actions on the table are taken within the block, and on which attributes."""
