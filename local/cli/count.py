@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from PIL import Image
 from rich.table import Table
 
+from inventory.bins import FILES
 from local.cli.exits import FAILED, fail
 from local.cli.progress import bar
 from local.cli.terminal import err, out, print_csv, print_json, quoted
-from model.images import RejectedImage
+from model.images import RejectedImage, decode
 from model.predictor import Prediction, Predictor
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = tuple(f".{extension}" for extension in FILES["image"].media_types)
 THUMBNAIL_PX = 240
 STYLE = """
 body { font: 15px sans-serif; margin: 1.5rem } main { display: flex; flex-wrap: wrap; gap: 1rem }
 figure { margin: 0; width: 240px } img { max-width: 240px; max-height: 240px }
-p { margin: .2rem 0; overflow-wrap: anywhere }
+p { margin: .2rem 0; overflow-wrap: anywhere } meter { width: 130px } td { text-align: right }
 """
 
 
@@ -37,10 +37,8 @@ class Counted:
 
     @property
     def label(self) -> str:
-        """The most likely label, e.g. `3` or `6+`; empty without a prediction."""
-        if self.prediction is None:
-            return ""
-        return max(self.shares.items(), key=lambda share: share[1])[0]
+        """The label of the count, e.g. `3` or `6+`; empty without a prediction."""
+        return self.prediction.labels[self.prediction.count] if self.prediction else ""
 
     @property
     def shares(self) -> dict[str, float]:
@@ -67,9 +65,12 @@ def count(
     """
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv: choose one")
-    images = list(find_images(paths))
-    if not images:
+    found = list(find_images(paths))
+    if not found:
         fail("There is no .jpg, .jpeg or .png there.")
+    images = list({path.resolve(): path for path in found}.values())
+    if twice := len(found) - len(images):
+        err.say("{twice} named twice, counted once.", twice=twice)
     predictor = Predictor()
     with bar(err) as progress:
         counted = list(
@@ -120,16 +121,19 @@ def _figure(counted: Counted) -> str:
     name = html.escape(quoted(counted.path).plain)
     if counted.prediction is None:
         return f"<figure><p>{name}</p><p><b>Not counted:</b> {html.escape(quoted(counted.reason).plain)}</p></figure>"
-    shares = ", ".join(f"{html.escape(label)}: {share:.0%}" for label, share in counted.shares.items() if share >= 0.01)
-    with Image.open(counted.path) as image:
-        small = image.convert("RGB")
-        small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    bars = "".join(
+        f'<tr><th scope="row">{html.escape(label)}</th><td><meter value="{share:.4f}"></meter></td>'
+        f"<td>{share:.0%}</td></tr>"
+        for label, share in counted.shares.items()
+    )
+    small = decode(counted.path.read_bytes())
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     data = io.BytesIO()
     small.save(data, "JPEG")
     source = f"data:image/jpeg;base64,{b64encode(data.getvalue()).decode()}"
     return (
         f'<figure><img src="{source}" alt="{name}"><p>{name}</p>'
-        f"<p><b>{html.escape(counted.label)}</b> ({shares})</p></figure>"
+        f"<p><b>{html.escape(counted.label)}</b></p><table>{bars}</table></figure>"
     )
 
 

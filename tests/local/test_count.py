@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+from base64 import b64decode
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from local.cli.main import app
 from local.embedded.sam import ROOT
+from model.predictor import Predictor
 
 
 @pytest.fixture
@@ -51,6 +54,24 @@ def test_the_page_shows_each_image_and_runs_no_name(folder):
     assert "Not counted:" in said
     assert "<b>[x]" not in said
     assert "&lt;b&gt;[x].JPG" in said
+
+
+def test_the_page_shows_images_upright_beside_a_bar_for_each_count(tmp_path):
+    turned = Image.open(ROOT / "samples/bin-images/r003.jpg")
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "phone.jpg", exif=exif)
+    count(tmp_path, "--page", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    shown = Image.open(io.BytesIO(b64decode(page.partition("base64,")[2].partition('"')[0])))
+    assert shown.width / shown.height == pytest.approx(turned.height / turned.width, abs=0.02)
+    assert page.count("<meter ") == len(Predictor().labels)
+
+
+def test_an_image_that_is_named_twice_is_counted_once(folder):
+    image = folder / "site" / "=<b>[x].JPG"
+    ran = count(image, folder / "site", "--json")
+    assert (len(ran.stdout.splitlines()), "1 named twice" in ran.stderr) == (1, True)
 
 
 def test_nothing_to_count_and_a_missing_file_are_said(folder, tmp_path):
