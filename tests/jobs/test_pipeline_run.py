@@ -102,7 +102,7 @@ def test_endpoint_changes_only_when_the_candidate_is_better(
     sagemaker, endpoint = boto3.client("sagemaker"), settings.deploy.endpoint
     upload(write_inbox(tmp_path / "inbox") / "bin-images", "s3://our-bucket/inbox/bin-images")
     upload(tmp_path / "inbox" / "metadata", "s3://our-bucket/inbox/metadata")
-    with staged_source() as source:
+    with staged_source(for_serving=True) as source:
         definition = json.loads(pipeline_definition.pipeline(context.account, settings, source).definition())
 
     def serve(artifact: Path) -> None:
