@@ -7,19 +7,17 @@ into the outbox. Bytes are those of the bodies of requests and answers. A body t
 network has carried what fits its buffers.
 """
 
-import argparse
 import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import boto3
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
-from benchmarks.pictures import pictures
+from benchmarks.pictures import options_of, pictures
 from inventory.check_store import CheckStore
 from inventory.workflow import CheckWorkflow
 from tests.builders import BUCKET, metadata, prediction, upload
@@ -84,9 +82,7 @@ def process(order: Sequence[str], image: bytes) -> list[Counted]:
 
 def main() -> None:
     """Command line: see the module's docstring."""
-    parser = argparse.ArgumentParser(description="Count the calls of AWS for a pair of uploads.")
-    parser.add_argument("--images", type=Path, help="folder of JPEGs as they are uploaded; unless set, the samples")
-    parser.add_argument("--json", action="store_true")
+    parser = options_of("Count the calls of AWS for a pair of uploads.")
     options = parser.parse_args()
     image = pictures(options.images, limit=1)[0]
     counted = {order: process(keys, image) for order, keys in ORDERS.items()}

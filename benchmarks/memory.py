@@ -3,14 +3,13 @@
 python -m benchmarks.memory --images bins/bin-images --json
 """
 
-import argparse
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.load import CORES, closed_loop, endpoint
-from benchmarks.pictures import pictures
+from benchmarks.pictures import options_of, pictures
 
 WORKERS = 2
 CLIENTS = {"idle": 0, "4 clients": 4, "100 clients": 100}
@@ -35,10 +34,8 @@ def measure(images: Sequence[bytes], requests: int) -> dict[str, float]:
 
 def main() -> None:
     """Command line: see the module's docstring."""
-    parser = argparse.ArgumentParser(description="Measure the endpoint's memory.")
-    parser.add_argument("--images", type=Path, help="folder of JPEGs as they are uploaded; unless set, the samples")
+    parser = options_of("Measure the endpoint's memory.")
     parser.add_argument("--requests", type=int, default=400)
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     measured = measure(pictures(options.images), options.requests)
     if options.json:

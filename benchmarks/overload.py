@@ -7,17 +7,15 @@ at a steady rate, whether or not earlier ones are answered. When they end, one c
 twice the time that one client waits in peace.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from benchmarks.load import CORES, closed_loop, endpoint, open_loop, pin, quantile
-from benchmarks.pictures import pictures
+from benchmarks.pictures import options_of, pictures
 
 TIMES, RECOVERED = 4, 2
 
@@ -54,10 +52,8 @@ def measure(images: Sequence[bytes], seconds: float, calm_requests: int = 50) ->
 
 def main() -> None:
     """Command line: see the module's docstring."""
-    parser = argparse.ArgumentParser(description="Overload the endpoint.")
-    parser.add_argument("--images", type=Path, help="folder of JPEGs as they are uploaded; unless set, the samples")
+    parser = options_of("Overload the endpoint.")
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     measured = measure(pictures(options.images), options.seconds)
     if options.json:

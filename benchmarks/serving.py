@@ -14,7 +14,6 @@ are those of the clock, and other programs are in them. Without torch the first 
 how long a network takes, so theirs are random.
 """
 
-import argparse
 import importlib.util
 import io
 import json
@@ -23,14 +22,13 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import psutil
 from PIL import Image
 
 from benchmarks.load import CORES, Served, closed_loop, endpoint, pin, quantile
-from benchmarks.pictures import pictures
+from benchmarks.pictures import options_of, pictures
 from model.images import decode, resize
 from model.predictor import Predictor
 
@@ -179,11 +177,9 @@ def measure(images: Sequence[bytes], rounds: int, number: int, ways: Sequence[st
 
 def main() -> None:
     """Command line: see the module's docstring."""
-    parser = argparse.ArgumentParser(description="Time the endpoint beside other ways to count.")
-    parser.add_argument("--images", type=Path, help="folder of JPEGs as they are uploaded; unless set, the samples")
+    parser = options_of("Time the endpoint beside other ways to count.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=100, help="of each round and way")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     has_torch = importlib.util.find_spec("torch") is not None
     ways = [way for way in LOOPS if has_torch or way not in NEED_TORCH]

@@ -11,7 +11,6 @@ ten clients call the endpoint alone. The runs take turns, and all processes shar
 who uses them.
 """
 
-import argparse
 import json
 import multiprocessing
 import re
@@ -30,7 +29,7 @@ import psutil
 from benchmarks.batch import server
 from benchmarks.load import closed_loop, quantile
 from benchmarks.memory import high_water_mb
-from benchmarks.pictures import pictures
+from benchmarks.pictures import options_of, pictures
 from local.embedded.cloud import EmbeddedCloud
 from local.stack.deployed_stack import Stack
 from local.stack.subscription import subscribed
@@ -180,11 +179,9 @@ def measure(images: Sequence[Picture], pairs: int, rounds: int) -> dict[str, Any
 
 def main() -> None:
     """Command line: see the module's docstring."""
-    parser = argparse.ArgumentParser(description="Time the whole flow in the embedded cloud.")
-    parser.add_argument("--images", type=Path, help="folder of JPEGs as they are uploaded; unless set, the samples")
+    parser = options_of("Time the whole flow in the embedded cloud.")
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     measured = measure(with_wrong_counts(pictures(options.images)), options.pairs, options.rounds)
     if options.json:
