@@ -15,13 +15,7 @@ from botocore.exceptions import (
 )
 
 from local.embedded.service import LOOPBACK
-
-EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-UNKNOWN_CREDENTIALS = {
-    "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken", "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-}  # fmt: skip
-DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
+from local.stack.aws import DENIED, EXPIRED, UNKNOWN_CREDENTIALS
 
 
 def explain(error: BotoCoreError | ClientError | OSError) -> str:

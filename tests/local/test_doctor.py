@@ -10,13 +10,14 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.loaders import create_loader
 from typer.testing import CliRunner
 
 from local.cli.main import app
-from local.stack.aws import Cloud
+from local.stack.aws import EXPIRED, UNKNOWN_CREDENTIALS, Cloud
 from local.stack.doctor import account
-from local.stack.doctor.examination import CHECKS, OTHER_NAMES, examine
+from local.stack.doctor.examination import CHECKS, OTHER_NAMES, Check, examine
 from local.stack.doctor.values import Place
 from tests.builders import LABELS, PRIOR, prediction
 from tests.template import template
@@ -253,6 +254,15 @@ def test_each_call_of_a_check_may_be_denied_and_its_permission_is_named(house, c
         if operation != "InvokeEndpoint":  # the reason is that of the Checker, which names endpoint and code
             assert f"ask for {permission}:" in finding.remedy
         house.answers[operation] = before
+
+
+@pytest.mark.parametrize("code", sorted(EXPIRED | UNKNOWN_CREDENTIALS))
+def test_who_has_to_sign_in_again_is_not_told_to_ask_for_a_permission(code):
+    def look(place):
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "GetAccountSettings")
+
+    (finding,) = examine(Place(Cloud.embedded("http://127.0.0.1:1"), NOW), [Check("any", look, before=True)])
+    assert (finding.state, "sign in again" in finding.remedy, "ask for" in finding.remedy) == ("failed", True, False)
 
 
 def test_a_check_needs_the_permissions_that_it_says_and_whoever_deploys_has_them(house):

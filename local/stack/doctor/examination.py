@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from local.errors import CommandFailed
+from local.stack.aws import DENIED, EXPIRED, UNKNOWN_CREDENTIALS
 from local.stack.doctor import account, alarms, endpoint, functions, inbox
 from local.stack.doctor.values import Answer, Place, State, failed
-from local.stack.dropping import DENIED
 
-ALSO_DENIED = ("AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "Forbidden")
+STATUS_DENIED = {"403", "Forbidden"}
+"""The codes where the answer has no body."""
 OTHER_NAMES = {"GetBucketNotificationConfiguration": "GetBucketNotification", "HeadBucket": "ListBucket"}
 """Permissions that are not called as the operation that needs them."""
 
@@ -100,7 +101,12 @@ def _answers(check: Check, place: Place) -> Iterator[Answer]:
 
 
 def _refused(check: Check, error: ClientError) -> Answer:
-    if error.response["Error"]["Code"] not in (*DENIED, *ALSO_DENIED):
+    code = error.response["Error"]["Code"]
+    if code in EXPIRED | UNKNOWN_CREDENTIALS:
+        return failed(
+            f"could not look: {error}", "sign in again, or check AWS_PROFILE and the keys in your environment"
+        )
+    if code not in DENIED | STATUS_DENIED:
         return failed(f"could not look: {error}", "the message of AWS says why")
     operation = OTHER_NAMES.get(error.operation_name, error.operation_name)
     needed = [permission for permission in check.permissions if permission.endswith(f":{operation}")]
