@@ -30,6 +30,16 @@ def pins(path):
     return dict(line.split("==") for line in lines if "==" in line)
 
 
+def test_the_wheel_holds_every_package():
+    packages = {
+        folder.parent.relative_to(ROOT).as_posix()
+        for place in (ROOT, ROOT / "functions")
+        for folder in place.glob("*/__init__.py")
+    } - {"tests", "benchmarks"}
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert set(built["packages"]) == packages
+
+
 FUNCTIONS = ["functions/requirements.txt", "deploy/review/requirements.txt"]
 
 

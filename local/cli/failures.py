@@ -14,8 +14,8 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from inventory.refusals import DENIED, EXPIRED, UNKNOWN_CREDENTIALS
 from local.embedded.service import LOOPBACK
-from local.stack.aws import DENIED, EXPIRED, UNKNOWN_CREDENTIALS
 
 
 def explain(error: BotoCoreError | ClientError | OSError) -> str:

@@ -27,13 +27,6 @@ EMBEDDED_KEY = "test"
 """ministack's root key, as id and as secret. It only opens the embedded cloud, on the loopback interface."""
 CONNECTIONS = 32
 NO_FILES = {"config_file": os.devnull, "credentials_file": os.devnull}
-EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-UNKNOWN_CREDENTIALS = {
-    "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken", "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-}  # fmt: skip
-DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
-"""Codes of AWS's answers to credentials that have expired, that it does not know, and that lack a permission."""
 
 
 class InvalidSettings(CommandFailed):

@@ -26,6 +26,7 @@ from inventory.bins import (
     why_no_bin_file,
 )
 from inventory.inbox import keys_of
+from inventory.refusals import DENIED, EXPIRED, UNKNOWN_CREDENTIALS
 from local.errors import CommandFailed
 from local.stack.aws import Cloud
 from local.stack.deployed_stack import Stack
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 WORKERS = 16
 WINDOW = 4 * WORKERS
 """The maximum number of files in memory: uploading or waiting."""
-DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "403")
-
 NAMED = 5
 """So many files that are none of bins are named where there are no others."""
 RESOURCE_FORK = "._"
@@ -330,7 +329,7 @@ def _listing_client(aws: Cloud, bucket: str, prefix: str) -> "S3Client":
         except NoCredentialsError as error:
             problem = str(error)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in DENIED:
+            if error.response["Error"]["Code"] not in DENIED | EXPIRED | UNKNOWN_CREDENTIALS:
                 raise NothingToDrop(f"s3://{bucket} cannot be listed: {error}") from error
             problem = str(error)
         except BotoCoreError as error:

@@ -14,8 +14,9 @@ from botocore.exceptions import ClientError
 from botocore.loaders import create_loader
 from typer.testing import CliRunner
 
+from inventory.refusals import EXPIRED, UNKNOWN_CREDENTIALS
 from local.cli.main import app
-from local.stack.aws import EXPIRED, UNKNOWN_CREDENTIALS, Cloud
+from local.stack.aws import Cloud
 from local.stack.doctor import account
 from local.stack.doctor.examination import CHECKS, OTHER_NAMES, Check, examine
 from local.stack.doctor.values import Place

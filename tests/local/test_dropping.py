@@ -3,12 +3,16 @@
 import json
 import os
 import unicodedata
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from inventory.bins import Bin
+from inventory.refusals import DENIED, EXPIRED, UNKNOWN_CREDENTIALS
 from local.stack import dropping
 from local.stack.aws import Cloud
 from local.stack.deployed_stack import Stack
@@ -175,6 +179,16 @@ def test_nothing_to_drop_is_said(aws, tmp_path):
         keys(aws, tmp_path / "nowhere")
 
 
+def test_where_there_are_no_others_the_first_files_that_are_none_of_bins_are_named(aws, tmp_path):
+    for number in range(dropping.NAMED + 2):
+        write(tmp_path / "bin-images" / f"{number}.heic", "")
+    write(tmp_path / "bin-images" / os.fsdecode(b"\xff.gif"), "")
+    with pytest.raises(dropping.NothingToDrop) as said:
+        keys(aws, tmp_path, site="BOS1")
+    named = [f"BOS1/bin-images/{number}.heic is no .jpg or .jpeg or .png" for number in range(dropping.NAMED)]
+    assert f"no images or metadata found; {'; '.join(named)}. The layout is " in str(said.value)
+
+
 def test_the_second_time_only_what_changed_is_uploaded(aws, inbox, site):
     root = site()
     first = list(dropping.drop(dropping.find([str(root)], Cloud.aws), inbox))
@@ -209,6 +223,22 @@ def test_another_bucket_is_a_source(aws, inbox):
 def test_a_bucket_that_may_not_be_listed_is_said(aws):
     with pytest.raises(dropping.NothingToDrop, match="s3://missing cannot be listed"):
         keys(aws, "s3://missing")
+
+
+@pytest.mark.parametrize("code", sorted(DENIED | EXPIRED | UNKNOWN_CREDENTIALS))
+def test_a_public_bucket_is_read_whatever_is_wrong_with_the_credentials(aws, monkeypatch, code):
+    aws.s3().create_bucket(Bucket="public")
+    aws.s3().put_object(Bucket="public", Key="bin-images/1.jpg", Body=b"1")
+    s3 = Cloud.s3
+
+    def refusing(cloud, *, signed=True):
+        if not signed:
+            return s3(cloud)
+        refused = ClientError({"Error": {"Code": code, "Message": "no"}}, "ListObjectsV2")
+        return SimpleNamespace(list_objects_v2=Mock(side_effect=refused))
+
+    monkeypatch.setattr(Cloud, "s3", refusing)
+    assert keys(aws, "s3://public") == ["bin-images/1.jpg"]
 
 
 def test_no_more_than_a_window_of_files_is_ever_held(inbox):

@@ -13,10 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from inventory.addresses import S3Address, is_s3_address
 from inventory.bins import FILES, FOLDERS, PARTS, Bin, Part, is_inbox_key, is_name, locate, why_no_bin_file
+from inventory.refusals import DENIED
 
 IMAGE_FOLDER, METADATA_FOLDER = FILES["image"].folder, FILES["metadata"].folder
 MISSING = ("NoSuchKey", "404")
-REFUSED = ("AccessDenied", "403")
 
 
 class Source(Protocol):
@@ -137,7 +137,7 @@ class Bucket:
             code = error.response["Error"]["Code"]
             if code in MISSING:
                 return None
-            if code in REFUSED:
+            if code in DENIED:
                 raise PermissionError(f"{name} is missing or may not be read ({code})") from error
             raise ConnectionError(f"{name} cannot be read ({error})") from error
         except BotoCoreError as error:

@@ -13,9 +13,9 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
+from inventory.refusals import DENIED, EXPIRED, UNKNOWN_CREDENTIALS
+
 QUOTA_CODES = {"ResourceLimitExceeded", "ServiceQuotaExceededException", "LimitExceededException"}
-DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 
 
 class JobError(Exception):
@@ -45,9 +45,9 @@ def explain_aws_error(error: BotoCoreError | ClientError) -> str:
             f"{operation}: the account's quota{name} is too small: request more in the Service Quotas console, or "
             f"choose another instance type ({message})"
         )
-    if code in DENIED_CODES:
+    if code in DENIED:
         return f"{operation} is not allowed: compare your permissions with those in docs/deploy.md ({message})"
-    if code in EXPIRED_CODES:
+    if code in EXPIRED | UNKNOWN_CREDENTIALS:
         return f"AWS does not accept the credentials: sign in again ({message})"
     if "assume" in message.lower() and "role" in message.lower():
         return f"{operation}: SageMaker cannot assume the role: check aws.role and its trust policy ({message})"

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
+from inventory.refusals import DENIED, EXPIRED, UNKNOWN_CREDENTIALS
 from local.errors import CommandFailed
-from local.stack.aws import DENIED, EXPIRED, UNKNOWN_CREDENTIALS
 from local.stack.doctor import account, alarms, endpoint, functions, inbox
 from local.stack.doctor.values import Answer, Place, State, failed
 
-STATUS_DENIED = {"403", "Forbidden"}
-"""The codes where the answer has no body."""
 OTHER_NAMES = {"GetBucketNotificationConfiguration": "GetBucketNotification", "HeadBucket": "ListBucket"}
 """Permissions that are not called as the operation that needs them."""
 
@@ -106,7 +104,7 @@ def _refused(check: Check, error: ClientError) -> Answer:
         return failed(
             f"could not look: {error}", "sign in again, or check AWS_PROFILE and the keys in your environment"
         )
-    if code not in DENIED | STATUS_DENIED:
+    if code not in DENIED:
         return failed(f"could not look: {error}", "the message of AWS says why")
     operation = OTHER_NAMES.get(error.operation_name, error.operation_name)
     needed = [permission for permission in check.permissions if permission.endswith(f":{operation}")]
