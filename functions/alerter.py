@@ -30,7 +30,7 @@ from inventory.errors import RetryLater
 from inventory.failures import Failures
 from inventory.links import Links
 from inventory.observability import logger, metrics
-from inventory.returned_messages import report_returned
+from inventory.returned_messages import Fault, report_returned
 from inventory.settings import AlerterSettings
 from inventory.steps import IndependentSteps
 
@@ -82,7 +82,7 @@ def send_queued(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
         send_once(record.body, lambda_context)
     except Exception as fault:
-        report_returned(failures, record.raw_event, fault)
+        report_returned(failures, record.raw_event, [Fault(fault)])
         raise
 
 

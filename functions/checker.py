@@ -23,7 +23,7 @@ from inventory.errors import RetryLater
 from inventory.failures import Failures
 from inventory.observability import logger, measured_endpoint_call, metrics
 from inventory.prediction import Prediction
-from inventory.returned_messages import report_returned
+from inventory.returned_messages import Fault, report_returned
 from inventory.settings import CheckerSettings
 from inventory.steps import IndependentSteps
 from inventory.uploads import InboxEvent, OtherEvent, read_message, read_notification
@@ -90,31 +90,30 @@ async def check_messages(messages: Sequence[Message], context: LambdaContext) ->
     turns: MutableMapping[Subject, asyncio.Lock] = defaultdict(asyncio.Lock)
     checks = [check_message(message, context, turns) for message in messages]
     outcomes = await asyncio.gather(*checks, return_exceptions=True)
-    failed = [message for message, outcome in zip(messages, outcomes, strict=True) if outcome is not None]
+    failed = [message for message, checked in zip(messages, outcomes, strict=True) if checked is not True]
     return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
 
 
-async def check_message(message: Message, context: LambdaContext, turns: MutableMapping[Subject, asyncio.Lock]) -> None:
-    """Check what one message reports. `turns` gives each bin's events their turn in the order of the batch. An
-    exception is raised when the other events of the message are checked.
+async def check_message(message: Message, context: LambdaContext, turns: MutableMapping[Subject, asyncio.Lock]) -> bool:
+    """Check what one message reports, and report each event that fails: it stops no other. Returns whether none failed.
+
+    `turns` gives each bin's events their turn in the order of the batch.
     """
-    events: list[InboxEvent] = []
-    faults: list[Exception] = []
+    faults: list[Fault] = []
     try:
-        events = read_message(message["body"])
-        for event in events:
+        for event in read_message(message["body"]):
             try:
                 async with turns[subject_of(event)]:
                     if context.get_remaining_time_in_millis() < MIN_REMAINING_TIME_MS:
                         raise RetryLater("the messages before it in the batch used up the time")
                     await check_in_thread(event)
             except Exception as fault:
-                faults.append(fault)
-        if faults:
-            raise faults[0]
+                faults.append(Fault(fault, event.key))
     except Exception as fault:
-        report_returned(failures, message, fault, [event.key for event in events])
-        raise
+        faults.append(Fault(fault))
+    if faults:
+        report_returned(failures, message, faults)
+    return not faults
 
 
 async def check_in_thread(event: InboxEvent) -> None:

@@ -65,6 +65,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     findings: list[str] = []
     with steps.step("not compared with the weeks before", day=str(day)):
         findings = report_findings(day, made)
+    metrics.flush_metrics()  # the digests of many sites may use up the time while their topic does not answer
     if digests and "day" not in event:
         with steps.step("digests not sent", day=str(day)):
             publish_digests(digests, day, made, steps)

@@ -1,6 +1,7 @@
-"""Reports a message that returns to its queue: a metric, a log line and a stored reason."""
+"""Reports a message that returns to its queue: a metric, a log line for each fault, and a stored reason."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,18 +13,32 @@ from inventory.observability import logger, metrics
 from inventory.uploads import UnreadableEvent
 
 
-def report_returned(failures: Failures, message: Mapping[str, Any], fault: Exception, keys: Sequence[str] = ()) -> None:
-    """Count and log a returned message of SQS, and store the reason. Call it where the exception is handled."""
+@dataclass(frozen=True)
+class Fault:
+    """What failed in a message: the exception, and the key of the upload if the message told it."""
+
+    exception: Exception
+    key: str | None = None
+
+    @property
+    def reason(self) -> str:
+        told = isinstance(self.exception, RetryLater | UnreadableEvent)
+        return str(self.exception) if told else f"{type(self.exception).__name__}: {self.exception}"
+
+
+def report_returned(failures: Failures, message: Mapping[str, Any], faults: Sequence[Fault]) -> None:
+    """Count a returned message of SQS, log each of its faults, and store their reasons."""
     message_id = message["messageId"]
     metrics.add_metric("Returned", MetricUnit.Count, 1)
-    if isinstance(fault, RetryLater):
-        reason = str(fault)
-        logger.warning("message goes back to the queue", message_id=message_id, reason=reason, keys=keys)
-    else:
-        reason = str(fault) if isinstance(fault, UnreadableEvent) else f"{type(fault).__name__}: {fault}"
-        logger.exception("message goes back to the queue", message_id=message_id, keys=keys)
+    for fault in faults:
+        fields = {"message_id": message_id, "reason": fault.reason, "key": fault.key}
+        if isinstance(fault.exception, RetryLater):
+            logger.warning("message goes back to the queue", **fields)
+        else:
+            logger.error("message goes back to the queue", exc_info=fault.exception, **fields)
     try:
         attempts = int(message["attributes"].get("ApproximateReceiveCount") or 1)
-        failures.put(message["body"], reason, attempts, datetime.now(UTC))
-    except Exception:  # the caller must see the original fault, not this one
+        reasons = dict.fromkeys(fault.reason for fault in faults)
+        failures.put(message["body"], "; ".join(reasons), attempts, datetime.now(UTC))
+    except Exception:  # the message must return all the same
         logger.warning("the reason was not stored", message_id=message_id, exc_info=True)

@@ -126,6 +126,13 @@ def test_one_digest_that_fails_keeps_neither_the_others_nor_the_metrics_back_and
     assert [digest["site"] for digest in warehouse.alerts()] == ["B"]
 
 
+def test_the_metrics_are_published_before_the_first_digest(reporter, warehouse, three_sites, monkeypatch, capsys):
+    published = []
+    monkeypatch.setattr(reporter.digests, "publish", lambda *_: published.append(metrics_in(capsys.readouterr().out)))
+    reporter.handler({}, Context())
+    assert (len(published), published[0]) == (3, {"DriftedSites": 0, "DisagreeingSites": 0})
+
+
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
 def test_one_tally_that_fails_keeps_neither_the_others_nor_metrics_nor_digests_back(
     failure, reporter, warehouse, three_sites, monkeypatch, capsys

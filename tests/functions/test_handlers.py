@@ -318,15 +318,29 @@ def test_an_upload_that_fails_keeps_no_other_of_its_notification_back(checker, w
     assert [check.status for check in warehouse.checks("2")] == ["match"]
 
 
-def test_messages_that_go_back_are_logged_with_their_keys(checker, warehouse, monkeypatch, caplog):
-    def down(content, inference_id):
-        raise RetryLater("endpoint counter failed")
+def test_each_upload_that_fails_is_logged_with_its_key_and_their_reasons_are_stored(
+    checker, warehouse, monkeypatch, caplog
+):
+    def fail(image, inference_id):
+        count = seen(image).count
+        if count == 1:
+            return prediction(1)
+        raise RetryLater("endpoint counter failed") if count == 2 else ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(checker, "workflow", replace(checker.workflow, count=down))
-    warehouse.put("bin-images/1.jpg", image_of(3))
-    checker.handler(sqs_event(notification(warehouse.put("metadata/1.json", metadata(3)))), Context())
-    (entry,) = [record for record in caplog.records if record.message == "message goes back to the queue"]
-    assert (entry.keys, entry.reason) == (["metadata/1.json"], "endpoint counter failed")
+    monkeypatch.setattr(checker, "workflow", replace(checker.workflow, count=fail))
+    told = []
+    for id in "123":
+        warehouse.put(f"metadata/{id}.json", metadata(3))
+        told += notification(warehouse.put(f"bin-images/{id}.jpg", image_of(int(id))))["Records"]
+    event = sqs_event({"Records": told})
+    assert checker.handler(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    entries = [record for record in caplog.records if record.message == "message goes back to the queue"]
+    assert [(entry.key, entry.reason, bool(entry.exc_info)) for entry in entries] == [
+        ("bin-images/2.jpg", "endpoint counter failed", False),
+        ("bin-images/3.jpg", "ZeroDivisionError: division by zero", True),
+    ]
+    stored = checker.failures.find(event["Records"][0]["body"])
+    assert stored.reason == "endpoint counter failed; ZeroDivisionError: division by zero"
 
 
 def test_a_watchdog_out_of_time_leaves_the_rest_to_its_next_run(watchdog, warehouse):
