@@ -8,6 +8,8 @@ export UV_FROZEN := 1
 # uv trusts the certificates of the system, so a proxy with a company's own authority works. pip does from 24.2 on. An
 # older one is told where they are, if it fails as it is set up.
 export UV_SYSTEM_CERTS := 1
+# Where it is set, each process compiles what it imports again: more than half of a command's start.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL_UV = .uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 CERTIFICATES := import ssl; system = ssl.get_default_verify_paths(); print(system.cafile or system.capath or "")
 RUN_FOLDER ?= runs/trained
@@ -61,8 +63,6 @@ test-containers: $(UV) ## model.tar.gz under Ray Serve itself, as AWS's containe
 	BINCHECK_CONTAINERS=1 BINCHECK_BINS="$(BINS)" $(RUN) pytest -rs tests/contracts
 
 test-training: export UV_PROJECT_ENVIRONMENT := .venv-train
-# Where PYTHONDONTWRITEBYTECODE is set, every process would compile torch again: 9 of the 15 s that its imports then take.
-test-training: export UV_COMPILE_BYTECODE := 1
 test-training: $(UV) ## Test training too, and mypy where torch is; 4.6 GB of packages, minutes
 	$(UV) sync --quiet --group train --group dev
 	.venv-train/bin/mypy
