@@ -84,7 +84,7 @@ def features_of(bins: Sequence[LabelledBin], backbone: str, weights: str, size: 
     network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     chunks = [[(i, i) for i in range(start, min(start + 64, len(bins)))] for start in range(0, len(bins), 64)]
     rows = []
-    for batch in tqdm(ImageLoader(bins, size).batches(chunks), kept.stem, len(chunks)):
+    for batch in tqdm(ImageLoader(bins, size).batches(chunks), kept.stem, len(chunks), disable=None):
         images = network.normalise(batch.varied)
         with torch.autocast("cpu", torch.bfloat16):
             rows.append(torch.stack([network.backbone(side).float() for side in (images, images.flip(3))]))
@@ -147,7 +147,7 @@ def ablate(
     named = np.array(groups if groups is not None else [])
     left_out = [name for name in np.unique(named) if (named == name).sum() >= LEAST_GROUP]
     results: Results = {}
-    for title, variant in (bar := tqdm(variants.items())):
+    for title, variant in (bar := tqdm(variants.items(), disable=None)):
         bar.set_description(title)
         figures: dict[str, list[dict[str, float]]] = {}
         for seed in range(SEEDS):

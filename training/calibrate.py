@@ -221,7 +221,9 @@ def served_logits(predictor: Predictor, bins: Sequence[LabelledBin]) -> Array:
     def infer(one: LabelledBin) -> Array:
         return predictor.infer(pixels_of(one, predictor.size))[0]
 
-    return np.stack(thread_map(infer, bins, max_workers=os.cpu_count(), desc="logits", unit="bin", leave=False))
+    return np.stack(
+        thread_map(infer, bins, max_workers=os.cpu_count(), desc="logits", unit="bin", leave=False, disable=None)
+    )
 
 
 def recalibrate(

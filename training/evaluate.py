@@ -68,7 +68,9 @@ def predict_usable(
         except OSError as error:
             return f"{one.image}: the file cannot be read ({error})"
 
-    outcomes = thread_map(predict, bins, max_workers=os.cpu_count(), desc="served", unit="bin", leave=False)
+    outcomes = thread_map(
+        predict, bins, max_workers=os.cpu_count(), desc="served", unit="bin", leave=False, disable=None
+    )
     pairs = list(zip(bins, outcomes, strict=True))
     skipped = {one.id: reason for one, reason in pairs if isinstance(reason, str)}
     answers = [answer for answer in outcomes if isinstance(answer, Prediction)]

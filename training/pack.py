@@ -40,7 +40,7 @@ def pack(data: Path, out: Path, limit_bytes: int) -> int:
     present = {row.cells["split"].strip().casefold() for row in index_rows(data)}
     bins = [(split, one) for split in SPLITS if split in present for one in read_bins(data, split)]
     out.mkdir(parents=True, exist_ok=True)
-    images = ((one.id, one.count, one.image) for _, one in tqdm(bins, "images", unit="bin"))
+    images = ((one.id, one.count, one.image) for _, one in tqdm(bins, "images", unit="bin", disable=None))
     with (out / index_name()).open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(COLUMNS)

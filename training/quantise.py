@@ -98,7 +98,7 @@ def measure(artifact: Path, bins: Sequence[LabelledBin]) -> Measured:
     """Serve every bin on one thread. The time is the processor's, so that a busy machine does not distort it."""
     predictor = Predictor(artifact, threads=1)
     answers, times_s = [], []
-    for one in tqdm(bins, predictor.name, unit="bin", leave=False):
+    for one in tqdm(bins, predictor.name, unit="bin", leave=False, disable=None):
         data = one.image.read_bytes()
         started = time.thread_time()
         answers.append(predictor.predict(data))

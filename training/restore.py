@@ -117,7 +117,9 @@ def _moments(
     hooks = [norm.register_forward_pre_hook(partial(add, one)) for one, (_, norm) in zip(seen, layers, strict=True)]
     order = np.random.default_rng(SEED).permutation(len(bins)).tolist()[:IMAGES]
     plan = [list(enumerate(order[start : start + BATCH], start)) for start in range(0, len(order), BATCH)]
-    for batch in tqdm(ImageLoader(bins, size).batches(plan, (SEED,)), "restoring", len(plan), leave=False):
+    for batch in tqdm(
+        ImageLoader(bins, size).batches(plan, (SEED,)), "restoring", len(plan), leave=False, disable=None
+    ):
         network(network.normalise(batch.varied))
     for hook in hooks:
         hook.remove()

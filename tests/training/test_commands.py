@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -33,3 +34,11 @@ def test_missing_packages_are_told_in_one_line_with_their_group(name: str) -> No
     assert told.returncode == 1
     assert told.stderr.count("\n") == 1
     assert "uv run --group train" in told.stderr
+
+
+def test_a_progress_bar_draws_nothing_into_a_pipe() -> None:
+    for path in (ROOT / "training").rglob("*.py"):
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        for call in calls:
+            if isinstance(call.func, ast.Name) and call.func.id in ("tqdm", "thread_map"):
+                assert "disable" in {keyword.arg for keyword in call.keywords}, f"{path}:{call.lineno}"

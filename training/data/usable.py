@@ -35,7 +35,7 @@ def map_usable(
     skipped: dict[str, str] = {}
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            outcomes = tqdm(pool.map(attempt, items.values()), title, len(items), unit="bin")
+            outcomes = tqdm(pool.map(attempt, items.values()), title, len(items), unit="bin", disable=None)
             for bin_id, outcome in zip(items, outcomes, strict=True):
                 if isinstance(outcome, UnusableBin):
                     skipped[bin_id] = str(outcome)

@@ -89,7 +89,7 @@ def image_sizes(members: Sequence[Member]) -> dict[str, Any]:
 def normalisation(members: Sequence[Member]) -> dict[str, Any]:
     """Mean and standard deviation of each channel, pixels scaled to 0..1, of images as the network sees them."""
     sums = np.zeros((2, 3))
-    for one in tqdm(members, "normalisation", unit="bin"):
+    for one in tqdm(members, "normalisation", unit="bin", disable=None):
         pixels = resize(decode(one.image.read_bytes()), NORMALISATION_SIZE).reshape(-1, 3) / 255
         sums += pixels.mean(0), (pixels**2).mean(0)
     mean, square = sums / len(members)
@@ -100,7 +100,7 @@ def normalisation(members: Sequence[Member]) -> dict[str, Any]:
 def leakage(members: Sequence[Member]) -> dict[str, Any]:
     """Pairs of related bins that the split separates, and the share of val and test bins related to one in train."""
     digests: dict[bytes, list[int]] = {}
-    for position, one in enumerate(tqdm(members, "duplicates", unit="bin")):
+    for position, one in enumerate(tqdm(members, "duplicates", unit="bin", disable=None)):
         digests.setdefault(hashlib.sha256(one.image.read_bytes()).digest(), []).append(position)
     same = [pair for positions in digests.values() for pair in combinations(positions, 2)]
     kinds = {
