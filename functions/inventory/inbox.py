@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from inventory.bins import KEY_LIMIT_BYTES, PARTS, Bin, Part, is_inbox_key, locate
 from inventory.check import KnownUpload, StoredObject
 from inventory.errors import RejectedUpload
+from inventory.refusals import NO_OBJECT
 from inventory.uploads import version_of
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _open(s3: "S3Client", bucket: str, keys: Iterable[str], opened: ExitStack) -
         try:
             answer = s3.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchKey":
+            if error.response["Error"]["Code"] not in NO_OBJECT:
                 raise
             continue
         opened.callback(answer["Body"].close)

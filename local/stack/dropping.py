@@ -26,7 +26,7 @@ from inventory.bins import (
     why_no_bin_file,
 )
 from inventory.inbox import keys_of
-from inventory.refusals import DENIED, EXPIRED, UNKNOWN_CREDENTIALS
+from inventory.refusals import DENIED, EXPIRED, NO_OBJECT, UNKNOWN_CREDENTIALS
 from local.errors import CommandFailed
 from local.stack.aws import Cloud
 from local.stack.deployed_stack import Stack
@@ -181,7 +181,7 @@ def _is_unchanged(inbox: "S3Client", bucket: str, key: str, content: bytes) -> b
     try:
         head = inbox.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+        if error.response["Error"]["Code"] in NO_OBJECT:
             return False
         raise
     etag = hashlib.md5(content, usedforsecurity=False).hexdigest()

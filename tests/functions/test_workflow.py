@@ -58,6 +58,11 @@ def test_a_png_pairs_with_its_metadata(warehouse):
     assert warehouse.drop("metadata/7.json", metadata(2)).status == "match"
 
 
+def test_a_missing_part_is_missing_though_s3_cannot_repeat_its_key_in_xml(warehouse):
+    assert warehouse.drop("bin-images/\x1b[31m.jpg", image_of(3)).status == "waiting"
+    assert warehouse.drop("metadata/\x1b[31m.json", metadata(3)).status == "match"
+
+
 def test_sites_keep_bins_of_the_same_id_apart(warehouse):
     warehouse.drop("BOS1/bin-images/523.jpg", image_of(3))
     assert warehouse.drop("ATL2/metadata/523.json", metadata(3)).status == "waiting"

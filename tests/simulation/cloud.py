@@ -156,11 +156,17 @@ class Bucket:
         assert operation == "list_objects_v2"
         return self
 
-    def paginate(self, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
+    def paginate(self, Bucket: str, Prefix: str, **_: Any) -> list[dict[str, Any]]:
+        return [self.list_objects_v2(Bucket, Prefix)]
+
+    def list_objects_v2(self, Bucket: str, Prefix: str = "", **_: Any) -> dict[str, Any]:
         self.on_call("ListObjectsV2")
         keys = sorted(key for key in self.objects if key.startswith(Prefix))
         self.on_answer(tuple(keys))
-        return [{"Contents": [{"Key": key} for key in keys]}]
+        return {"Contents": [{"Key": key, "ETag": f'"{self.objects[key][1]}"'} for key in keys]}
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:
+        self.put(Key, Body)
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         self.on_call("GetObject")

@@ -13,10 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from inventory.addresses import S3Address, is_s3_address
 from inventory.bins import FILES, FOLDERS, PARTS, Bin, Part, is_inbox_key, is_name, locate, why_no_bin_file
-from inventory.refusals import DENIED
+from inventory.refusals import DENIED, NO_OBJECT
 
 IMAGE_FOLDER, METADATA_FOLDER = FILES["image"].folder, FILES["metadata"].folder
-MISSING = ("NoSuchKey", "404")
 
 
 class Source(Protocol):
@@ -135,7 +134,7 @@ class Bucket:
             return bytes(self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read())
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code in MISSING:
+            if code in NO_OBJECT:
                 return None
             if code in DENIED:
                 raise PermissionError(f"{name} is missing or may not be read ({code})") from error
