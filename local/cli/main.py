@@ -122,6 +122,8 @@ def main() -> None:
         _fail(str(error), FAILED)
     except (BotoCoreError, ClientError, OSError) as error:
         _fail(explain(error), FAILED)
+    except UnicodeEncodeError as error:  # a shell hands over bytes that are no UTF-8
+        _fail(f"AWS takes no name that is not UTF-8: {error.object}", FAILED)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

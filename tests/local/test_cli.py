@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from inventory.check import Kind
@@ -17,10 +18,7 @@ from local.cli.main import app
 from local.cli.since_option import parse_since
 from local.cli.watch import filter_policy
 
-COMMANDS = (
-    "demo", "up", "status", "down", "drop", "watch", "mismatches", "show", "resolve", "export-labels", "report",
-    "backfill", "dead-letters", "endpoint", "count", "logs",
-)  # fmt: skip
+COMMANDS = tuple(typer.main.get_command(app).commands)
 
 
 @pytest.fixture

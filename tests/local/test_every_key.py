@@ -87,7 +87,7 @@ def watched(alert):
 ROUND = st.lists(BINS, min_size=1, max_size=4, unique_by=lambda keys: locate(keys[0])[0])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(pairs=ROUND, strays=st.lists(KEYS.filter(lambda key: not is_inbox_key(key)), max_size=3, unique=True))
 def test_every_key_goes_round(pairs, strays):
     house = House()

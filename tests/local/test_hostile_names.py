@@ -2,15 +2,20 @@
 
 import ast
 import csv
+import inspect
 import io
 import json
 import re
+import sys
 import unicodedata
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_type_hints
 
 import pytest
+import typer
 from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -20,15 +25,20 @@ from inventory.check import Alert, Check, timestamp
 from inventory.check_items import alert_item, check_item
 from inventory.errors import RetryLater
 from inventory.spreadsheets import from_cell, to_cell, write_rows
-from local.cli import backfill, dead_letters, demo, drop, export_labels, main, mismatches, report, resolve, show, status
+from local.cli import backfill, containers, demo, doctor, drop, export_labels, main, review, smoke, watch
 from local.cli.main import app
 from local.cli.tables import checks_table, has_room_for_time
 from local.cli.terminal import Terminal
 from local.cli.watch import print_alert
 from local.demo import Findings
+from local.embedded.cloud import Status
+from local.embedded.containers import DockerUnavailable
 from local.errors import CommandFailed
 from local.stack.backfill import Location
+from local.stack.deployed_stack import NotDeployed
+from local.stack.doctor.examination import Finding
 from local.stack.dropping import Dropped
+from local.stack.logs import Line
 from local.stack.reviews import Exported, export
 
 NAMES = {
@@ -65,7 +75,20 @@ NAMES = {
 }  # fmt: skip
 LINES = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 FORMULAS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-COMMANDS = (backfill, dead_letters, drop, export_labels, mismatches, report, resolve, show, status)
+ROOT = typer.main.get_command(app)
+MODULES = {sys.modules[inspect.unwrap(command.callback).__module__] for command in ROOT.commands.values()}
+ON_STACKS = [module for module in MODULES if hasattr(module, "resolve_stack")]
+COVERED: set[str] = set()
+
+
+def case_of(*commands):
+    """A hostile case of these commands."""
+
+    def mark(test):
+        COVERED.update(commands)
+        return test
+
+    return mark
 
 
 @pytest.fixture(params=NAMES.values(), ids=NAMES)
@@ -82,8 +105,8 @@ def run(*arguments, exit_code=0):
 
 @pytest.fixture
 def bincheck(deployed, monkeypatch):
-    for command in COMMANDS:
-        monkeypatch.setattr(command, "resolve_stack", lambda _: deployed)
+    for module in ON_STACKS:
+        monkeypatch.setattr(module, "resolve_stack", lambda _: deployed)
     return run
 
 
@@ -94,8 +117,8 @@ def without_stack(monkeypatch):
         cloud=SimpleNamespace(s3=lambda: None),
         backfill_concurrency=2,
     )
-    for command in COMMANDS:
-        monkeypatch.setattr(command, "resolve_stack", lambda _: empty)
+    for module in ON_STACKS:
+        monkeypatch.setattr(module, "resolve_stack", lambda _: empty)
     return run
 
 
@@ -122,6 +145,7 @@ def assert_harmless(said):
     assert not any(line.startswith("bincheck: done") for line in said.split("\n"))
 
 
+@case_of("mismatches", "show")
 def test_lists_show_each_name_in_one_line(bincheck, stored):
     listed = bincheck("mismatches").splitlines()
     for check in stored:
@@ -170,6 +194,7 @@ def test_a_bin_that_nobody_knows_is_named(bincheck):
             bincheck("resolve", "--actual", "3", "--", f"nobody/{name}", exit_code=1)
 
 
+@case_of("dead-letters")
 def test_dead_letters_are_listed(bincheck, deployed, stored):
     for check in stored:
         letter = alert_item(Alert("mismatch", check, 1), datetime.now(UTC))["alert"]
@@ -180,12 +205,14 @@ def test_dead_letters_are_listed(bincheck, deployed, stored):
     assert {bin for letter in found for bin in letter["bins"]} == {check.bin for check in stored}
 
 
+@case_of("status", "report")
 def test_status_and_report_of_hostile_sites(bincheck, stored):
     for command in ("status", "report"):
         bincheck(command, "--stack", "bincheck")
         bincheck(command, "--stack", "bincheck", "--json")
 
 
+@case_of("drop")
 def test_files_that_cannot_be_dropped_are_named(without_stack, monkeypatch, name):
     failed = [Dropped(name, None, "failed", reason=name)]
     monkeypatch.setattr(drop.dropping, "find", lambda *_: iter(()))
@@ -194,6 +221,7 @@ def test_files_that_cannot_be_dropped_are_named(without_stack, monkeypatch, name
     without_stack("drop", ".", exit_code=1)
 
 
+@case_of("export-labels")
 def test_bins_that_cannot_be_exported_are_named(without_stack, monkeypatch, name, tmp_path):
     outcomes = [Exported(name, "skipped", name), Exported("1", "exported")]
     monkeypatch.setattr(export_labels, "export", lambda *_: iter(outcomes))
@@ -201,12 +229,14 @@ def test_bins_that_cannot_be_exported_are_named(without_stack, monkeypatch, name
     assert "skipped" in without_stack("export-labels", str(tmp_path))
 
 
+@case_of("backfill")
 def test_a_backfill_names_its_bucket(without_stack, monkeypatch, name):
     monkeypatch.setattr(backfill.Location, "parse", lambda *_: Location("inbox", name))
     monkeypatch.setattr(backfill, "list_uploads", lambda *_: iter(()))
     without_stack("backfill", "s3://inbox", "--dry-run")
 
 
+@case_of("demo")
 def test_the_demo_prints_what_it_found(capsys, name):
     check = Check(name, name, "a/b", "rejected", "2026-03-01T12:00:00.000+00:00", reason=name)
     alert = {"kind": "rejected", "bin": name, "checked_at": name, "reason": name, "severity": None, "suspicion": None}
@@ -215,6 +245,7 @@ def test_the_demo_prints_what_it_found(capsys, name):
     assert_harmless(capsys.readouterr().out)
 
 
+@case_of("watch")
 @pytest.mark.parametrize("kind", ["mismatch", "rejected", "unpaired", "resolved"])
 def test_watch_prints_each_kind_of_alert_in_one_line(capsys, name, kind):
     alert = {
@@ -229,6 +260,152 @@ def test_watch_prints_each_kind_of_alert_in_one_line(capsys, name, kind):
     said = capsys.readouterr().out
     assert_harmless(said)
     assert json.loads(said) == alert
+
+
+@case_of("resolve")
+def test_findings_are_stored_under_each_name(bincheck, stored):
+    for check in stored:
+        said = bincheck("resolve", "--actual", "2", "--json", "--", check.bin)
+        assert json.loads(said)["bin"] == check.bin
+    bincheck("resolve", "--withdraw", "--", check.bin)
+
+
+@case_of("logs")
+def test_a_log_is_shown_line_by_line(without_stack, monkeypatch, name):
+    monkeypatch.setattr(main.logs, "read_logs", lambda *_, **__: iter([Line(name, datetime.now(UTC), name)]))
+    assert without_stack("logs").count("\n") == 1
+
+
+@case_of("doctor")
+def test_what_doctor_finds_is_shown(monkeypatch, name):
+    monkeypatch.setattr(doctor, "examine", lambda _: iter([Finding(name, "failed", name, name)]))
+    run("doctor", exit_code=1)
+    assert json.loads(run("doctor", "--json", exit_code=1))["found"] == name
+
+
+@case_of("smoke")
+def test_why_a_smoke_test_failed_is_shown(without_stack, monkeypatch, name):
+    def fail(_, report, __):
+        report(smoke.steps.Step(name, 0.1))
+        raise smoke.steps.SmokeFailed(name)
+
+    monkeypatch.setattr(smoke.steps, "run", fail)
+    assert without_stack("smoke", exit_code=1).count("\n") == 2
+
+
+@case_of("count")
+@pytest.mark.parametrize("form", [(), ("--csv",), ("--json",), ("--page", "page.html")])
+def test_files_are_counted_under_each_name(monkeypatch, tmp_path, form):
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES.values():
+        Path(f"{name.replace('/', '~')}.jpg").write_bytes(b"no image")
+    said = run("count", ".", *form, exit_code=1)
+    assert said.count("\n") >= len(NAMES)
+    if form == ("--csv",):
+        rows = list(csv.reader(io.StringIO(said[said.index("image") :])))
+        assert not any(cell.strip()[:1] in FORMULAS for row in rows for cell in row if cell)
+    if form[0:1] == ("--page",):
+        assert_harmless(Path("page.html").read_text())
+
+
+@case_of("up", "down", "status")
+def test_the_folder_of_the_embedded_cloud_is_shown(monkeypatch, name):
+    cloud = SimpleNamespace(up=lambda *_, **__: None, down=lambda **_: True)
+    cloud.status = lambda: Status(Path(name), None, f"http://{name}", None)
+    for module in MODULES:
+        if hasattr(module, "embedded"):
+            monkeypatch.setattr(module, "embedded", lambda: cloud)
+    run("up")
+    run("status", exit_code=3)
+    run("status", "--json", exit_code=3)
+    run("down", "--forget")
+
+
+@case_of("containers")
+def test_what_docker_answers_is_shown_in_one_line(monkeypatch, capsys, name):
+    def refused():
+        raise DockerUnavailable(name)
+
+    stack = SimpleNamespace(cloud=SimpleNamespace(endpoint_url="http://127.0.0.1:1"))
+    monkeypatch.setattr(containers, "embedded", lambda: SimpleNamespace(stack=lambda: stack))
+    monkeypatch.setattr(containers, "bridge_address", refused)
+    assert_main_ends_in_one_line(monkeypatch, capsys, "containers")
+
+
+def assert_main_ends_in_one_line(monkeypatch, capsys, *arguments):
+    """Run a command as a shell does: it ends by itself, with nothing of others in what it prints."""
+    monkeypatch.setattr(sys, "argv", ["bincheck", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main.main()
+    said = capsys.readouterr()
+    assert end.value.code in (None, 0, 1, 2, 3, 4), arguments
+    assert_harmless(said.out)
+    assert_harmless(said.err)
+    assert end.value.code in (None, 0) or said.err.startswith("bincheck: ") or said.out, arguments
+
+
+VALUES = {
+    "terminal": "[/x]\x1b]0;owned\x07\u202e\u2028{0}%s",
+    "line": "a\nbincheck: done",
+    "formula": "=1+1",
+    "parents": "../../etc/passwd",
+    "not UTF-8": "a\udcffb",
+    "address": "s3://[/x]\x1b[2J/\n",
+    "address that is not UTF-8": "s3://inbox/\udcff",
+    "long": "x" * 5000,
+}  # fmt: skip
+BESIDE = {"dead-letters": ["--drop"], "resolve": ["--unclear"], "export-labels": ["--since=1d"]}
+"""Options without which another one has no meaning, or takes its time."""
+
+
+def texts():
+    """Each argument and option of each command that takes any text."""
+    for name, command in ROOT.commands.items():
+        hints = get_type_hints(inspect.unwrap(command.callback))
+        for parameter in command.params:
+            if re.search(r"\bstr\b|\bPath\b", str(hints.get(parameter.name))):
+                yield name, parameter
+
+
+@case_of("endpoint", "review")
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_every_text_that_a_command_takes_may_be_anything(deployed, monkeypatch, capsys, tmp_path, value):
+    def find_stack(_, name):
+        raise NotDeployed(f"there is no stack {name.encode().decode()}")
+
+    def resolve_stack(name):
+        return deployed if name is None else find_stack(None, name)
+
+    inside = tmp_path / "a/b/c"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    monkeypatch.setattr(doctor, "find_stack", find_stack)
+    for module in ON_STACKS:
+        monkeypatch.setattr(module, "resolve_stack", resolve_stack)
+    for server in (review, main.endpoint):
+        monkeypatch.setattr(server.uvicorn, "Server", lambda _: SimpleNamespace(run=lambda **_: None))
+    monkeypatch.setattr(review.webbrowser, "open", lambda _: None)
+    monkeypatch.setattr(watch, "subscribed", lambda *_: nullcontext(SimpleNamespace(receive=interrupt)))
+    tried = set()
+    for name, parameter in texts():
+        options = BESIDE.get(name, [])
+        needed = [each for each in ROOT.commands[name].params if each.required and each is not parameter]
+        if parameter.param_type_name == "argument":
+            arguments = [*options, "--", value]
+        else:
+            arguments = [*options, f"{parameter.opts[-1]}={value}"]
+        assert_main_ends_in_one_line(monkeypatch, capsys, name, *arguments, *("nothing" for _ in needed))
+        tried.add(f"{name} {parameter.opts[-1]}")
+    assert {"show bin", "drop paths", "backfill address", "endpoint --host", "watch --stack", "count --page"} <= tried
+    assert not list(tmp_path.parent.parent.glob("etc"))
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_every_command_has_a_hostile_case():
+    assert ROOT.commands.keys() == COVERED
 
 
 @pytest.mark.parametrize("failure", [CommandFailed, RetryLater])
