@@ -1,9 +1,15 @@
-"""The logger and the metrics of all functions. Logs carry fields, never images or payloads."""
+"""The logger and the metrics of all functions. Logs carry fields, never images or payloads.
 
+An entry is one line of JSON in ASCII, whatever other people's text is in it: nothing in it acts on a terminal, looks
+like the end of a line, or cannot be encoded.
+"""
+
+import json
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -14,7 +20,7 @@ from inventory.errors import RetryLater
 
 warnings.filterwarnings("ignore", "No application metrics to publish")
 
-logger = Logger()
+logger = Logger(json_serializer=partial(json.dumps, default=str, separators=(",", ":")))
 
 
 class SharedMetrics(Metrics):

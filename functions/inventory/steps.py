@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from inventory.alert_text import one_line
 from inventory.errors import RetryLater
 from inventory.observability import logger
 
@@ -30,4 +31,4 @@ class IndependentSteps:
             RetryLater: a step failed. The message counts `what`.
         """
         if self.faults:
-            raise RetryLater(f"{len(self.faults)} {what}: {self.faults[0]}") from self.faults[0]
+            raise RetryLater(f"{len(self.faults)} {what}: {one_line(self.faults[0])}") from self.faults[0]

@@ -1,5 +1,6 @@
 """Every key that S3 takes goes round every command unharmed, or is refused by name while the rest goes on."""
 
+import csv
 import io
 import json
 import tempfile
@@ -16,6 +17,7 @@ from inventory.alerts import Alerts
 from inventory.bins import StrayKey, is_file_name, is_inbox_key, locate
 from inventory.check_items import ALERT, read_alert
 from inventory.check_store import CheckStore
+from inventory.spreadsheets import from_cell, to_cell
 from inventory.uploads import read_message
 from inventory.workflow import CheckWorkflow
 from local.cli import resolve, show, watch
@@ -110,7 +112,8 @@ def test_every_key_goes_round(pairs, strays):
         assert (check["bin"], check["status"], reviewed["bin"], reviewed["actual"]) == (name, "mismatch", name, 3)
         assert {check["image"], check["metadata"]} <= {f"s3://{BUCKET}/{key}" for key in keys}
     with tempfile.TemporaryDirectory() as folder:
-        assert_exported(house, bins, Path(folder))
+        assert_exported(house, bins, Path(folder, "out"))
+        assert {path.name for path in Path(folder).iterdir()} <= {"out"}
     assert_backfilled(house, keys, bins)
     assert_prepared(house, keys)
     for key in strays:
@@ -127,6 +130,7 @@ def assert_exported(house, bins, folder):
     assert all(outcomes[bin].reason for bin in bins - exported)
     assert {bin for bin in bins if is_file_name(f"{bin.replace('/', '~')}.jpeg")} - exported == set()
     if exported:
+        assert_no_formula(folder / "index.csv")
         found, others = list_bins(Folder(folder))
         ids = [one.id for one in found]
         assert (len(ids), others) == (len(exported), {})
@@ -147,7 +151,8 @@ def assert_prepared(house, keys):
     """Each site is a source of its own."""
     for site in {locate(key)[0].site for key in keys}:
         with tempfile.TemporaryDirectory() as folder:
-            prepare(house, f"{site}/" if site else "", Path(folder))
+            prepare(house, f"{site}/" if site else "", Path(folder, "out"))
+            assert {path.name for path in Path(folder).iterdir()} == {"out"}
 
 
 def prepare(house, prefix, out):
@@ -158,7 +163,7 @@ def prepare(house, prefix, out):
     )
     found, others = list_bins(source)
     assert others == {}
-    (out / "metadata").mkdir()
+    (out / "metadata").mkdir(parents=True)
     reader = CandidateReader(source, Labels(), out / "metadata", split_required=False)
     placer = ImagePlacer(source, {one.id: one for one in found}, out, None, {})
     placed, skipped = [], {}
@@ -172,9 +177,17 @@ def prepare(house, prefix, out):
     assert skipped.keys() == {one.id for one in found} - set(whole)
     write_index(out / "index.csv", placed)
     write_skipped(out, (1, 1), skipped)
+    assert_no_formula(out / "index.csv")
+    assert_no_formula(out / "skipped.csv")
     rows = list(index_rows(out)) if placed else []
     assert [row.cells["id"] for row in rows] == [one.plan.bin.id for one in placed]
     assert all((out / row.cells["path"]).is_file() for row in rows)
+
+
+def assert_no_formula(path):
+    with path.open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not any(to_cell(cell) != cell and from_cell(cell) == cell for cell in cells), cells
 
 
 def assert_told_of_stray(house, key):
