@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from inventory.alert_text import one_line
 from model.calibration import calibrate, merge_tail, prior_ratio
 
 from .calibrate import fit
@@ -34,6 +34,7 @@ from .evaluate import read_column
 from .measure.metrics import all_figures, log_loss
 from .network.counter import Counter
 from .network.losses import LOSSES, label_logits, targets_by_label
+from .report.terminal import print_tables
 
 SEEDS = 3
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 1200, 256, 2e-3, 0.05, 0.3
@@ -209,7 +210,7 @@ def _show(results: Results) -> None:
     for title, places in results.items():
         for where, figures in places.items():
             table.add_row(title, where, *(f"{value:.3f}" for value in figures.values()))
-    Console().print(table)
+    print_tables(table)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -219,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         results = _measure(options)
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"ablate: {error}")
+        sys.exit(f"ablate: {one_line(error)}")
     _write(results, options.out)
     if options.json:
         print(json.dumps(results, indent=2))

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table as RichTable
+
+from inventory.alert_text import one_line
 
 from .data.bins import LABELS, counts_of, read_bins, training_label
 from .loop.config import read_config
@@ -29,6 +30,7 @@ from .loop.run import fit
 from .loop.setup import set_up
 from .measure.run_figures import figures_of, figures_of_run
 from .report.pages import Page, Section, Table, write_page
+from .report.terminal import print_tables
 from .train import parse_options
 
 SHOWN = (
@@ -141,7 +143,7 @@ def show(results: Mapping[str, Result], page: Path) -> None:
     table = RichTable(*columns)
     for row in rows:
         table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
-    Console().print(table)
+    print_tables(table)
     what = "\n".join(f"{name}: {result['what']}" for name, result in results.items())
     write_page(page, Page("Baselines", sections=[Section("On test", what, tables=[Table(columns, rows)])]))
 
@@ -165,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         results = compare(options.data, options.out, options.only, options.epochs, more)
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"baselines: {error}")
+        sys.exit(f"baselines: {one_line(error)}")
     if options.json:
         print(json.dumps(results, indent=2))
         return

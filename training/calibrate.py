@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 from rich.table import Table
 from scipy.optimize import minimize_scalar
 from tqdm.contrib.concurrent import thread_map
 
+from inventory.alert_text import one_line
 from inventory.reports.audit import effective_size, suggested_parameters
 from inventory.reports.intervals import Interval, Z
 from model.calibration import calibrate, prior_ratio
@@ -37,6 +37,7 @@ from .data.sampling import mix_of, weights_for
 from .measure.metrics import Band, all_figures, confidence_bands, gap, log_loss, losses
 from .report.pages import Page, Section, write_page
 from .report.reliability_diagram import reliability_diagram
+from .report.terminal import print_tables
 
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -281,7 +282,7 @@ def print_site(artifact: Path, site: SiteCalibration) -> None:
     table.add_row("prior of 0 to 6+", " ".join(f"{share:.1%}" for share in site.prior))
     gain = site.gain
     table.add_row("fall of the log loss (nats)", f"{gain.estimate:.3f} (95%: {gain.low:.3f} to {gain.high:.3f})")
-    Console().print(table)
+    print_tables(table)
     if not site.shown:
         print("These labels do not show that temperature and prior gain anything: counter.json is unchanged.")
 
@@ -331,13 +332,13 @@ def main() -> None:
         was = Predictor(options.artifact).temperature
         calibration = recalibrate(options.artifact, bins, options.mix or "data", dry_run=options.dry_run)
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(one_line(error)) from error
     table = Table("", "before", "after", title=f"{options.artifact} on {len(bins)} bins")
     before, after = calibration.before, calibration.after
     table.add_row("temperature", f"{was:.3f}", f"{calibration.temperature:.3f}")
     table.add_row("log loss (nats)", f"{before.log_loss:.4f}", f"{after.log_loss:.4f}")
     table.add_row("calibration error", f"{before.calibration_error:.1%}", f"{after.calibration_error:.1%}")
-    Console().print(table)
+    print_tables(table)
     write_calibration_page(page, f"Calibration of {options.artifact}", calibration)
     print(f"diagrams: {page}" + ("; the artifact is unchanged" if options.dry_run else ""))
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.contrib.concurrent import thread_map
 
+from inventory.alert_text import one_line
 from inventory.prediction import Prediction
 from model.calibration import adjust_prior, prior_ratio
 from model.images import RejectedImage
@@ -241,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         skipped |= rejected
         by = {column: read_column(options.table or options.data / "index.csv", column, bins) for column in options.by}
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(one_line(error)) from error
     if options.own_mix:
         predictions = shifted_to_own_mix(predictions, counts_of(bins))
     volumes = [object_volumes(one.metadata.read_bytes()) if one.metadata else None for one in bins]
@@ -249,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = evaluate(bins, predictions, checks, options.split, by) | {"mirror": options.mirror}
     report["skipped"] = skipped
     for id, reason in list(skipped.items())[:SKIPPED_NAMED]:
-        print(f"warning: {id} is left out: {reason}", file=sys.stderr)
+        print(f"warning: {one_line(id)} is left out: {one_line(reason)}", file=sys.stderr)
     if skipped:
         print(f"warning: {len(skipped)} of {len(skipped) + len(bins)} bins are left out", file=sys.stderr)
     text = json.dumps(report, indent=2) + "\n"

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from inventory.alert_text import one_line
 from inventory.prediction import Prediction
 
 from .data.bins import LABELS, LabelledBin, counts_of, read_bins, training_label
@@ -205,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         report = explore(options)
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"explore: {error}")
+        sys.exit(f"explore: {one_line(error)}")
     show(report)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from inventory.alert_text import one_line
 from model.calibration import merge_tail, prior_ratio
 from model.predictor import ARTIFACT, Predictor
 
@@ -192,7 +193,7 @@ def main() -> None:
     try:
         about = export(options.run, options.data, options.out, options.mix, limit=options.limit)
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"export: {error}")
+        sys.exit(f"export: {one_line(error)}")
     print(json.dumps(about, indent=2))
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from inventory.alert_text import one_line
 from inventory.spreadsheets import to_cell
 
 from .data.archives import write_archives
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         number = pack(options.data, options.out, options.megabytes * MEGABYTE)
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"pack: {error}")
+        sys.exit(f"pack: {one_line(error)}")
     print(f"{number} images lie in {options.out}")
 
 

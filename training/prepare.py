@@ -31,9 +31,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from inventory.alert_text import one_line
 from model.images import MIN_SIDE
 
 from .data.bins import index_name
@@ -45,6 +45,7 @@ from .data.sources import METADATA_FOLDER, BinFiles, Source, list_bins, named_bi
 from .data.splitting import SplitOptions, plan_splits, require_bins, require_splits
 from .data.usable import map_usable
 from .data_report import write_report
+from .report.terminal import print_tables
 
 PROCESSING = Path("/opt/ml/processing")
 """Where SageMaker puts a processing job's input, and takes its output from."""
@@ -200,8 +201,7 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     table = Table("split", *summary["classes"], "bins", title=f"{summary['bins']} bins in {summary['out']}")
     for split, row in summary["counts"].items():
         table.add_row(split, *(str(row[name]) for name in summary["classes"]), str(sum(row.values())))
-    console = Console()
-    console.print(table)
+    print_tables(table)
     groups = summary["groups"]
     print(f"{groups['number']} groups of related bins; the largest holds {groups['greatest_share']:.0%} of all")
     if labels := summary.get("labels"):
@@ -232,12 +232,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         summary = prepare(options)
     except ConnectionError as error:
-        raise SystemExit(f"{error}; the same command continues where this one stopped") from error
+        raise SystemExit(f"{one_line(error)}; the same command continues where this one stopped") from error
     except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(one_line(error)) from error
     whole = options.shard[1] == 1
     for warning in warnings_of(summary, options.split.kind):
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {one_line(warning)}", file=sys.stderr)
     if options.json or not whole:
         print(json.dumps(summary, indent=2))
     else:

@@ -22,10 +22,10 @@ import numpy.typing as npt
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from inventory.alert_text import one_line
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .calibrate import fit, served_logits, write_description
@@ -33,6 +33,7 @@ from .data.bins import LABELS, LabelledBin, counts_of, pixels_of, read_bins, tra
 from .data.sampling import weights_for
 from .measure.metrics import all_figures
 from .report.evaluation_page import words
+from .report.terminal import print_tables
 
 CALIBRATION_IMAGES = 200
 SHOWN = ("accuracy", "accuracy_0_5", "standardised_accuracy", "standardised_rmse", "log_loss", "calibration_error")
@@ -119,7 +120,7 @@ def show(float32: Measured, int8: Measured) -> None:
     for name in SHOWN:
         table.add_row(words(name), f"{float32.figures[name]:.4f}", f"{int8.figures[name]:.4f}")
     table.add_row("same count", "", f"{np.mean(float32.counts == int8.counts):.1%}")
-    Console().print(table)
+    print_tables(table)
 
 
 def main() -> None:
@@ -136,7 +137,7 @@ def main() -> None:
         quantise(options.artifact, bins, options.out)
         show(measure(options.artifact, bins), measure(options.out, bins))
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(one_line(error)) from error
 
 
 if __name__ == "__main__":

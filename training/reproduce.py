@@ -22,6 +22,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from inventory.alert_text import one_line
+
 from .data.bins import read_bins
 from .loop.config import read_config
 from .loop.reporting import write_json
@@ -165,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         results = reproduce(options.data, options.out, options.only, cuts, more, options.usd_per_hour)
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"reproduce: {error}")
+        sys.exit(f"reproduce: {one_line(error)}")
     report = {one.name: _record(one) for one in results}
     write_json(options.out / "reproduced.json", report)
     write_reproduction_page(options.out / "reproduced.html", results, options.split)

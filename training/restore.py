@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
+from inventory.alert_text import one_line
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .data.bins import LabelledBin, read_bins
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         print(restore(options.artifact, options.data, options.out, options.weights))
     except (BrokenArtifactError, FileNotFoundError, RuntimeError, ValueError) as error:
-        sys.exit(f"restore: {error}")
+        sys.exit(f"restore: {one_line(error)}")
 
 
 if __name__ == "__main__":

@@ -13,13 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
+
+from inventory.alert_text import one_line
 
 from .loop.distributed import processes
 from .loop.reporting import write_json
 from .loop.run import fit
 from .loop.setup import set_up
+from .report.terminal import print_tables
 from .train import parse_options
 
 SHOWN = ("log_loss", "standardised_accuracy", "standardised_rmse", "accuracy_0_5", "within_one_0_5")
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         runs = train_seeds(options.data, options.out, seeds, arguments[cut + 1 :])
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"seeds: {error}")
+        sys.exit(f"seeds: {one_line(error)}")
     if not runs:
         return
     figures = spread(list(runs.values()))
@@ -82,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in SHOWN:
         each = (f"{run[name]:.4f}" for run in runs.values())
         table.add_row(name.replace("_", " "), f"{figures[name]['mean']:.4f}", f"{figures[name]['std']:.4f}", *each)
-    Console().print(table)
+    print_tables(table)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
+from inventory.alert_text import one_line
+
 from .loop.config import read_config, to_toml
 from .loop.distributed import processes
 from .loop.options import Options, option_fields
@@ -79,7 +81,7 @@ def _read(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> d
         try:
             parser.set_defaults(**read_config(path))
         except (FileNotFoundError, ValueError) as error:
-            parser.error(str(error))
+            parser.error(one_line(error))
     values = vars(parser.parse_args(arguments))
     if (channel := os.environ.get("SM_CHANNEL_TEACHER")) and not values["teacher"]:
         values["teacher"] = sorted(Path(channel).rglob("best.pt")) or parser.error(f"no best.pt lies in {channel}")
@@ -97,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
         try:
             figures = fit(set_up(options, group))
         except (FileNotFoundError, ValueError) as error:
-            sys.exit(f"train: {error}")
+            sys.exit(f"train: {one_line(error)}")
         if group.leads:
             print(json.dumps(figures, indent=2))
         return figures

@@ -20,6 +20,8 @@ import torch
 from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from inventory.alert_text import one_line
+
 from .loop.distributed import processes
 from .loop.run import fit
 from .loop.search_space import ACTS_UNDER, OBJECTIVE, OPTIMIZERS, SPACE, Continuous
@@ -200,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         names = searched(options.search, fixed)
         study = search(options.data, options.out, options.trials, options.seed, names, fixed)
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"tune: {error}")
+        sys.exit(f"tune: {one_line(error)}")
     write_results(study, options.out)
     print(json.dumps({f"val_{OBJECTIVE}": study.best_value, "options": study.best_params}, indent=2))
 

@@ -38,7 +38,7 @@ def tables(draw: st.DrawFn) -> tuple[dict[str, tuple[int, str]], str]:
     )
     separator, end = draw(st.sampled_from(",;\t|")), draw(st.sampled_from(("\r\n", "\n", "\r")))
     columns = draw(st.permutations(["id", "expected_quantity", "split", "note"]))
-    blanks = draw(st.sampled_from(("", " ", "\u00a0")))
+    blanks = draw(st.sampled_from(("", " ", "\u00a0", "\u200e", "\u2060", "\ufeff", "\u202a \t")))
     written = draw(st.sampled_from(("{}", "{}.0", "{}.00", " {} ", "0{}")))
     decorated = draw(st.sampled_from(("{}", "{}", '="{}"', "'{}")))
     rows = [draw(st.sampled_from((columns, [name.upper() for name in columns], [f" {name} " for name in columns])))]
@@ -130,6 +130,7 @@ def test_a_decimal_comma_is_one_and_thousands_are_not_guessed(tmp_path: Path, ce
         ("bin,expected_quantity\n1,2\n", "has no column 'id': its columns are bin, expected_quantity"),
         ("id,expected_quantity,split,Split\n1,2,,\n", "has two columns 'split'"),
         ('id,expected_quantity\n"1,2\n3,4\n', "line 3 is no row of a CSV"),
+        ("PK\x03\x04\x14", "is a workbook, not a CSV: save its sheet as CSV"),
     ],
 )
 def test_a_file_that_is_no_such_list_is_refused(tmp_path: Path, text: str, fault: str) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from inventory.alert_text import one_line
 from inventory.errors import RejectedUpload
 from inventory.metadata import read_quantity
 from inventory.spreadsheets import from_cell
@@ -62,7 +63,9 @@ def read_bins(root: Path, split: str) -> list[LabelledBin]:
     bins, faults = usable_bins(root, split)
     if faults:
         (fault, *_) = faults.values()
-        LOG.warning("%s: %d of %d bins are left out, such as: %s", root, len(faults), len(faults) + len(bins), fault)
+        LOG.warning(
+            "%s: %d of %d bins are left out, such as: %s", root, len(faults), len(faults) + len(bins), one_line(fault)
+        )
     return bins
 
 

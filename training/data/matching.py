@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from inventory.bins import FILES, composed
 
+from .tables import bare
+
 NAMED = 10
 """So many ids of a list are named in a message."""
 _ENDING = re.compile(rf"\.(0+|{'|'.join(name for files in FILES.values() for name in files.media_types)})$", re.I)
@@ -53,9 +55,9 @@ def match_ids(listed: Iterable[str], bins: Collection[str]) -> Matches:
 
 def plain_id(cell: str) -> str:
     """The id in a cell: without blanks around it, the marks that keep it a text, and with composed accents."""
-    text = cell.strip().strip("\ufeff\u200b").strip()
+    text = bare(cell)
     marked = _AS_TEXT.fullmatch(text)
-    return composed((marked[1] or marked[2] or "").strip() if marked else text)
+    return composed(bare(marked[1] or marked[2] or "") if marked else text)
 
 
 def _essence(id: str) -> str:

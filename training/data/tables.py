@@ -21,6 +21,11 @@ SEPARATORS = ",;\t|"
 SEPARATOR_LINE = "sep="
 """Some spreadsheets say so in a first line which separator follows."""
 
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How the files of spreadsheets themselves begin: .xlsx and .ods, and .xls."""
+
+_AROUND = r"[\s\0\x1a\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+"
+_ENDS = re.compile(rf"\A{_AROUND}|{_AROUND}\Z")
 _DECIMALS = re.compile(r"(-?\d+),(0{1,2})", re.ASCII)
 """A whole number with a decimal comma. Three zeros may be thousands."""
 
@@ -41,19 +46,22 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
     """The rows of a CSV that has these columns and perhaps others; empty rows are left out.
 
     Columns are found by their names without regard to case and to blanks around them.
-    Raises FileNotFoundError when there is no such file; ValueError when it is no CSV, lacks one of the columns or has
-    two of a name.
+    Raises FileNotFoundError when there is no such file; ValueError when it is a workbook or no CSV, lacks one of the
+    columns or has two of a name.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: name a CSV with the columns {', '.join(columns)}")
-    lines = io.StringIO(_decode(path.read_bytes()), newline="")
+    data = path.read_bytes()
+    if data.startswith(WORKBOOKS):
+        raise ValueError(f"{path} is a workbook, not a CSV: save its sheet as CSV (UTF-8)")
+    lines = io.StringIO(_decode(data), newline="")
     rows: list[Row] = []
     names: list[str] = []
     try:
         separator, skipped = _separator(lines)
         reader = csv.reader(lines, delimiter=separator, strict=True)
         for cells in reader:
-            if not any(map(str.strip, cells)):
+            if not any(map(bare, cells)):
                 continue
             if not names:
                 names = [column_name(cell) for cell in cells]
@@ -73,7 +81,12 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
 
 def column_name(text: str) -> str:
     """The name of a column, as the cells of a Row have it."""
-    return text.strip().casefold()
+    return bare(text).casefold()
+
+
+def bare(cell: str) -> str:
+    """A cell without what nobody sees around it: blanks, byte-order marks, marks of the writing direction, NULs."""
+    return _ENDS.sub("", cell)
 
 
 def value_of(cell: str) -> Any:

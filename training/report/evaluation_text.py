@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ..measure.metrics import FIGURES
 from .class_table import BENCHMARK_TEXT, class_rows
 from .evaluation_page import words
+from .terminal import print_tables
 
 GROUP_FIGURES = ("bins", "accuracy_0_5", "standardised_accuracy", "standardised_rmse", "suspicion_auc")
 """What is printed of each group; JSON and page hold more."""
@@ -16,16 +16,14 @@ GROUP_FIGURES = ("bins", "accuracy_0_5", "standardised_accuracy", "standardised_
 
 def show(report: Mapping[str, Any]) -> None:
     """Print the main figures."""
-    console = Console()
-    console.print(_headline(report))
-    console.print(_classes(report))
+    print_tables(_headline(report), _classes(report))
     print(BENCHMARK_TEXT)
-    console.print(_alerts(report["alert_quality"]))
+    print_tables(_alerts(report["alert_quality"]))
     for column, groups in report["by"].items():
         table = Table(column, *map(words, GROUP_FIGURES))
         for group, values in groups.items():
             table.add_row(group, *(_shown(values[name]) for name in GROUP_FIGURES))
-        console.print(table)
+        print_tables(table)
 
 
 def _headline(report: Mapping[str, Any]) -> Table:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from ..measure.published import Published
 from .pages import Page, Section, Table, write_page
+from .terminal import print_tables
 
 COUNTS = range(6)
 COLUMNS = (
@@ -102,7 +102,7 @@ def show(results: Sequence[Reproduced], split: str) -> None:
         for row in rows_of(one, split):
             table.add_row(*row)
         table.add_section()
-    Console(width=WIDTH).print(table)
+    print_tables(table, width=WIDTH)
     print(TEXT)
     print(_notes(results))
 
