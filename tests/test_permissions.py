@@ -128,14 +128,21 @@ def test_a_role_is_passed_to_the_services_that_need_it_only(name):
             assert "*" not in listed(statement["Resource"])
 
 
+THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
 @pytest.mark.parametrize(
-    ("role", "service"),
-    [("ExecutionRole", "sagemaker.amazonaws.com"), ("DeploymentRole", "cloudformation.amazonaws.com")],
+    ("role", "service", "condition"),
+    [
+        ("ExecutionRole", "sagemaker.amazonaws.com", THIS_ACCOUNT),
+        # AWS documents the key for CloudFormation's extensions, not for the service role of a stack.
+        ("DeploymentRole", "cloudformation.amazonaws.com", None),
+    ],
 )
-def test_a_role_trusts_one_service_on_behalf_of_this_account(role, service):
+def test_a_role_trusts_one_service_under_the_condition_that_aws_documents_for_it(role, service, condition):
     (trust,) = PERMISSIONS[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": service}
-    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert trust.get("Condition") == condition
 
 
 def test_whoever_deploys_can_make_each_resource_of_the_template_and_hand_its_role_on():
