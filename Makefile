@@ -18,7 +18,7 @@ RUN := $(UV) run --quiet --group dev
 CHECKOV := $(UV) tool run --quiet --from checkov==3.3.30 checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak fuzz bench test-docker test-containers test-training lint audit sbom map format train
+.PHONY: help setup demo test soak fuzz fuzz-guided bench test-docker test-containers test-training lint audit sbom map format train
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ soak: $(UV) ## Every interleaving of small histories, then bins while calls fail
 fuzz: $(UV) ## Hostile input, 100,000 cases for each reader of it (fewer with CASES=5000), and deliveries in any order; minutes
 	$(RUN) python -m tests.fuzz $(if $(CASES),--cases $(CASES))
 	$(RUN) pytest --hypothesis-profile=soak tests/simulation/test_interleavings.py
+
+fuzz-guided: $(UV) ## The same led by coverage, with Atheris, for SECONDS=600 each; Linux on x86-64
+	for reader in $$($(RUN) python -m tests.fuzz --names); do \
+		$(RUN) --with 'atheris>=3,<4' python -m tests.fuzz.guided $$reader --seconds $(or $(SECONDS),600) || exit 1; \
+	done
 
 test-docker: $(UV) ## sam local invoke in a container; installs nothing and says what is missing
 	$(RUN) pytest -rs tests/docker

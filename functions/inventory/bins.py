@@ -31,6 +31,8 @@ KEY_LIMIT_BYTES = 1024
 """The longest key that S3 accepts."""
 FILE_NAME_LIMIT_BYTES = 255
 
+_LONGEST_PLACE = max(len(f"{files.folder}/.{name}") for files in FILES.values() for name in files.media_types)
+"""The most bytes that a key has besides its bin's name."""
 _KEY = re.compile(
     "(?:(?P<site>.+)/)?(?:"
     + "|".join(
@@ -69,19 +71,24 @@ class Bin:
 
     def keys(self, part: Part) -> list[str]:
         """The usual inbox keys of a part of this bin, the most likely first: extensions in small letters, then in
-        capitals, and then the same with decomposed accents."""
+        capitals, and then the same with decomposed accents. Without those that are too long for S3."""
         extensions = FILES[part].media_types
-        return [
+        keys = (
             f"{beginning}{extension}"
             for beginning in self.beginnings(part)
             for extension in (*extensions, *map(str.upper, extensions))
-        ]
+        )
+        return [*filter(is_name, keys)]
 
     def beginnings(self, part: Part) -> list[str]:
-        """What comes before the extension in the keys of a part, with composed and with decomposed accents."""
-        folder = f"{self.site}/" if self.site else ""
-        beginning = f"{folder}{FILES[part].folder}/{self.id}."
-        return list(dict.fromkeys((beginning, unicodedata.normalize("NFD", beginning))))
+        """What comes before the extension in the keys of a part, with composed and with decomposed accents; without
+        what is too long for S3."""
+        decomposed = Bin.named(unicodedata.normalize("NFD", self.name))
+        spellings = (self, decomposed) if composed(decomposed.name) == self.name else (self,)
+        return [*filter(is_name, dict.fromkeys(bin._beginning(part) for bin in spellings))]
+
+    def _beginning(self, part: Part) -> str:
+        return f"{self.site}/{FILES[part].folder}/{self.id}." if self.site else f"{FILES[part].folder}/{self.id}."
 
 
 @dataclass(frozen=True)
@@ -132,14 +139,14 @@ def locate(key: str) -> tuple[Bin, Part]:
     Raises:
         RejectedUpload: the key is outside the inbox layout.
     """
-    found = _KEY.fullmatch(composed(key))
+    found = _KEY.fullmatch(key)
     if found is None:
         raise RejectedUpload(
             f"key {key!r} is outside the inbox layout: use [<site>/]bin-images/<id>.jpg (or .jpeg, .png) for images "
             "and [<site>/]metadata/<id>.json for metadata"
         )
     part: Part = "metadata" if found["image"] is None else "image"
-    return Bin(found["site"] or "", found[part]), part
+    return Bin.named(composed(Bin(found["site"] or "", found[part]).name)), part
 
 
 def is_inbox_key(key: str) -> bool:
@@ -162,6 +169,6 @@ def media_type(key: str) -> str:
 
 
 def composed(name: str) -> str:
-    """A name with composed accents (NFC); as it is if it would get too long for a key by that."""
+    """A bin's name with composed accents (NFC); as it is if it would get too long for one of the bin's keys by that."""
     normal = unicodedata.normalize("NFC", name)
-    return normal if len(normal.encode(errors="surrogatepass")) <= KEY_LIMIT_BYTES else name
+    return normal if len(normal.encode(errors="surrogatepass")) + _LONGEST_PLACE <= KEY_LIMIT_BYTES else name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from inventory.bins import KEY_LIMIT_BYTES, PARTS, Bin, Part, is_inbox_key, locate
+from inventory.bins import PARTS, Bin, Part, is_inbox_key, locate
 from inventory.check import KnownUpload, StoredObject
 from inventory.errors import RejectedUpload
 from inventory.refusals import NO_OBJECT
@@ -79,7 +79,7 @@ def _open_part(
     found = list(_open(s3, bucket, known_keys, opened))
     if found:
         return max(found, key=lambda one: (one.modified_at, uploads[one.stored.key].sequencer, one.stored.key))
-    usual = (key for key in bin.keys(part) if key not in known_keys and len(key.encode()) <= KEY_LIMIT_BYTES)
+    usual = (key for key in bin.keys(part) if key not in known_keys)
     return next(_open(s3, bucket, usual, opened), None)
 
 

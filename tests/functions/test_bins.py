@@ -1,6 +1,6 @@
 import pytest
 
-from inventory.bins import Bin, locate
+from inventory.bins import Bin, is_name, locate
 from inventory.errors import RejectedUpload
 
 
@@ -47,3 +47,14 @@ def test_a_key_without_a_place_is_rejected_with_the_layout(key):
 
 def test_ids_are_strings():
     assert locate("bin-images/523.jpg") != locate("bin-images/00523.jpg")
+
+
+@pytest.mark.parametrize("length", range(160, 180))
+def test_all_files_of_a_bin_have_one_spelling_of_its_name_and_no_key_is_too_long(length):
+    """U+0958 takes three bytes, six when it is composed, and no more when it is decomposed."""
+    for id in ("\u0958" * length, "\u0958" * length + "x", "\u0958" * length + "xx"):
+        bins = {locate(key)[0] for key in (f"bin-images/{id}.jpeg", f"bin-images/{id}.png", f"metadata/{id}.json")}
+        (bin,) = bins
+        for part in ("image", "metadata"):
+            assert all(is_name(text) for text in (*bin.keys(part), *bin.beginnings(part)))
+            assert {locate(key)[0] for key in bin.keys(part)} == bins

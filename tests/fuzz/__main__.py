@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.fuzz.mutation import mutated
 from tests.fuzz.seeds import seeds
 
-TARGETS = ("event", "key", "record", "answer", "image", "endpoint")
+TARGETS = ("event", "key", "record", "labels", "answer", "image", "endpoint")
 CASE_LIMIT_S = 10.0
 """Of processor time, for one input: the Checker waits so long for an answer of the endpoint."""
 STUCK_S = 300
@@ -29,8 +29,12 @@ def main() -> None:
     parser.add_argument("targets", nargs="*", default=TARGETS, metavar="target", help=", ".join(TARGETS))
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--names", action="store_true", help="print the names of the targets")
     parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
     said = parser.parse_args()
+    if said.names:
+        print(*TARGETS)
+        return
     KEPT.mkdir(parents=True, exist_ok=True)
     if said.in_this_process:
         print(json.dumps(feed(said.targets[0], said.cases, said.seed)))

@@ -1,6 +1,6 @@
 """The key of an upload, as its event encodes it, up to the check that stands under its bin."""
 
-from inventory.bins import StrayKey, composed, locate
+from inventory.bins import Bin, StrayKey, composed, locate
 from inventory.check import BinState, Check, StoredObject, contents_of
 from inventory.decision import reject
 from inventory.errors import RejectedUpload
@@ -61,7 +61,7 @@ def feed(data: bytes) -> str:
     assert all(locate(key) == (bin, part) for key in bin.keys(part))
     folder, _, name = upload.key.rpartition("/")
     assert bin.id
-    assert (bin.site, bin.id) == (composed(folder.rpartition("/")[0]), composed(name.rpartition(".")[0]))
+    assert bin.name == composed(Bin(folder.rpartition("/")[0], name.rpartition(".")[0]).name)
     assert not bin.partition.endswith("/")
     here = StoredObject(upload.bucket, upload.key, upload.version)
     image, metadata = (here, PAIR[1]) if part == "image" else (PAIR[0], here)
