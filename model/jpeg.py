@@ -33,7 +33,7 @@ def read(data: bytes) -> EncodedImage:
     """Read everything but the pixels. Raises DamagedImage when a segment or a scan is missing."""
     kept, exif, has_zeros, scans = [START], b"", False, 0
     width = height = 0
-    progressive, missing = False, dict[int, set[int]]()
+    framed, progressive, missing = False, False, dict[int, set[int]]()
     place = len(START)
     while (found := _MARKER.search(data, place)) and (marker := data[found.end() - 1]) != END[1]:
         place = found.end()
@@ -45,6 +45,9 @@ def read(data: bytes) -> EncodedImage:
             raise DamagedImage("ends in its header")
         place += length
         if marker in _FRAMES:
+            if framed:  # a decoder makes room for the first, whatever a later one says
+                raise DamagedImage("is damaged, not whole (it has two frames)")
+            framed = True
             height, width, components = struct.unpack_from(">HHB", content.ljust(6, b"\0"), 1)
             progressive = marker in _PROGRESSIVE
             missing = {one: set(range(64)) for one in content[6 : 6 + 3 * components : 3]}

@@ -32,6 +32,8 @@ def read(data: bytes) -> EncodedImage:
                 raise DamagedImage("is damaged (a checksum is wrong)")
             kept.append(chunk)
         if kind == b"IHDR":
+            if header:
+                raise DamagedImage("is damaged (it has two headers)")
             header = content
         elif kind == b"PLTE":
             palette = content

@@ -131,11 +131,14 @@ def _refused() -> dict[str, bytes]:
     plain, noise = Image.new("RGB", (96, 72), (90, 120, 60)), Image.effect_noise((640, 480), 9).convert("RGB")
     whole, png = _saved(scene, "JPEG", quality=60), _saved(scene, "PNG")
     scans = _saved(scene, "JPEG", progressive=True, quality=60)
+    frame = whole.index(b"\xff\xc0")
     restarts = _saved(scene, "JPEG", restart_marker_blocks=2)
     half = (whole.index(b"\xff\xda") + len(whole)) // 2
     return {
         "cut.jpg": whole[:half],
         "cut-and-ended.jpg": whole[:half] + b"\xff\xd9",
+        "two-frames.jpg": whole[:frame] + whole[frame : frame + 19] + whole[frame:],
+        "two-headers.png": png[:-12] + png[8:],
         "hole.jpg": whole[:half] + whole[half + 200 :],
         "repeated.jpg": whole[:half] + whole[half - 200 :],
         "no-restart.jpg": restarts[: restarts.index(b"\xff\xd2")] + restarts[restarts.index(b"\xff\xd3") :],

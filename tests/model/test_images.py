@@ -45,6 +45,13 @@ def with_scans(count: int) -> bytes:
     return b"\xff\xda".join([head, first, *[second] * count, *others]) + b"\xff\xd9"
 
 
+def with_frame(width: int, height: int) -> bytes:
+    """A JPEG with another frame before its own."""
+    data = encoded(scene(), "JPEG")
+    place = data.index(b"\xff\xc0")
+    return data[: place + 5] + struct.pack(">HH", height, width) + data[place + 9 : place + 19] + data[place:]
+
+
 def scene(size: tuple[int, int] = (60, 40)) -> Image.Image:
     """Boxes of any colour, sharp and nowhere flat."""
     pixels = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
@@ -117,8 +124,10 @@ def test_bomb_is_refused_by_its_header(size: tuple[int, int]) -> None:
     [
         (with_scans(MAX_SCANS + 1), "more than 500 scans"),
         (b"\xff\xd8" + segment(0xE1, b"Exif\0\0") * 1000, "ends before its pixels"),
+        (with_frame(60_000, 60_000), "two frames"),
+        (png(12_000, 12_000)[:-12] + png(60, 40, SCENE)[8:], "two headers"),
     ],
-    ids=["scans", "exif"],
+    ids=["scans", "exif", "frames", "headers"],
 )
 def test_small_file_that_asks_for_much_work_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(RejectedImage, match=reason):
