@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from local.embedded import sam
 from tests.template import template
-from tests.wheel_lists import LISTS, written
+from tests.wheel_lists import JOB_LISTS, LISTS, exported, written
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
@@ -103,6 +103,20 @@ def test_uv_trusts_the_certificates_of_the_system(monkeypatch):
 @pytest.mark.parametrize(("group", "path"), LISTS.items())
 def test_the_endpoint_has_a_wheel_of_every_package_that_it_needs(group, path):
     assert (ROOT / path).read_text() == written(group), "python -m tests.wheel_lists"
+
+
+@pytest.mark.parametrize("group", JOB_LISTS)
+def test_a_job_installs_only_locked_packages_by_their_digests_and_leaves_the_container_its_own(group):
+    path, kept = JOB_LISTS[group]
+    text = (ROOT / path).read_text()
+    assert text == exported(group, kept), "python -m tests.wheel_lists"
+    listed = re.split(r"\n(?=\w)", text)
+    assert all(re.match(r"[\w.-]+==.*--hash=sha256:", one, re.DOTALL) for one in listed)
+    assert not pins_of(listed) & {*kept, "triton"}
+
+
+def pins_of(requirements):
+    return {one.partition("==")[0] for one in requirements}
 
 
 def test_the_endpoint_has_the_packages_of_the_embedded_one_and_a_runtime_for_its_processor():

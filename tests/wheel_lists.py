@@ -1,5 +1,6 @@
-"""The lists of the endpoint's wheels, from uv.lock: `python -m tests.wheel_lists` writes them."""
+"""The lists of what containers install, from uv.lock: `python -m tests.wheel_lists` writes them."""
 
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,20 @@ from packaging.markers import Marker
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
+from local.embedded.sam import command
 from training.jobs.steps.wheels import PLATFORMS, PYTHON
 
 ROOT = Path(__file__).parent.parent
 LISTS = {"serving": "model/code/packages.txt", "serving-gpu": "model/code/packages-gpu.txt"}
-"""The file of each dependency group."""
+"""The endpoint's file of each dependency group: wheels for one Python, which the archive brings along."""
+JOBS = "training/jobs/container"
+PYTORCH = ("numpy", "torch", "torchvision")
+JOB_LISTS = {
+    "container-train": (f"{JOBS}/requirements.txt", PYTORCH),
+    "container-release": (f"{JOBS}/release_requirements.txt", PYTORCH),
+    "container-explore": (f"{JOBS}/explore_requirements.txt", ("numpy", "packaging", "protobuf")),
+}
+"""The jobs' file of each dependency group, and the packages that stay as the container has them."""
 VERSION = tuple(map(int, PYTHON.split(".")))
 TAGS = [*cpython_tags(VERSION, platforms=PLATFORMS), *compatible_tags(VERSION, platforms=PLATFORMS)]
 CONTAINER = {
@@ -36,6 +46,16 @@ def written(group: str) -> str:
     return "".join(
         f"{name}=={found[name]['version']} --hash={fitting_wheel(found[name])['hash']}\n" for name in sorted(found)
     )
+
+
+def exported(group: str, kept: tuple[str, ...]) -> str:
+    """The list of a job's group: the packages that it needs beside those that are `kept`, each by its digests."""
+    options = ("--quiet", "--frozen", "--no-emit-project", "--no-header", "--no-annotate", "--only-group", group)
+    prune = [part for name in kept for part in ("--prune", name)]
+    done = subprocess.run(
+        [command([])[0], "export", *options, *prune], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return done.stdout
 
 
 def closure(dependencies: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
@@ -64,3 +84,5 @@ def fitting_wheel(package: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     for group, path in LISTS.items():
         (ROOT / path).write_text(written(group))
+    for group, (path, kept) in JOB_LISTS.items():
+        (ROOT / path).write_text(exported(group, kept))
