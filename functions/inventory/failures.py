@@ -38,7 +38,8 @@ class Failures:
 
     def put(self, body: str, reason: str, attempts: int, moment: datetime) -> None:
         """Store why the message with this body failed, in place of an earlier reason."""
-        failure = Failure(reason[:REASON_LIMIT], timestamp(moment), attempts)
+        storable = reason[:REASON_LIMIT].encode(errors="replace").decode()  # a message may quote a lone surrogate
+        failure = Failure(storable, timestamp(moment), attempts)
         expires_at = int((moment + FAILURE_RETENTION).timestamp())
         self._table.put_item(Item={**_key(body), **asdict(failure), "expires_at": expires_at})
 

@@ -41,6 +41,12 @@ def test_what_cannot_be_read_is_kept_with_its_error_and_without_its_content(chec
     assert "a secret" not in str(warehouse.table.scan()["Items"])
 
 
+def test_a_reason_that_quotes_what_is_no_unicode_is_kept(checker, warehouse):  # noqa: F811
+    body = json.dumps({"TopicArn": "a", "Type": "\ud800"})
+    checker.handler(sqs_event(body), Context())
+    assert reason_of(warehouse, body).startswith("SNS sends a ? for a, not an event")
+
+
 def test_a_reason_that_cannot_be_kept_hides_no_fault(checker, warehouse, monkeypatch, caplog):  # noqa: F811
     def throttled(*_):
         raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import tempfile
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
@@ -118,6 +119,17 @@ def test_every_key_goes_round(pairs, strays):
     assert_prepared(house, keys)
     for key in strays:
         assert_told_of_stray(house, key)
+
+
+def test_prepare_names_a_file_of_a_folder_whose_name_is_not_utf_8(tmp_path):
+    for name in (b"bin-images/bad\xff.jpg", b"bin-images/good.JPG", b"metadata/good.Json"):
+        (path := tmp_path / os.fsdecode(name)).parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    found, others = list_bins(Folder(tmp_path))
+    assert [(one.id, one.images, one.metadata) for one in found] == [
+        ("good", ("bin-images/good.JPG",), ("metadata/good.Json",))
+    ]
+    assert others == {"bin-images/bad\\xff.jpg": "no bin's file: its name is not UTF-8"}
 
 
 def assert_exported(house, bins, folder):

@@ -24,8 +24,16 @@ SEPARATOR_LINE = "sep="
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How the files of spreadsheets themselves begin: .xlsx and .ods, and .xls."""
 
-_AROUND = r"[\s\0\x1a\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+"
-_ENDS = re.compile(rf"\A{_AROUND}|{_AROUND}\Z")
+_UNSEEN = "".join(
+    map(
+        chr,
+        (
+            *(*range(0x21), 0x85, 0xA0, 0xAD, 0x1680, 0x3000, 0xFEFF),
+            *(*range(0x2000, 0x2010), *range(0x2028, 0x2030), *range(0x205F, 0x2070)),
+        ),
+    )
+)
+"""Controls, blanks of every width, and marks of Unicode that show nothing."""
 _DECIMALS = re.compile(r"(-?\d+),(0{1,2})", re.ASCII)
 """A whole number with a decimal comma. Three zeros may be thousands."""
 
@@ -86,7 +94,7 @@ def column_name(text: str) -> str:
 
 def bare(cell: str) -> str:
     """A cell without what nobody sees around it: blanks, byte-order marks, marks of the writing direction, NULs."""
-    return _ENDS.sub("", cell)
+    return cell.strip(_UNSEEN)
 
 
 def value_of(cell: str) -> Any:
