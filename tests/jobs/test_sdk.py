@@ -3,8 +3,14 @@
 import ast
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+from sagemaker.core.common_utils import get_sagemaker_config_value
 
 from training.jobs.aws import sdk
+from training.jobs.aws.account import NO_TELEMETRY
 
 JOBS = Path(__file__).parents[2] / "training" / "jobs"
 OWN_CALL = {"_merge", "_tables"}
@@ -42,3 +48,15 @@ def test_the_override_still_adds_what_the_tuner_omits() -> None:
     original = inspect.getsource(sdk.HyperparameterTuner._build_training_job_definition)
     assert "volume_kms_key_id" not in original
     assert "enable_inter_container_traffic_encryption" not in original
+
+
+def test_reading_a_setting_checks_the_settings_and_not_the_schema_of_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check_schema(*_: object, **__: object) -> None:
+        pytest.fail("the SDK's schema was checked")
+
+    monkeypatch.setattr(Draft202012Validator, "check_schema", check_schema)
+    session = SimpleNamespace(sagemaker_config={"SchemaVersion": "1.0", **NO_TELEMETRY})
+    assert get_sagemaker_config_value(session, "SageMaker.PythonSDK.Modules.TelemetryOptOut") is True
+    session.sagemaker_config = {"SchemaVersion": "2"}
+    with pytest.raises(ValidationError):
+        get_sagemaker_config_value(session, "SageMaker.PythonSDK.Modules.TelemetryOptOut")

@@ -8,6 +8,9 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import NoRegionError
+from jsonschema.validators import validator_for
+from sagemaker.core.config.config_manager import SageMakerConfig
+from sagemaker.core.config.config_schema import SAGEMAKER_PYTHON_SDK_CONFIG_SCHEMA
 from sagemaker.core.helper.session_helper import Session
 from sagemaker.core.workflow.pipeline_context import PipelineSession
 
@@ -23,6 +26,10 @@ TAGS = [{"Key": key, "Value": value} for key, value in PROJECT_TAG.items()]
 
 # The SDK refuses a role that lacks a right of any kind of job, such as network interfaces; this role has fewer rights.
 os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")
+
+# The SDK validates its schema, too, each time that it reads a setting: most of the time of `pipeline upsert`.
+_VALIDATOR = validator_for(SAGEMAKER_PYTHON_SDK_CONFIG_SCHEMA)(SAGEMAKER_PYTHON_SDK_CONFIG_SCHEMA)
+SageMakerConfig.validate_sagemaker_config = staticmethod(_VALIDATOR.validate)
 
 
 @dataclass(frozen=True)
