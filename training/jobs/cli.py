@@ -5,8 +5,9 @@ import sys
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from inventory.alert_text import visible
 from training.jobs.commands import costs, data, deployment, evaluation, pipeline, registry, training, tuning
 from training.jobs.errors import JobError, explain_aws_error
 
@@ -56,5 +57,7 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    Console(stderr=True).print(f"[red]training.jobs:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    """Print a message of several lines, which may quote the log of a job and so text of others."""
+    lines = "\n".join(map(visible, message.split("\n")))
+    Console(stderr=True).print(Text.assemble(("training.jobs:", "red"), f" {lines}"), soft_wrap=True)
     sys.exit(FAILED)
