@@ -193,3 +193,14 @@ def test_no_alarm_looks_further_back_than_cloudwatch_does(name):
     if (span := span_s(alarm)) is not None:
         short = alarm.get("Period", 3600) < 3600
         assert span <= (86_400 if short else 604_800)
+
+
+@pytest.mark.parametrize("name", alarms())
+def test_an_alarm_looks_back_no_further_than_cloudwatch_does(name):
+    """Seven days; one day where a period is shorter than an hour."""
+    alarm = alarms()[name]
+    count = alarm["EvaluationPeriods"]
+    count = template()["Parameters"][count["Ref"]]["MaxValue"] if isinstance(count, dict) else count
+    periods_s = [each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
+    period_s = max(periods_s or [alarm.get("Period")])
+    assert count * period_s <= (604_800 if period_s >= 3_600 else 86_400)
