@@ -48,9 +48,10 @@ sbom: $(UV) ## List all locked packages with their digests in build/sbom.json, a
 test: lint ## Lint and test everything
 	$(RUN) pytest --numprocesses 2 --dist loadgroup --durations 10
 
-soak: $(UV) ## Every interleaving of small histories, then bins while calls fail and functions are killed, nothing lost; fewer with UPLOADS=1000, real bins with BINS=<folder>; half an hour
+soak: $(UV) ## Every interleaving of small histories, then bins while calls fail and functions are killed, nothing lost; then an upgrade from the last tag, or from SINCE=<commit>; fewer with UPLOADS=1000, real bins with BINS=<folder>; half an hour
 	$(RUN) python -m tests.simulation
 	BINCHECK_BINS="$(BINS)" $(RUN) python -m tests.resilience $(if $(UPLOADS),--uploads $(UPLOADS))
+	$(RUN) python -m tests.upgrade.rehearse $(or $(SINCE),$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD~50))
 
 fuzz: $(UV) ## Hostile input, 100,000 cases for each reader of it (fewer with CASES=5000), and deliveries in any order; minutes
 	$(RUN) python -m tests.fuzz $(if $(CASES),--cases $(CASES))
