@@ -48,7 +48,7 @@ class Counted:
 
 
 def count(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Images, or folders of images.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Images, or folders of images.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="A table for a spreadsheet.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per image.")] = False,
     page: Annotated[

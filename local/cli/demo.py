@@ -28,7 +28,7 @@ ALERTS_SHOWN = 5
 
 def demo(
     bins: Annotated[
-        str, typer.Argument(metavar="[BINS]", help="A folder or s3://bucket\\[/prefix] in the inbox layout.")
+        str, typer.Argument(metavar="BINS", help="A folder or s3://bucket\\[/prefix] in the inbox layout.")
     ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="The largest number of bins.")] = None,
 ) -> None:

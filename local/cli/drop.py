@@ -15,7 +15,7 @@ FAILURES_SHOWN = 5
 
 
 def drop(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Folders, files, or s3://bucket\\[/prefix].")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Folders, files, or s3://bucket\\[/prefix].")],
     stack: StackName = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The largest number of bins.")] = None,
     site: Annotated[str, typer.Option(help="The site of the bins, e.g. warehouse-7.")] = "",

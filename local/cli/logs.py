@@ -10,10 +10,17 @@ from local.cli.stack_option import StackName, resolve_stack
 from local.cli.terminal import err, out
 from local.stack.logs import read_logs
 
+FUNCTIONS = ("Alerter", "Checker", "Counter", "Reporter", "Review", "Watchdog")
+
+
+def _matching(incomplete: str) -> list[str]:
+    return [name for name in FUNCTIONS if name.lower().startswith(incomplete.lower())]
+
 
 def logs(
     function: Annotated[
-        str | None, typer.Argument(metavar="[FUNCTION]", help="Checker, Alerter …; all without it.")
+        str | None,
+        typer.Argument(metavar="FUNCTION", autocompletion=_matching, help=f"{', '.join(FUNCTIONS)}; all without it."),
     ] = None,
     stack: StackName = None,
     since: Since = "1h",  # type: ignore[assignment]

@@ -1,6 +1,7 @@
 """The functions as `sam build` makes them, under Amazon's emulator, on the very payloads of `events/`."""
 
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -70,7 +71,7 @@ def checker_answers(invoke):
         "s3-test-event",
         "unknown-key",
         *("upload-through-sns", "upload-through-raw-sns", "upload-through-eventbridge", "eventbridge-upload"),
-        *("expiration-through-eventbridge", "removal", "restored-upload", "tagging"),
+        *("expiration-through-eventbridge", "removal", "restored-upload", "tagging", "recheck"),
     ]
     return dict(zip(cases, invoke("Checker", *cases), strict=True))
 
@@ -104,6 +105,7 @@ def test_every_way_that_s3_tells_leads_to_the_one_check(checker_answers, stack):
         assert checker_answers[case] == [check.check_id]
     assert checker_answers["expiration-through-eventbridge"] == {"batchItemFailures": []}
     assert checker_answers["tagging"] == []
+    assert checker_answers["recheck"] == {"batchItemFailures": []}
 
 
 def test_an_unknown_key_is_rejected_and_the_test_event_ignored(checker_answers, stack):
@@ -131,6 +133,12 @@ def test_the_alerter_sends_an_alert_of_the_stream_and_one_of_the_queue_and_neith
 def test_the_watchdog_wakes_on_its_schedule(invoke):
     (answer,) = invoke("Watchdog", "watchdog-schedule")
     assert answer["alerted"] >= 0
+
+
+def test_the_reporter_tallies_yesterday_on_its_schedule_and_any_day_by_name(invoke):
+    scheduled, named = invoke("Reporter", "reporter-schedule", "reporter-day")
+    assert date.fromisoformat(scheduled["day"]) < datetime.now(UTC).date()
+    assert named == {"day": "2026-03-01", "sites": 0, "findings": []}
 
 
 def test_the_review_page_sends_a_stranger_to_the_sign_in(invoke):

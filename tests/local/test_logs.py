@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from local.cli import logs
 from local.cli.main import app
 from local.stack.logs import read_logs
+from tests.template import template
 
 
 @pytest.fixture
@@ -58,3 +59,12 @@ def test_following_shows_each_entry_once_and_one_that_comes_late_too(stack, monk
     with pytest.raises(KeyboardInterrupt):
         shown.extend(line.text for line in followed)
     assert [text.partition("\x1b")[0] for text in shown] == ["first", "a", "late by 0 s", "late by 1 s", "late by 2 s"]
+
+
+def test_a_shell_completes_the_functions_of_the_template(monkeypatch):
+    monkeypatch.setenv("_BINCHECK_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "bincheck logs ")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    completed = CliRunner().invoke(app, [], prog_name="bincheck").stdout.split()
+    functions = [name for name, made in template()["Resources"].items() if made["Type"] == "AWS::Serverless::Function"]
+    assert sorted(completed) == sorted(functions)
