@@ -48,14 +48,16 @@ def read_logs(stack: Stack, function: str | None, since: datetime, *, follow: bo
             raise NoSuchFunction(f"there is no function {function!r}: it is one of {', '.join(sorted(names))}")
         names = {function: names[function]}
     since_ms = int(since.timestamp() * 1000)
-    last_read: dict[str, dict[str, int]] = {shown: {} for shown in names}
+    last_read: dict[str, dict[tuple[str, int, str], int]] = {shown: {} for shown in names}
     while True:
         for shown, name in names.items():
-            before, now = last_read[shown], dict[str, int]()
+            before, now = last_read[shown], dict[tuple[str, int, str], int]()
             from_ms = max(before.values(), default=since_ms) - LATE_MS
             for event in _events(stack, name, max(from_ms, since_ms)):
-                now[event["eventId"]] = event["timestamp"]
-                if event["eventId"] not in before:
+                # The embedded cloud gives its entries no eventId.
+                entry = event["logStreamName"], event["timestamp"], event["message"]
+                now[entry] = event["timestamp"]
+                if entry not in before:
                     logged_at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
                     yield Line(shown, logged_at, event["message"].rstrip("\n"))
             last_read[shown] = now or before

@@ -107,6 +107,7 @@ def test_what_a_person_found_ends_the_matter_and_makes_a_label(bincheck, warehou
     site = warehouse.site
     output(bincheck("drop", bins, "--site", site))
     warehouse.settle()
+    assert f'"{site}/short"' in output(bincheck("logs", "Checker"))
     assert f"{site}/short: recorded 3, seen 2, found 2: the record was wrong" in output(
         bincheck("resolve", f"{site}/short", "--actual", "2")
     ).replace("\n", " ")
