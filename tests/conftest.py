@@ -14,6 +14,8 @@ OUTSIDE = ("AWS_", "BOTO", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLOR
 for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
     del os.environ[name]
 os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+# Powertools reads these once, as the first test imports a function.
+os.environ |= {"POWERTOOLS_METRICS_NAMESPACE": "bincheck", "POWERTOOLS_SERVICE_NAME": "test"}
 for name in ("no_proxy", "NO_PROXY"):  # a company's proxy does not reach the servers of the tests
     os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
 
@@ -29,6 +31,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent.name in DEPLOYING:
             item.add_marker(pytest.mark.xdist_group("deploying"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield  # what a test logged: pytest-xdist fails at text that is no Unicode
+    report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="session")

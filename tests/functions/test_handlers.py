@@ -47,8 +47,6 @@ def handlers(warehouse, monkeypatch):
         "WAIT_MINUTES": "15",
         "SENT_ALERTS_TABLE": "sent-alerts",
         "OPERATIONS_TOPIC_ARN": warehouse.topic_arn.replace("mismatches", "operations"),
-        "POWERTOOLS_METRICS_NAMESPACE": "bincheck",
-        "POWERTOOLS_SERVICE_NAME": "test",
         "POWERTOOLS_TRACE_DISABLED": "true",
     }
     for name, value in environment.items():
