@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from base64 import b64decode
 
 import pytest
@@ -79,3 +81,8 @@ def test_nothing_to_count_and_a_missing_file_are_said(folder, tmp_path):
     assert count(tmp_path / "empty").stderr == "bincheck: There is no .jpg, .jpeg or .png there.\n"
     (row,) = map(json.loads, count(folder / "missing.jpg", "--json").stdout.splitlines())
     assert row["reason"] == "No such file or directory"
+
+
+def test_no_other_command_loads_the_model():
+    loaded = "import sys, local.cli.main; sys.exit('numpy' in sys.modules or 'onnxruntime' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], cwd=ROOT).returncode == 0
