@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --g
 
 import timm  # noqa: E402
 
-from training import train  # noqa: E402
+from training import pack, train  # noqa: E402
 from training.loop.distributed import synchronise_statistics  # noqa: E402
 
 SMALL = "--size 32 --batch 10 --epochs 1 --labels 7 --backbone test_resnet --weights none --drop-path 0"
@@ -33,6 +33,10 @@ OPTIONS = {
     "going-on": "--out {folder}/taught --resume {taught} --epochs 3 --patience 1 --stop-when-unhealthy",
     "fp16": "--precision fp16 --optimizer sgd",
     "profile": "--profile --epochs 8",
+    "files": "--epochs 2 --mixup 0.5",
+    "packed": "--epochs 2 --mixup 0.5 --data {folder}/archives",
+    "files-resumed": "--out {folder}/files --epochs 3 --mixup 0.5 --resume",
+    "packed-resumed": "--out {folder}/packed --epochs 3 --mixup 0.5 --resume --data {folder}/archives",
 }
 pytestmark = pytest.mark.xdist_group("two processes")
 
@@ -47,6 +51,7 @@ def folder(bins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two")
     ids = [row["id"] for row in csv.DictReader((bins / "index.csv").open()) if row["split"] == "train"]
     (folder / "ids.txt").write_text("\n".join(ids[:11]))
+    pack.pack(bins, folder / "archives", 20_000)
     taught = OPTIONS["taught"].format(folder=folder)
     cases = {
         name: command(bins, folder / name, options.format(folder=folder, bins=bins, taught=taught))
@@ -75,6 +80,13 @@ def test_two_processes_follow_the_loss_curve_of_one(bins: Path, folder: Path, tm
 def test_every_option_ends_on_both_ranks_with_the_same_figures(folder: Path, name: str) -> None:
     first, second = json.loads((folder / f"{name}.json").read_text())
     assert first == second
+
+
+def test_a_packed_set_ends_as_its_files_do_bit_for_bit_also_after_a_resume(folder: Path) -> None:
+    files, packed = (torch.load(folder / name / "last.pt", weights_only=True) for name in ("files", "packed"))
+    assert losses(folder / "files") == losses(folder / "packed")
+    assert len(losses(folder / "packed")) == 3
+    assert all(torch.equal(weights, packed["network"][name]) for name, weights in files["network"].items())
 
 
 def test_bins_left_out_are_judged_by_both_ranks(folder: Path) -> None:
