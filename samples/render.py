@@ -4,7 +4,6 @@ Nothing here is a photograph. The same seed and count give the same image, byte 
 and numpy. Every counted object stays in view: an arrangement that hides one is drawn again.
 """
 
-import csv
 import io
 import json
 import runpy
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
+
+from inventory.spreadsheets import write_rows
 
 from .objects import PAINTERS, Rgb, shadow_of
 
@@ -393,11 +394,13 @@ def write_training_set(out: Path, size: int, seed: int) -> None:
     seeds = [TRAINING_SEEDS * (1 + seed) + index for index in range(size)]
     with ProcessPoolExecutor() as pool:
         counts = list(pool.map(partial(_write_training_bin, out), seeds, chunksize=16))
-    with (out / "index.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("id", "expected_quantity", "split"))
-        for index, (bin_seed, count) in enumerate(zip(seeds, counts, strict=True)):
-            rows.writerow((f"r{bin_seed}", count, "val" if index >= size * (1 - HELD_OUT_SHARE) else "train"))
+    first_held_out = size * (1 - HELD_OUT_SHARE)
+    rows = (
+        {"id": f"r{seed}", "expected_quantity": count, "split": "val" if index >= first_held_out else "train"}
+        for index, (seed, count) in enumerate(zip(seeds, counts, strict=True))
+    )
+    with (out / "index.csv").open("w", newline="", encoding="utf-8") as file:
+        write_rows(file, ("id", "expected_quantity", "split"), rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ that group. What helps a head on frozen features need not help a whole network a
 """
 
 import argparse
-import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from inventory.alert_text import one_line
+from inventory.spreadsheets import write_rows
 from model.calibration import calibrate, merge_tail, prior_ratio
 
 from .calibrate import fit
@@ -198,10 +198,9 @@ def _measure(options: argparse.Namespace) -> Results:
 def _write(results: Results, out: Path) -> None:
     """Write ablation.json and ablation.csv to the folder."""
     (out / "ablation.json").write_text(json.dumps(results, indent=2) + "\n")
-    with (out / "ablation.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("variant", "bins", *SHOWN))
-        rows.writerows((v, where, *found.values()) for v, of in results.items() for where, found in of.items())
+    with (out / "ablation.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = ({"variant": v, "bins": where} | found for v, of in results.items() for where, found in of.items())
+        write_rows(file, ("variant", "bins", *SHOWN), rows)
 
 
 def _show(results: Results) -> None:

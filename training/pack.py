@@ -12,7 +12,6 @@ leaves
 """
 
 import argparse
-import csv
 import math
 import sys
 from collections.abc import Sequence
@@ -21,10 +20,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from inventory.alert_text import one_line
-from inventory.spreadsheets import to_cell
+from inventory.spreadsheets import write_rows
 
-from .data.archives import write_archives
-from .data.bins import SPLITS, index_name, index_rows, read_bins
+from .data.archives import Member, write_archives
+from .data.bins import SPLITS, LabelledBin, index_name, index_rows, read_bins
 from .data.metadata import FACTS
 
 COLUMNS = ("id", "expected_quantity", "split", "path", "member", "offset", "size", *FACTS)
@@ -43,13 +42,15 @@ def pack(data: Path, out: Path, limit_bytes: int) -> int:
     out.mkdir(parents=True, exist_ok=True)
     images = ((one.id, one.count, one.image) for _, one in tqdm(bins, "images", unit="bin", disable=None))
     with (out / index_name()).open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(COLUMNS)
-        for (split, one), member in zip(bins, write_archives(out, images, limit_bytes), strict=True):
-            place = (member.archive.name, to_cell(member.name), member.offset, member.size)
-            facts = ("" if math.isnan(fact) else fact for fact in one.facts)
-            rows.writerow((to_cell(one.id), one.count, split, *place, *facts))
+        members = write_archives(out, images, limit_bytes)
+        write_rows(file, COLUMNS, (_row(*placed, member) for placed, member in zip(bins, members, strict=True)))
     return len(bins)
+
+
+def _row(split: str, one: LabelledBin, member: Member) -> dict[str, object]:
+    place = (member.archive.name, member.name, member.offset, member.size)
+    facts = ("" if math.isnan(fact) else fact for fact in one.facts)
+    return dict(zip(COLUMNS, (one.id, one.count, split, *place, *facts), strict=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,7 +8,6 @@ is conditional: momentum is drawn under SGD, betas under AdamW. A trial that run
 """
 
 import argparse
-import csv
 import json
 import shutil
 import sys
@@ -21,6 +20,7 @@ from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from inventory.alert_text import one_line
+from inventory.spreadsheets import write_rows
 
 from .loop.distributed import processes
 from .loop.run import fit
@@ -145,8 +145,8 @@ def write_results(study: optuna.Study, out: Path) -> None:
         for trial in study.trials
     ]
     head = ["trial", "state", f"val_{OBJECTIVE}", *names]
-    with (out / "trials.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([head, *rows])
+    with (out / "trials.csv").open("w", newline="", encoding="utf-8") as file:
+        write_rows(file, head, (dict(zip(head, row, strict=True)) for row in rows))
     complete = [trial for trial in study.trials if trial.state is TrialState.COMPLETE]
     course, axes = new_plot("Every trial", "trial", "log loss on val [nats]")
     axes.scatter([trial.number for trial in complete], [_value(trial) for trial in complete], label="trial")

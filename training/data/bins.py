@@ -25,7 +25,6 @@ import numpy.typing as npt
 from inventory.alert_text import one_line
 from inventory.errors import RejectedUpload
 from inventory.metadata import read_quantity
-from inventory.spreadsheets import from_cell
 from model.images import RejectedImage, decode, resize
 
 from .archives import ImageFile, Member
@@ -117,7 +116,7 @@ def _of_row(root: Path, row: Row, id: str, files: BinFiles | None) -> LabelledBi
 def _member(root: Path, row: Row) -> Member:
     cells = row.cells
     try:
-        return Member(root / cells["path"], from_cell(cells["member"]), int(cells["offset"]), int(cells["size"]))
+        return Member(root / cells["path"], cells["member"], int(cells["offset"]), int(cells["size"]))
     except (KeyError, ValueError) as error:
         raise RejectedUpload(
             f"{row.place} needs path, member, offset and size of an image: pack the set again"

@@ -1,6 +1,5 @@
 """A prepared set on disk: the images that are placed, index.csv, skipped.csv and the options that made it."""
 
-import csv
 import io
 import json
 import math
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inventory.spreadsheets import to_cell, write_rows
+from inventory.spreadsheets import write_rows
 from model.images import RejectedImage
 
 from .bins import index_name
@@ -82,15 +81,15 @@ def claim_folder(root: Path, options: Mapping[str, Any]) -> None:
 def write_index(path: Path, bins: Sequence[PlacedBin]) -> None:
     """Write index.csv, or the part of one machine: a row of COLUMNS for each bin."""
     text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow(COLUMNS)
-    for one in bins:
-        candidate, image = one.plan.bin, one.path.relative_to(path.parent).as_posix()
-        facts = ("" if math.isnan(fact) else round(fact, 4) for fact in candidate.facts)
-        rows.writerow(
-            (to_cell(candidate.id), candidate.count, one.plan.split, one.plan.group, image, *one.size, *facts)
-        )
+    write_rows(text, COLUMNS, (_row(one, path.parent) for one in bins))
     write_whole(path, text.getvalue().encode())
+
+
+def _row(one: PlacedBin, root: Path) -> dict[str, object]:
+    candidate, image = one.plan.bin, one.path.relative_to(root).as_posix()
+    facts = ("" if math.isnan(fact) else round(fact, 4) for fact in candidate.facts)
+    values = (candidate.id, candidate.count, one.plan.split, one.plan.group, image, *one.size, *facts)
+    return dict(zip(COLUMNS, values, strict=True))
 
 
 def write_skipped(root: Path, shard: tuple[int, int], skipped: Mapping[str, str]) -> None:

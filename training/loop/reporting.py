@@ -1,6 +1,7 @@
 """What a run writes for people: a row and a line after each epoch, and files and a page at its end."""
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
+
+from inventory.spreadsheets import write_rows
 
 from ..report.pages import Photo
 from ..report.plots import as_thumbnail
@@ -21,12 +24,11 @@ from .health import report as health_report
 def report_epoch(out: Path, row: Mapping[str, float], findings: Sequence[Finding]) -> None:
     """Write a row of metrics.csv, and print a line that tuners and jobs read and what is unhealthy."""
     path = out / "metrics.csv"
+    write_rows(text := io.StringIO(newline=""), row, [{name: round(value, 5) for name, value in row.items()}])
+    head, figures = text.getvalue().splitlines(keepends=True)
     is_new = not path.exists()
-    with path.open("a", newline="") as file:
-        table = csv.DictWriter(file, list(row))
-        if is_new:
-            table.writeheader()
-        table.writerow({name: round(value, 5) for name, value in row.items()})
+    with path.open("a", newline="", encoding="utf-8") as file:
+        file.write(head + figures if is_new else figures)
     print(epoch_line(row), flush=True)
     for finding in findings:
         print(f"unhealthy: {finding.rule}: {finding.message}", flush=True)
