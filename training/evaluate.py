@@ -45,6 +45,10 @@ SKIPPED_NAMED = 5
 OTHERS = "(smaller groups)"
 
 
+Answered = tuple[list[LabelledBin], list[Prediction], dict[str, str]]
+"""The bins that have an answer, the answer for each, and by id why the others have none."""
+
+
 def predict_all(predictor: Predictor, bins: Sequence[LabelledBin]) -> list[Prediction]:
     """The endpoint's answer for each bin. Raises ValueError when an image cannot be counted."""
     _, answers, skipped = predict_usable(predictor, bins)
@@ -53,9 +57,7 @@ def predict_all(predictor: Predictor, bins: Sequence[LabelledBin]) -> list[Predi
     return answers
 
 
-def predict_usable(
-    predictor: Predictor, bins: Sequence[LabelledBin]
-) -> tuple[list[LabelledBin], list[Prediction], dict[str, str]]:
+def predict_usable(predictor: Predictor, bins: Sequence[LabelledBin]) -> Answered:
     """The bins whose image can be counted, the endpoint's answer for each, and by id why the others cannot.
 
     Raises ValueError when no image can be counted.
@@ -72,6 +74,11 @@ def predict_usable(
     outcomes = thread_map(
         predict, bins, max_workers=os.cpu_count(), desc="served", unit="bin", leave=False, disable=None
     )
+    return _answered(bins, outcomes)
+
+
+def _answered(bins: Sequence[LabelledBin], outcomes: Sequence[Prediction | str]) -> Answered:
+    """Parts the outcomes, each an answer or the reason why there is none. Raises ValueError when there is no answer."""
     pairs = list(zip(bins, outcomes, strict=True))
     skipped = {one.id: reason for one, reason in pairs if isinstance(reason, str)}
     answers = [answer for answer in outcomes if isinstance(answer, Prediction)]
@@ -80,24 +87,25 @@ def predict_usable(
     return [one for one in bins if one.id not in skipped], answers, skipped
 
 
-def read_answers(folder: Path, bins: Sequence[LabelledBin]) -> list[Prediction]:
-    """The answer of a batch transform for each bin: <image>.out, anywhere in the folder.
+def read_answers(folder: Path, bins: Sequence[LabelledBin]) -> Answered:
+    """The answers of a batch transform: <image>.out, anywhere in the folder. Others are missing or malformed.
 
-    Raises ValueError when an answer is missing or malformed.
+    Raises ValueError when no bin has an answer.
     """
     answers = {path.name: path for path in folder.rglob("*.out")}
-    return [_read_answer(answers.get(f"{one.image.name}.out"), folder, one) for one in bins]
+    return _answered(bins, [_read_answer(answers.get(f"{one.image.name}.out"), folder, one) for one in bins])
 
 
-def _read_answer(path: Path | None, folder: Path, one: LabelledBin) -> Prediction:
+def _read_answer(path: Path | None, folder: Path, one: LabelledBin) -> Prediction | str:
+    """The answer, or the reason why there is none."""
     if path is None:
-        raise ValueError(f"{folder} has no {one.image.name}.out: transform all images of the split")
+        return f"{folder} has no {one.image.name}.out: transform all images of the split"
     try:
         answer = json.loads(path.read_text())
         shares = {name: tuple(answer[name]) for name in ("labels", "probabilities", "prior")}
         return Prediction(**answer | shares)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no answer of the counter ({error!r})") from error
+        return f"{path} is no answer of the counter ({error!r})"
 
 
 def shifted_to_own_mix(predictions: Sequence[Prediction], counts: npt.NDArray[np.int64]) -> list[Prediction]:
@@ -217,12 +225,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _predictions(
-    bins: list[LabelledBin], artifact: Path, answers: Path | None, *, mirror: bool
-) -> tuple[list[LabelledBin], list[Prediction], dict[str, str]]:
+def _predictions(bins: list[LabelledBin], artifact: Path, answers: Path | None, *, mirror: bool) -> Answered:
     """What `predict_usable` returns, of a batch transform in `answers`, or of the artifact."""
     if answers:
-        return bins, read_answers(answers, bins), {}
+        return read_answers(answers, bins)
     predictor = Predictor(artifact)
     predictor.flip |= mirror
     return predict_usable(predictor, bins)

@@ -1,5 +1,6 @@
 """When a candidate counts as better than the champion."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from model.predictor import Predictor  # noqa: E402
 from training.data.bins import read_bins  # noqa: E402
 from training.evaluate import predict_all  # noqa: E402
 from training.jobs.container.compare import compare, gain  # noqa: E402
+from training.jobs.pipeline import champion  # noqa: E402
 
 from ..training.builders import write_set  # noqa: E402
 from ..training.square_counter import write_square_counter  # noqa: E402
@@ -36,3 +38,17 @@ def test_without_an_endpoint_a_candidate_has_to_beat_the_mix_of_counts(aws: None
     assert compared["gain"]["low"] > 1
     wrong = predict_all(Predictor(write_square_counter(tmp_path / "wrong", sureness=-4)), bins)
     assert compare(bins, wrong, "no-endpoint")["gain"]["high"] < 0
+
+
+def test_an_image_that_the_champion_refuses_is_left_out_for_both(
+    aws: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bins = read_bins(write_set(tmp_path / "set", 210, labels=7), "test")
+    artifact = write_square_counter(tmp_path / "same")
+    answers = predict_all(Predictor(artifact), bins)
+    monkeypatch.setattr(champion, "archive", lambda *_: "s3://models/model.tar.gz")
+    monkeypatch.setattr(champion, "artifact", lambda *_: nullcontext(artifact))
+    Path(str(bins[1].image)).write_bytes(b"no image")
+    compared = compare(bins, answers, "endpoint")
+    assert (compared["bins"], list(compared["skipped"])) == (len(bins) - 1, [bins[1].id])
+    assert compared["gain"] == {"mean": 0, "low": 0, "high": 0}

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from inventory.prediction import Prediction
 from model.predictor import BrokenArtifactError, Predictor
 from training.data.bins import LabelledBin, counts_of, read_bins, training_label
-from training.evaluate import predict_all, read_answers, shifted_to_own_mix
+from training.evaluate import predict_usable, read_answers, shifted_to_own_mix
 from training.jobs.container.evaluate import FOLDER, input_set, judge
 from training.jobs.errors import JobError
 from training.jobs.pipeline import champion
@@ -56,12 +56,14 @@ def gain(
 def compare(bins: Sequence[LabelledBin], answers: Sequence[Prediction], endpoint: str) -> dict[str, Any]:
     """The answers of the candidate for `bins` beside those of the model that the endpoint serves.
 
-    Raises JobError when the champion cannot be read or tells other labels apart.
+    An image that the champion refuses is left out for both. Raises JobError when the champion cannot be read or tells
+    other labels apart, ValueError when it refuses every image.
     """
-    candidate_losses = losses(answers, bins)
+    skipped: dict[str, str] = {}
     uri = champion.archive(boto3.client("sagemaker"), endpoint)
     if uri is None:
-        name, champion_losses = None, mix_losses(len(answers[0].labels), bins)
+        name, candidate_losses = None, losses(answers, bins)
+        champion_losses = mix_losses(len(answers[0].labels), bins)
     else:
         with champion.artifact(boto3.client("s3"), uri) as folder:
             predictor = Predictor(folder)
@@ -70,9 +72,13 @@ def compare(bins: Sequence[LabelledBin], answers: Sequence[Prediction], endpoint
                 f"{uri} tells {', '.join(predictor.labels)} apart, the candidate {', '.join(answers[0].labels)}: "
                 "compare them by hand, and `deploy` the better one"
             )
-        name, champion_losses = predictor.name, losses(predict_all(predictor, bins), bins)
+        of_candidate = dict(zip((one.id for one in bins), answers, strict=True))
+        bins, of_champion, skipped = predict_usable(predictor, bins)
+        name, champion_losses = predictor.name, losses(of_champion, bins)
+        candidate_losses = losses([of_candidate[one.id] for one in bins], bins)
     return {
         "bins": len(bins),
+        "skipped": skipped,
         "candidate": {"model": answers[0].model, "log_loss": float(candidate_losses.mean())},
         "champion": {"model": name, "archive": uri, "log_loss": float(champion_losses.mean())},
         "gain": gain(candidate_losses, champion_losses),
@@ -88,10 +94,13 @@ def main() -> None:
     judge(["--split", options.split])
     with input_set(options.split) as folder:
         bins = read_bins(folder, options.split)
-        answers = read_answers(FOLDER / "input" / "answers", bins)
         try:
-            compared = compare(bins, answers, options.endpoint)
-        except (JobError, BrokenArtifactError) as error:
+            answered, answers, unanswered = read_answers(FOLDER / "input" / "answers", bins)
+            if unanswered:  # leaving them out would favour a candidate that fails on hard images
+                first = next(iter(unanswered.values()))
+                raise JobError(f"the candidate has no answer for {len(unanswered)} of {len(bins)} images: {first}")
+            compared = compare(answered, answers, options.endpoint)
+        except (JobError, BrokenArtifactError, ValueError) as error:
             raise SystemExit(str(error)) from error
     text = json.dumps(compared, indent=2)
     Path(FOLDER / "output" / "comparison.json").write_text(text + "\n")
