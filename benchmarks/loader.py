@@ -1,4 +1,5 @@
-"""Times how images reach a network: as revision 2666b74 loads them, and as training.data.loading does, in one run.
+"""Times how images reach a network: as revision 2666b74 loads them, as training.data.loading does, and as torchvision's
+ImageFolder with Pillow does, as the published ways had it; in one run.
 
 python -m benchmarks.loader --prepared runs/bins/train --originals bins/bin-images --json
 
@@ -31,6 +32,9 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import Compose, Normalize, Resize, ToTensor
 
 from model.images import RejectedImage, decode, resize
 from training.data.bins import LabelledBin
@@ -40,6 +44,7 @@ from training.data.loading import BATCHES_AHEAD, Batch, ImageLoader
 from training.loop import cpu
 
 BEFORE = "2666b74"
+PLAIN = "ImageFolder"
 ROOT = Path(__file__).parents[1]
 SIZE, BATCH = 224, 64
 Plan = list[list[tuple[int, int]]]
@@ -80,6 +85,15 @@ def prepared_samples(folder: Path) -> Path:
     return folder
 
 
+def plain(bins: list[LabelledBin], folder: Path) -> DataLoader[Any]:
+    """The images by ImageFolder, a DataLoader in this process, and Pillow."""
+    (folder / "class").mkdir()
+    for place, one in enumerate(bins):
+        (folder / "class" / f"{place:05}.jpg").symlink_to(Path(str(one.image)).resolve())
+    steps = [Resize((SIZE, SIZE)), ToTensor(), Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))]
+    return DataLoader(ImageFolder(str(folder), Compose(steps)), BATCH)
+
+
 def per_core(batches: Iterable[Any], images: int) -> float:
     """Images a second of CPU time."""
     started = time.process_time()
@@ -88,8 +102,12 @@ def per_core(batches: Iterable[Any], images: int) -> float:
     return images / (time.process_time() - started)
 
 
-def speeds(bins: list[LabelledBin], before: ModuleType, rounds: int) -> dict[str, dict[str, float]]:
-    """Images a second of a core, by what is done and by how; medians of rounds that take turns."""
+def speeds(bins: list[LabelledBin], before: ModuleType, rounds: int, folder: Path) -> dict[str, dict[str, float]]:
+    """Images a second of a core, by what is done and by how; medians of rounds that take turns.
+
+    `folder` is empty; links to the images are put there.
+    """
+    as_published = plain(bins, folder)
     images = len(bins) // BATCH * BATCH
     plan: Plan = [[(place, place) for place in range(start, start + BATCH)] for start in range(0, images, BATCH)]
     streamed = ImageLoader(bins, SIZE, decode=fast_pixels, workers=0)
@@ -105,6 +123,7 @@ def speeds(bins: list[LabelledBin], before: ModuleType, rounds: int) -> dict[str
         },
         "no variation": {
             BEFORE: lambda: per_core(before.load(before.Images(bins, SIZE), plan, 0), images),
+            PLAIN: lambda: per_core(as_published, len(bins)),
             "first epoch": lambda: per_core(streamed.batches(plan), images),
             "later epochs": lambda: per_core(held.batches(plan), images),
         },
@@ -190,7 +209,8 @@ def main() -> None:
             "cores": os.cpu_count(),
             "load_average_before": os.getloadavg()[0],
             "images_per_second_per_core": {
-                name: speeds(bins, before, options.rounds) for name, bins in sources.items()
+                name: speeds(bins, before, options.rounds, Path(tempfile.mkdtemp(dir=temporary)))
+                for name, bins in sources.items()
             },
             "mean_pixel_difference_from_serving": {name: difference(bins) for name, bins in sources.items()},
             "busy_share_of_a_fake_device": {

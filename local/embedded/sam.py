@@ -107,7 +107,9 @@ def command(arguments: Sequence[str]) -> list[str]:
     places = (os.environ.get("UV", ""), "uv", str(ROOT / ".uv" / "bin" / "uv"))  # `uv run` sets UV to its own path
     uv = next(filter(None, map(shutil.which, places)), None)
     if uv is None:
-        raise SamFailed("uv runs the AWS SAM command line and is not found: put it on the PATH, or get it by `make setup`")
+        raise SamFailed(
+            "uv runs the AWS SAM command line and is not found: put it on the PATH, or get it by `make setup`"
+        )
     tool = ["tool", "run", "--python", sys.executable, "--from", f"aws-sam-cli=={VERSION}"]
     return [uv, *tool, "--with", f"pip=={PIP_VERSION}", "sam", *arguments]
 
