@@ -46,7 +46,7 @@ sbom: $(UV) ## List all locked packages with their digests in build/sbom.json, a
 	$(UV) export --quiet --frozen --preview-features sbom-export --all-groups --format cyclonedx1.5 --output-file build/sbom.json
 
 test: lint ## Lint and test everything
-	$(RUN) pytest --numprocesses 2 --dist loadgroup --durations 10
+	$(RUN) pytest --numprocesses 3 --dist loadgroup --durations 10
 
 soak: $(UV) ## Every interleaving of small histories, then bins while calls fail and functions are killed, nothing lost; then an upgrade from the last tag, or from SINCE=<commit>; fewer with UPLOADS=1000, real bins with BINS=<folder>; half an hour
 	$(RUN) python -m tests.simulation

@@ -1,6 +1,6 @@
 """One embedded cloud, with permissions enforced, for all tests that need a deployed stack.
 
-`make test` runs tests in two processes. Those that build and deploy stay together in one of them.
+`make test` runs tests in three processes. Those that build and deploy, and often wait, stay together in one of them.
 """
 
 import os
