@@ -121,8 +121,10 @@ def _print_findings(findings: run.Findings) -> None:
 
 
 def _print_next_steps(bins: str) -> None:
+    out.say("\nNext, with a cloud that stays:")
+    if (ROOT / ".uv").is_dir():  # make found no uv, and installed one here
+        out.say('  export PATH="{folder}:$PATH"', folder=ROOT / ".uv" / "bin")
     out.say(
-        "\nNext, with a cloud that stays:\n"
         "  uv run bincheck up\n"
         "  uv run bincheck drop {bins}\n"
         "  uv run bincheck watch --severity high      (in another terminal)\n"

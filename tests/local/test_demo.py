@@ -1,7 +1,10 @@
 """What a demo run concludes from what it saw."""
 
+import pytest
+
 from inventory.bins import Bin
 from inventory.check import Check
+from local.cli import demo
 from local.demo import ALERTING, Bins, Findings, most_suspicious
 from local.stack.dropping import Dropped
 
@@ -58,3 +61,12 @@ def test_a_bin_that_waits_is_settled_only_when_its_partner_was_never_dropped():
     assert not bins.is_final(Bin("", "1"), check("1", "waiting"))
     assert bins.is_final(Bin("", "2"), check("2", "waiting"))
     assert not bins.is_final(Bin("", "2"), None)
+
+
+@pytest.mark.parametrize("uv_is_here", [True, False])
+def test_the_next_steps_find_uv_where_make_put_it(monkeypatch, tmp_path, capsys, uv_is_here):
+    monkeypatch.setattr(demo, "ROOT", tmp_path)
+    if uv_is_here:
+        (tmp_path / ".uv").mkdir()
+    demo._print_next_steps("")
+    assert (f'export PATH="{tmp_path}/.uv/bin:$PATH"' in capsys.readouterr().out) == uv_is_here
