@@ -120,6 +120,33 @@ def test_everything_is_named(name):
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)
+def test_alarms_are_described_by_whoever_may_describe_all(name):
+    """CloudWatch refuses the call for `alarm:*`, also if it names alarms."""
+    for statement in statements(name):
+        if "cloudwatch:DescribeAlarms" in listed(statement["Action"]):
+            assert [resource["Sub"].rpartition(":alarm:")[2] for resource in listed(statement["Resource"])] == ["*"]
+
+
+SERVICE_LINKED = {
+    "ExecutionRole": {"sagemaker.application-autoscaling.amazonaws.com"},
+    "JobsPolicy": {"sagemaker.application-autoscaling.amazonaws.com"},
+    "DeploymentRole": {"ops.apigateway.amazonaws.com"},
+}
+"""The services that make a role of their own for their first resource in an account, as AWS documents it."""
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_a_new_account_gets_the_roles_that_services_make_for_themselves_and_no_other(name):
+    made = [one for one in statements(name) if "iam:CreateServiceLinkedRole" in listed(one["Action"])]
+    services = {one["Condition"]["StringEquals"]["iam:AWSServiceName"] for one in made}
+    assert services == SERVICE_LINKED.get(name, set())
+    for one in made:
+        assert f":role/aws-service-role/{one['Condition']['StringEquals']['iam:AWSServiceName']}/" in str(
+            one["Resource"]
+        )
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
 def test_a_role_is_passed_to_the_services_that_need_it_only(name):
     for statement in statements(name):
         if statement["Effect"] == "Allow" and "iam:PassRole" in listed(statement["Action"]):
@@ -153,12 +180,8 @@ def test_whoever_deploys_can_make_each_resource_of_the_template_and_hand_its_rol
     )
 
 
-def test_sam_delete_may_look_for_its_companion_and_remove_its_packages():
-    """As samcli 1.170 does: `lib/bootstrap/companion_stack` and `lib/package/s3_uploader` name the calls."""
-    looked = [
-        one for one in statements("ApplicationPolicy") if "cloudformation:DescribeStacks" in listed(one["Action"])
-    ]
-    assert any(one["Resource"] for one in looked if "${Stack}-*-CompanionStack/*" in str(one["Resource"]))
+def test_sam_delete_may_remove_its_packages():
+    """As samcli 1.170 does: `lib/package/s3_uploader` names the calls. `tests/test_sam_delete.py` has the others."""
     packages, smoke = (one for one in statements("ApplicationPolicy") if "s3:DeleteObject" in listed(one["Action"]))
     assert packages["Resource"]["Sub"].endswith(":::aws-sam-cli-managed-default-*")
     assert smoke["Resource"]["Sub"].endswith(f"/{SITE}/*")

@@ -69,7 +69,7 @@ def build(log: Path) -> Path:
                 *("--config-file", str(_empty_settings(log.parent))),
                 *("--parameter-overrides", *_overrides(parameters)),
             ]
-            _logged(arguments, log, _environment())
+            _logged(arguments, log, clean_environment())
             done.write_text(digest(parameters))
     return built
 
@@ -95,7 +95,7 @@ def deploy(template: Path, stack: str, parameters: Mapping[str, str], url: str, 
         "AWS_SECRET_ACCESS_KEY": EMBEDDED_KEY,
         "AWS_DEFAULT_REGION": EMBEDDED_REGION,
     }
-    _logged(arguments, log, {**_environment(), **credentials})
+    _logged(arguments, log, {**clean_environment(), **credentials})
 
 
 def command(arguments: Sequence[str]) -> list[str]:
@@ -143,7 +143,7 @@ def _logged(arguments: Sequence[str], log: Path, environment: Mapping[str, str])
         raise SamFailed(f"sam {arguments[0]} failed: {last_line(log)} See {log}")
 
 
-def _environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """The user's environment without AWS settings, with this interpreter's folder first on the PATH.
 
     Libraries read either spelling of no_proxy first, so both name the loopback interface, where the embedded cloud is.
@@ -178,7 +178,7 @@ def _overrides(parameters: Mapping[str, str]) -> list[str]:
 
 def main() -> None:
     """Run `sam` with the arguments of this process, without AWS settings."""
-    environment = _environment()
+    environment = clean_environment()
     line = command(sys.argv[1:])
     os.execve(line[0], line, environment)  # noqa: S606  (no shell is needed)
 
