@@ -18,7 +18,9 @@ from inventory.refusals import EXPIRED, UNKNOWN_CREDENTIALS
 from local.cli.main import app
 from local.stack.aws import Cloud
 from local.stack.doctor import account
+from local.stack.doctor.alarms import TOPICS
 from local.stack.doctor.examination import CHECKS, OTHER_NAMES, Check, examine
+from local.stack.doctor.functions import QUEUES
 from local.stack.doctor.values import Place
 from tests.builders import LABELS, PRIOR, prediction
 from tests.template import template
@@ -58,11 +60,7 @@ class House:
             "GetAccountSettings": limits(10),
             "ListServiceQuotas": quotas(4),
             "DescribeEndpoint": {"EndpointStatus": "InService", "EndpointConfigName": "c"},
-            "DescribeEndpointConfig": {
-                "ProductionVariants": [
-                    {"VariantName": "AllTraffic", "InstanceType": "ml.c6i.xlarge", "InitialInstanceCount": 1}
-                ]
-            },
+            "DescribeEndpointConfig": variants("ml.c6i.xlarge"),
             "DescribeScalableTargets": {"ScalableTargets": [{"MaxCapacity": 4}]},
             "InvokeEndpoint": ANSWER,
             "ListEventSourceMappings": {
@@ -121,6 +119,14 @@ def quotas(value):
     return {"Quotas": [{"QuotaName": "ml.c6i.xlarge for endpoint usage", "Value": value}]}
 
 
+def variants(*kinds):
+    """Of an endpoint, by their instance types; None is a serverless one."""
+    instances = (
+        {"InstanceType": kind, "InitialInstanceCount": 1} if kind else {"ServerlessConfig": {}} for kind in kinds
+    )
+    return {"ProductionVariants": [{"VariantName": f"v{n}", **each} for n, each in enumerate(instances)]}
+
+
 def no_endpoint():
     return {"Error": {"Code": "ValidationException", "Message": 'Could not find endpoint "bincheck-counter".'}}
 
@@ -143,6 +149,8 @@ def test_all_is_well_with_a_sound_stack(house):
         ("ListServiceQuotas", quotas(0), [("SageMaker quota", "failed")]),
         ("ListServiceQuotas", quotas(3), [("SageMaker quota", "warning")]),
         ("ListServiceQuotas", {"Quotas": []}, [("SageMaker quota", "warning")]),
+        ("DescribeEndpointConfig", variants("ml.c6i.xlarge", "ml.c6i.xlarge"), [("SageMaker quota", "warning")]),
+        ("DescribeEndpointConfig", variants("ml.c6i.xlarge", None), []),
         ("DescribeEndpoint", no_endpoint(), [("endpoint", "failed")]),
         ("DescribeEndpoint", {"EndpointStatus": "Failed", "EndpointConfigName": "c"}, [("endpoint", "failed")]),
         ("DescribeEndpoint", {"EndpointStatus": "Updating", "EndpointConfigName": "c"}, [("endpoint", "warning")]),
@@ -189,6 +197,11 @@ def leave_an_email_unconfirmed(house):
     house.answers["ListSubscriptionsByTopic"] = {"Subscriptions": [waiting]}
 
 
+def let_nobody_hear_chat_messages(house):
+    topic = house.sns.create_topic(Name="chat")["TopicArn"]
+    house.stack = replace(house.stack, outputs={**house.stack.outputs, "ChatTopicArn": topic})
+
+
 def use_a_bucket_without_events(house):
     house.s3.create_bucket(Bucket="robots")
     house.stack = replace(house.stack, outputs={**house.stack.outputs, "UploadsBucketName": "robots"})
@@ -223,6 +236,7 @@ def be_of_an_older_version(house):
         (bury_a_message, [("dead letters", "failed")]),
         (unsubscribe_all, [("subscriptions", "warning")] * 2),
         (leave_an_email_unconfirmed, [("subscriptions", "warning")] * 2),
+        (let_nobody_hear_chat_messages, [("subscriptions", "warning")]),
         (lambda house: house.rings("ALARM"), [("alarms", "failed")]),
         (lambda house: house.rings("INSUFFICIENT_DATA"), [("alarms", "warning")]),
         (be_of_an_older_version, [("messages", "failed")]),
@@ -231,6 +245,18 @@ def be_of_an_older_version(house):
 def test_a_fault_of_the_stack_is_found_and_no_other_check_minds(house, do, troubles):
     do(house)
     assert house.troubles() == troubles
+
+
+def test_every_topic_and_every_queue_with_a_function_is_looked_at():
+    made, outputs = template()["Resources"], template()["Outputs"]
+    topics = {name for name, body in made.items() if body["Type"] == "AWS::SNS::Topic"}
+    assert {name for name, output in outputs.items() if output["Value"] in [{"Ref": each} for each in topics]} == set(
+        TOPICS
+    )
+    assert len(topics) == len(TOPICS)
+    sources = [event["Properties"] for body in made.values() for event in body["Properties"].get("Events", {}).values()]
+    queues = {source["Queue"]["GetAtt"].removesuffix(".Arn") for source in sources if "Queue" in source}
+    assert {name.removesuffix("Url") for name in QUEUES} == queues == set(MAPPINGS)
 
 
 def test_a_bucket_that_sends_to_eventbridge_is_sound(house):
@@ -291,6 +317,9 @@ def test_an_inbox_that_an_earlier_stack_left_is_found(house):
     house.s3.create_bucket(Bucket=f"bincheck-inbox-{ACCOUNT}-us-east-1")
     (taken,) = account.inbox_name(place)
     assert (free.state, taken.state) == ("ok", "failed")
+    house.answers["HeadBucket"] = {"Error": {"Code": "403", "Message": "Forbidden"}}
+    (of_others,) = account.inbox_name(place)
+    assert (of_others.state, "another account" in of_others.remedy) == ("failed", True)
 
 
 def test_without_credentials_every_check_says_so(monkeypatch):

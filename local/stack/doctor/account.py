@@ -1,5 +1,6 @@
 """Who asks, and whether the account has room: names and quotas."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
@@ -28,9 +29,16 @@ def inbox_name(place: Place) -> Iterator[Answer]:
     try:
         place.cloud.s3().head_bucket(Bucket=bucket)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "404":
+        code = error.response["Error"]["Code"]
+        if code == "404":
+            yield ok(f"{bucket} is free")
+        elif code == "403":
+            yield failed(
+                f"{bucket} exists, and you may not look into it",
+                "another account has it: choose another name of the stack; or it is yours, and you lack s3:ListBucket",
+            )
+        else:
             raise
-        yield ok(f"{bucket} is free")
     else:
         yield failed(
             f"{bucket} exists",
@@ -49,36 +57,43 @@ def lambda_concurrency(place: Place) -> Iterator[Answer]:
 
 def endpoint_instances(place: Place) -> Iterator[Answer]:
     """SageMaker's quota for instances of the endpoint's type, against the most that autoscaling starts"""
-    kind, most = _instances(place)
+    for kind, most in _instances(place).items():
+        yield _quota(place, kind, most)
+
+
+def _quota(place: Place, kind: str, most: int) -> Answer:
     name = f"{kind} for endpoint usage"
     pages = place.cloud.quotas().get_paginator("list_service_quotas").paginate(ServiceCode="sagemaker")
     quota = next((quota["Value"] for page in pages for quota in page["Quotas"] if quota["QuotaName"] == name), None)
     remedy = f"request an increase under Service Quotas > Amazon SageMaker > {name}"
     if quota is None:
-        yield warning(f"SageMaker names no quota {name!r}", "does this region offer the instance type?")
-    elif quota < 1:
-        yield failed(f"the quota is {quota:.0f}, so no endpoint of {kind} can start", remedy)
-    elif quota < most:
-        yield warning(f"the quota is {quota:.0f} {kind}, and the endpoint may scale to {most}", remedy)
-    else:
-        yield ok(f"the quota is {quota:.0f} {kind}, and the endpoint may scale to {most}")
+        return warning(
+            f"Service Quotas has no applied quota {name!r}",
+            "its default holds, which the console of Service Quotas shows; or the region does not offer the type",
+        )
+    if quota < 1:
+        return failed(f"the quota is {quota:.0f}, so no endpoint of {kind} can start", remedy)
+    found = f"the quota is {quota:.0f} {kind}, and the endpoint may scale to {most}"
+    return warning(found, remedy) if quota < most else ok(found)
 
 
-def _instances(place: Place) -> tuple[str, int]:
-    """The instance type of the endpoint, and the greatest number of instances; the defaults if there is no endpoint."""
+def _instances(place: Place) -> dict[str, int]:
+    """The greatest number of instances of the endpoint by their type; the defaults if there is no endpoint. Variants
+    without instances, which are serverless, are left out."""
     sagemaker = place.cloud.sagemaker()
     try:
         endpoint = sagemaker.describe_endpoint(EndpointName=place.endpoint)
     except ClientError as error:
         if NO_SUCH_ENDPOINT not in str(error):
             raise
-        return INSTANCE_TYPE, INSTANCES
-    (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])[
-        "ProductionVariants"
-    ]
-    resource = f"endpoint/{place.endpoint}/variant/{variant['VariantName']}"
-    targets = place.cloud.autoscaling().describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[resource])
-    most = max(
-        (target["MaxCapacity"] for target in targets["ScalableTargets"]), default=variant["InitialInstanceCount"]
-    )
-    return variant["InstanceType"], most
+        return {INSTANCE_TYPE: INSTANCES}
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    most: Counter[str] = Counter()
+    for variant in config["ProductionVariants"]:
+        if kind := variant.get("InstanceType"):
+            resource = f"endpoint/{place.endpoint}/variant/{variant['VariantName']}"
+            targets = place.cloud.autoscaling().describe_scalable_targets(
+                ServiceNamespace="sagemaker", ResourceIds=[resource]
+            )["ScalableTargets"]
+            most[kind] += max((one["MaxCapacity"] for one in targets), default=variant["InitialInstanceCount"])
+    return most

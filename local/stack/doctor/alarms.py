@@ -4,15 +4,22 @@ from collections.abc import Iterator
 
 from local.stack.doctor.values import Answer, Place, failed, ok, warning
 
-TOPICS = {"MismatchTopicArn": "alerts", "OperationsTopicArn": "alarms", "DigestTopicArn": "digests"}
-"""The topics that people subscribe to, by the output of the stack. `DigestTopicArn` is optional."""
+SUBSCRIBE = "set AlertEmail, or subscribe (docs/deploy.md, Subscribe)"
+TOPICS = {
+    "MismatchTopicArn": ("alerts", SUBSCRIBE),
+    "OperationsTopicArn": ("alarms", SUBSCRIBE),
+    "DigestTopicArn": ("digests", SUBSCRIBE),
+    "ChatTopicArn": ("chat", "connect a channel of Slack or Teams to it (docs/alerts.md), or deploy ChatAlerts=no"),
+}
+"""The topics of a stack by their outputs: what they tell, and what to do if nobody is subscribed. The last two are
+optional."""
 ALARMS_A_CALL = 100
 
 
 def subscriptions(place: Place) -> Iterator[Answer]:
-    """whether somebody receives alerts, alarms and digests, and which subscriptions wait for confirmation"""
+    """whether somebody receives alerts, alarms, digests and chats, and which subscriptions wait for confirmation"""
     sns = place.cloud.sns()
-    for output, what in TOPICS.items():
+    for output, (what, subscribe) in TOPICS.items():
         if not (topic := place.stack.outputs.get(output)):
             continue
         pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
@@ -24,7 +31,7 @@ def subscriptions(place: Place) -> Iterator[Answer]:
                 "open the email of AWS and confirm; an address that never got one needs a new deployment with it",
             )
         elif not found:
-            yield warning(f"{what}: nobody is subscribed", "set AlertEmail, or subscribe (docs/deploy.md, Subscribe)")
+            yield warning(f"{what}: nobody is subscribed", subscribe)
         else:
             yield ok(f"{what}: {len(found)} confirmed subscriptions")
 
