@@ -313,6 +313,7 @@ REGIONS = sorted(
 
 @given(name=st.from_regex(STACK, fullmatch=True) | st.from_regex("[a-zA-Z][a-zA-Z0-9-]{,40}", fullmatch=True))
 @example("a" * 28)
+@example("a" * 29)
 @example("bincheck-")
 @example("my-aws-bins")
 @example("sthree")

@@ -25,7 +25,7 @@ checks of a day spread over sixteen partitions.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -87,7 +87,7 @@ def is_check(item: Mapping[str, Any]) -> bool:
 
 def check_item(check: Check, previous: str | None = None, *, audited: bool = False) -> Item:
     """The item of a check. `previous` is the newest check of its bin before it, `audited` marks one of the audit."""
-    item = {name: stored(value) for name, value in asdict(check).items() if value is not None and name != "stray"}
+    item = {name: stored(value) for name, value in vars(check).items() if value is not None and name != "stray"}
     checked_at = datetime.fromisoformat(check.checked_at)
     item |= key(check.subject, check.check)
     item["check_id"] = check.check_id
@@ -152,7 +152,7 @@ def _identity(item: Mapping[str, Any]) -> str:
 
 def finding_item(subject: Subject, finding: Finding) -> Item:
     """The item of a review. It is a training label, so it does not expire."""
-    item = _present(asdict(finding)) | {"of": finding.check}
+    item = _present(vars(finding)) | {"of": finding.check}
     return item | key(subject, f"{REVIEW}{finding.revision:012d}")
 
 
@@ -195,15 +195,15 @@ def state_item(state: BinState) -> Item:
     item: Item = {
         **key(state.bin, STATE),
         "revision": state.revision,
-        "uploads": {name: _present(asdict(upload)) for name, upload in state.uploads.items()},
+        "uploads": {name: _present(vars(upload)) for name, upload in state.uploads.items()},
     }
     if state.lone:
         waiting = waiting_check(state.bin, state.lone)
-        item["lone"] = _present(asdict(state.lone))
+        item["lone"] = _present({**vars(state.lone), "stored": vars(state.lone.stored)})
         item["checked_at"] = waiting.checked_at
         item["open"] = check_attribute(waiting, "open")
     if state.current:
-        item["current"] = asdict(state.current)
+        item["current"] = {**vars(state.current)}
     if state.last_alert:
         item["last_alert"] = _last_alert_item(state.last_alert)
     if state.newest:
@@ -232,7 +232,7 @@ def read_state(item: Mapping[str, Any]) -> BinState:
 
 
 def _last_alert_item(last: LastAlert) -> Item:
-    return {STORED_NAMES.get(name, name): value for name, value in _present(asdict(last)).items()}
+    return {STORED_NAMES.get(name, name): value for name, value in _present(vars(last)).items()}
 
 
 def _read_last_alert(item: Mapping[str, Any]) -> LastAlert:
@@ -265,7 +265,7 @@ def read_alert(text: str) -> Alert:
 
 def _alert_text(alert: Alert) -> str:
     """JSON without empty fields, so that most alerts fit in one write unit."""
-    check = {name: value for name, value in asdict(alert.check).items() if value is not None and value is not False}
+    check = {name: value for name, value in vars(alert.check).items() if value is not None and value is not False}
     values = {"kind": alert.kind, "revision": alert.revision, "check": check}
     return json.dumps(values, separators=(",", ":"))
 

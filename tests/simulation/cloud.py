@@ -10,7 +10,6 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +30,8 @@ class TransactionCanceledException(ClientError):
 
 class Table:
     """A table whose key is `bin` and `check`. `on_call(operation)` is told of each call before it takes effect, and
-    `on_commit(writes)` of what one call wrote: the items before and after, by key."""
+    `on_commit(writes)` of what one call wrote: the items before and after, by key. Items share their parts with whoever
+    wrote or read them, which is refused at the next write if one was changed."""
 
     name = "checks"
 
@@ -56,7 +56,7 @@ class Table:
         self.on_call("GetItem")
         item = self.items.get(_key(Key))
         self.on_answer(self._digests.get(_key(Key)))
-        return {"Item": deepcopy(item)} if item else {}
+        return {"Item": dict(item)} if item else {}
 
     def query(
         self,
@@ -70,7 +70,7 @@ class Table:
         self.on_call("Query")
         conditions = list(_conditions(KeyConditionExpression))
         found = [
-            deepcopy(item)
+            dict(item)
             for _, item in sorted(self.items.items())
             if all(name in item and matches(item[name], *values) for name, matches, values in conditions)
         ]
@@ -120,9 +120,10 @@ class Table:
         for kind, request in writes:
             key = _key(request.get("Item") or request["Key"])
             before = self.items.get(key)
-            after = deepcopy(request["Item"]) if kind == "Put" else _updated(before or dict(request["Key"]), request)
+            assert before is None or self._digests[key] == _digest(before), "a caller changed what it had read"
+            after = dict(request["Item"]) if kind == "Put" else _updated(before or request["Key"], request)
             self.items[key] = after
-            self._digests[key] = hash(repr(sorted(after.items())))
+            self._digests[key] = _digest(after)
             changes[key] = (before, after)
         self.on_answer("written")
         self.on_commit(changes)
@@ -182,6 +183,10 @@ class Bucket:
         }
 
 
+def _digest(item: Mapping[str, Any]) -> int:
+    return hash(repr(sorted(item.items())))
+
+
 def _key(item: Mapping[str, Any]) -> Key:
     return item["bin"], item["check"]
 
@@ -204,7 +209,7 @@ def _conditions(expression: Any) -> Iterator[tuple[str, Callable[..., bool], tup
 
 def _updated(item: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     names, values = request["ExpressionAttributeNames"], request.get("ExpressionAttributeValues", {})
-    after = deepcopy(dict(item))
+    after = dict(item)
     for clause, assignments in re.findall(r"(SET|REMOVE) (.*?)(?= REMOVE |$)", request["UpdateExpression"]):
         for assignment in assignments.split(", "):
             name, _, value = assignment.partition(" = ")

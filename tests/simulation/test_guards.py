@@ -12,6 +12,8 @@ from inventory.decision import Notification, Outcome, Situation, Waits, Written
 from tests.simulation.exploration import explored
 from tests.simulation.histories import WATCHDOG, WITHDRAWAL, again, expire, remove, review, upload
 
+MOST = 3_000
+"""Runs of a history. Only three things at once have more, and `make soak` goes through such histories whole."""
 ALONE = (upload("image", 2),)
 MISMATCH = (upload("image", 2), upload("metadata", 4))
 
@@ -227,8 +229,8 @@ GUARDS = {
 
 @pytest.mark.parametrize("without", GUARDS, ids=lambda without: without.__name__)
 def test_without_a_guard_the_interleavings_find_a_fault(monkeypatch, without):
-    with_it = [explored(*history) for history in GUARDS[without]]
+    with_it = [explored(*history, most=MOST) for history in GUARDS[without]]
     assert [found.violation for found in with_it] == [None] * len(with_it)
     without(monkeypatch)
     for history in GUARDS[without]:
-        assert explored(*history).violation
+        assert explored(*history, most=MOST).violation

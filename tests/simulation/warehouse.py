@@ -28,6 +28,7 @@ KEYS: Mapping[Key, str] = {
     "stray": "BOS1/523",
 }
 Action = Literal["upload", "again", "remove", "expire", "review", "unclear", "withdraw", "watchdog"]
+PARTS: Mapping[str, Part] = {KEYS[key]: locate(KEYS[key])[1] for key in ("image", "png", "metadata")}
 REVIEWS = ("review", "unclear", "withdraw")
 REDELIVERIES = 3
 OF_NO_USE = b"no use"
@@ -192,15 +193,14 @@ class Warehouse:
 
     def newest_events(self) -> dict[Part, Upload]:
         """The event of each part of the bin that was put last."""
-        events = (event for told in self.events.values() for event in told if event.key != KEYS["stray"])
-        return {locate(event.key)[1]: event for event in sorted(events, key=lambda event: event.sequencer)}
+        events = (event for told in self.events.values() for event in told if event.key in PARTS)
+        return {PARTS[event.key]: event for event in sorted(events, key=lambda event: event.sequencer)}
 
     def lying(self) -> dict[Part, tuple[str, str]]:
         """Key and version of each part as the bucket holds it: the one that was put last."""
         found: dict[Part, tuple[int, str, str]] = {}
         for key, (_, version, number) in self.bucket.objects.items():
-            if key != KEYS["stray"]:
-                part = locate(key)[1]
+            if part := PARTS.get(key):
                 found[part] = max(found.get(part, (0, "", "")), (number, key, version))
         return {part: (key, version) for part, (_, key, version) in found.items()}
 
