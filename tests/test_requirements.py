@@ -93,7 +93,7 @@ def test_uv_trusts_the_certificates_of_the_system(monkeypatch):
     monkeypatch.delenv("UV_SYSTEM_CERTS", raising=False)
     for arguments, environment in (
         (["sync", "--show-settings", "--frozen"], dict(os.environ)),
-        (["tool", "run", "--show-settings", "--from", "aws-sam-cli", "sam"], sam._environment()),
+        (["tool", "run", "--show-settings", "--from", "aws-sam-cli", "sam"], sam.clean_environment()),
     ):
         command = [sam.command([])[0], *arguments]
         shown = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)

@@ -54,14 +54,14 @@ def test_clients_of_the_embedded_cloud_read_no_setting(monkeypatch, value):
 
 
 def test_processes_of_the_embedded_cloud_get_no_setting(poisoned, tmp_path):
-    for environment in (sam._environment(), cloud.EmbeddedCloud(tmp_path)._cloud_environment(4566)):
+    for environment in (sam.clean_environment(), cloud.EmbeddedCloud(tmp_path)._cloud_environment(4566)):
         assert [name for name in variables() if environment.get(name) == "nonsense"] == []
 
 
 def test_sam_reaches_the_embedded_cloud_without_the_proxy_of_the_shell(monkeypatch):
     monkeypatch.setenv("no_proxy", ".corp")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    environment = sam._environment()
+    environment = sam.clean_environment()
     assert environment["no_proxy"] == ".corp,127.0.0.1,localhost"
     assert environment["NO_PROXY"] == "127.0.0.1,localhost"
 
