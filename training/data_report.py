@@ -7,10 +7,13 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from inventory.alert_text import one_line
 
 from .data.class_folders import class_name
 from .data.members import draw_members, read_members
@@ -25,7 +28,7 @@ def write_report(root: Path, seed: int = 0) -> dict[str, Any]:
     """Write report.html and report.json into a prepared set; returns the content of the latter.
 
     `seed` chooses the images of the page and those that the normalisation is computed from.
-    Raises FileNotFoundError when the set has no index.
+    Raises FileNotFoundError when the set has no index, ValueError when it was not made by `training.prepare`.
     """
     members = read_members(root)
     rng = np.random.default_rng(seed)
@@ -54,7 +57,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="SET", help="folder that training.prepare made")
     parser.add_argument("--seed", type=int, default=0, help="chooses the images that are shown")
     options = parser.parse_args()
-    write_report(options.data, options.seed)
+    try:
+        write_report(options.data, options.seed)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"data_report: {one_line(error)}")
     print(options.data / "report.html")
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from inventory.alert_text import one_line
 from inventory.prediction import Prediction
 
+from .data.archives import Member
 from .data.bins import LABELS, LabelledBin, counts_of, read_bins, training_label
 from .data.metadata import object_volumes
 from .evaluate import evaluate
@@ -153,6 +154,8 @@ def _labels(bins: Sequence[LabelledBin]) -> list[int]:
 def _table(bins: Sequence[LabelledBin]) -> Any:
     import pandas as pd
 
+    if any(isinstance(one.image, Member) for one in bins):
+        raise ValueError("AutoGluon reads image files, and this set has archives: prepare it without --archives")
     return pd.DataFrame(
         {"image": [str(one.image) for one in bins], "count": [LABELS[label] for label in _labels(bins)]}
     )

@@ -4,14 +4,15 @@
 
 leaves
 
-    PACKED/images-00000.tar …      the images, and the count of each (WebDataset's layout)
-    PACKED/index.csv               as the set's, with the place of each image in its archive
+    PACKED/images-00000.tar …      image, count and metadata of each bin (WebDataset's layout)
+    PACKED/index.csv               as the set's, with the place of each image and of its metadata
 
-`training.train --data PACKED` trains as on SET, with the same batches and figures. The metadata files stay in SET, so
-`training.evaluate` needs SET for what it says of suspicion.
+Every command takes PACKED for SET, with the same batches and figures; `training.explore` needs the files. With
+`training.prepare --archives 256` a set is made like this at once.
 """
 
 import argparse
+import io
 import math
 import sys
 from collections.abc import Sequence
@@ -22,35 +23,55 @@ from tqdm import tqdm
 from inventory.alert_text import one_line
 from inventory.spreadsheets import write_rows
 
-from .data.archives import Member, write_archives
-from .data.bins import SPLITS, LabelledBin, index_name, index_rows, read_bins
+from .data.archives import Member, Sample, write_archives
+from .data.bins import LabelledBin, index_name, index_rows, read_rows, split_of, warn_left_out
+from .data.class_folders import write_whole
 from .data.metadata import FACTS
+from .data.tables import Row
 
-COLUMNS = ("id", "expected_quantity", "split", "path", "member", "offset", "size", *FACTS)
 MEGABYTE = 1_000_000
+PLACE = ("path", "member", "offset", "size", "metadata_offset", "metadata_size")
 
 
-def pack(data: Path, out: Path, limit_bytes: int) -> int:
+def pack(data: Path, out: Path, limit_bytes: int, shard: tuple[int, int] | None = None) -> int:
     """Write the archives of a set and their index, in the order of the set's index; returns the number of images.
 
-    Raises FileNotFoundError when the set or one of its images is missing, ValueError when `out` is not empty.
+    Of a `shard`, the k-th of n machines, only the part. The index comes last: what a killed run left is written again.
+    Raises FileNotFoundError when the set or one of its images is missing; ValueError when `out` holds anything else.
     """
-    if out.is_dir() and any(out.iterdir()):
+    rows = list(index_rows(data, shard))
+    shares = shard or (1, 1)
+    name = index_name(*shares)
+    archives = name.removesuffix(".csv").replace("index", "images")
+    if out.is_dir() and {path.name for path in out.iterdir()} - {path.name for path in out.glob(f"{archives}-*.tar")}:
         raise ValueError(f"{out} is not empty: name another folder, or delete it")
-    present = {row.cells["split"].strip().casefold() for row in index_rows(data)}
-    bins = [(split, one) for split in SPLITS if split in present for one in read_bins(data, split)]
+    bins, faults = read_rows(data, rows)
+    warn_left_out(data, faults, len(bins))
     out.mkdir(parents=True, exist_ok=True)
-    images = ((one.id, one.count, one.image) for _, one in tqdm(bins, "images", unit="bin", disable=None))
-    with (out / index_name()).open("w", newline="", encoding="utf-8") as file:
-        members = write_archives(out, images, limit_bytes)
-        write_rows(file, COLUMNS, (_row(*placed, member) for placed, member in zip(bins, members, strict=True)))
+    for path in out.glob(f"{archives}-*.tar"):
+        path.unlink()
+    samples = (Sample(one.id, one.count, one.image, one.metadata) for _, one in bins)
+    placed = write_archives(out, archives, tqdm(samples, "images", len(bins), unit="bin", disable=None), limit_bytes)
+    text = io.StringIO(newline="")
+    columns = dict.fromkeys(("id", "expected_quantity", "split", *rows[0].cells, *PLACE, *FACTS)) if rows else ()
+    write_rows(text, list(columns), map(_row, bins, placed))
+    write_whole(out / name, text.getvalue().encode())
     return len(bins)
 
 
-def _row(split: str, one: LabelledBin, member: Member) -> dict[str, object]:
-    place = (member.archive.name, member.name, member.offset, member.size)
+def _row(listed: tuple[Row, LabelledBin], members: tuple[Member, Member | None]) -> dict[str, object]:
+    row, one = listed
+    image, metadata = members
+    place = (image.archive.name, image.name, image.offset, image.size)
+    record = (metadata.offset, metadata.size) if metadata else ("", "")
     facts = ("" if math.isnan(fact) else fact for fact in one.facts)
-    return dict(zip(COLUMNS, (one.id, one.count, split, *place, *facts), strict=True))
+    own = {"id": one.id, "expected_quantity": one.count, "split": split_of(row)}
+    return {
+        **row.cells,
+        **own,
+        **dict(zip(PLACE, (*place, *record), strict=True)),
+        **dict(zip(FACTS, facts, strict=True)),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

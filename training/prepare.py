@@ -12,6 +12,8 @@ leaves
     SET/report.html, report.json   what is in the set (training.data_report)
     SET/options.json               the options it was made with
 
+or, with --archives 256, images and metadata in archives of 256 MB, with their places in index.csv (training.pack).
+
 The label is the recorded EXPECTED_QUANTITY, unless --labels has another. The same command continues a killed run:
 files in SET are not fetched again, and another split only moves them.
 
@@ -24,10 +26,11 @@ import argparse
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,7 @@ from .data.sources import METADATA_FOLDER, BinFiles, Source, list_bins, named_bi
 from .data.splitting import SplitOptions, plan_splits, require_bins, require_splits
 from .data.usable import map_usable
 from .data_report import write_report
+from .pack import MEGABYTE, pack
 from .report.terminal import print_tables
 
 PROCESSING = Path("/opt/ml/processing")
@@ -53,7 +57,8 @@ PROCESSING = Path("/opt/ml/processing")
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """The options of a set. `counts` is a range with both ends included; `shard` is (k, n), the k-th of n machines."""
+    """The options of a set. `counts` is a range with both ends included; `archives` have so many megabytes, None keeps
+    files; `shard` is (k, n), the k-th of n machines."""
 
     source: str
     out: Path
@@ -63,6 +68,7 @@ class PrepareOptions:
     limit: int | None = None
     split: SplitOptions = field(default_factory=SplitOptions)
     size: int | None = None
+    archives: int | None = None
     shard: tuple[int, int] = (1, 1)
     jobs: int = 2
     json: bool = False
@@ -84,6 +90,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> PrepareOptions:
         parser.error("--fractions must add up to 1, none below 0 and the first above: 0.8 0.1 0.1")
     if kind == "given" and not values["labels"]:
         parser.error("--split given takes the split from --labels: name the CSV")
+    if values["archives"] is not None and values["archives"] < 1:
+        parser.error("--archives must be 1 or more megabytes")
     if values["size"] is not None and values["size"] < MIN_SIDE:
         parser.error(f"--size must be {MIN_SIDE} or more: smaller images are refused")
     return PrepareOptions(**values, split=SplitOptions(kind, (train, val, test), seed))
@@ -108,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     split.add_argument("--fractions", type=float, nargs=3, default=[0.8, 0.1, 0.1], metavar=("TRAIN", "VAL", "TEST"))
     split.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, help="resize images to this many pixels a side; default: keep the files")
+    parser.add_argument(
+        "--archives", type=int, metavar="MB", help="put images and metadata into archives of so many megabytes"
+    )
     parser.add_argument(
         "--shard", type=_shard, default=(1, 1), metavar="K/N", help="the K-th of N machines that share the images"
     )
@@ -136,6 +147,23 @@ def prepare(options: PrepareOptions) -> dict[str, Any]:
 
     Raises FileNotFoundError, ValueError or ConnectionError, each with advice.
     """
+    return _prepare_archives(options) if options.archives else _prepare_files(options)
+
+
+def _prepare_archives(options: PrepareOptions) -> dict[str, Any]:
+    """Make the set as files in a folder beside its own, where a killed run continues, then pack them and remove it."""
+    files, index = options.out.with_name(f"{options.out.name}.files"), options.out / index_name(*options.shard)
+    if index.is_file():
+        raise ValueError(f"{index} is there: this set is made already; name another folder or delete it")
+    summary = _prepare_files(replace(options, out=files, archives=None))
+    pack(files, options.out, (options.archives or 0) * MEGABYTE, options.shard)
+    for path in (path for path in files.iterdir() if path.is_file() and path.name != index.name):
+        shutil.copy(path, options.out)
+    shutil.rmtree(files)
+    return summary | {"out": str(options.out)}
+
+
+def _prepare_files(options: PrepareOptions) -> dict[str, Any]:
     started = time.monotonic()
     source = open_source(options.source, options.jobs)
     found, others = (named_bins(read_ids(options.ids)), {}) if options.ids else list_bins(source)

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
 
-from training import pack, train  # noqa: E402
+from training import data_report, pack, train  # noqa: E402
 from training.data.bins import SPLITS, digest, read_bins  # noqa: E402
 
 SMALL = (
@@ -56,6 +56,14 @@ def test_training_on_it_gives_the_same_losses(bins: Path, packed: Path, tmp_path
         with (tmp_path / name / "metrics.csv").open() as file:
             losses.append([(row["train_loss"], row["val_loss"]) for row in csv.DictReader(file)])
     assert losses[0] == losses[1]
+
+
+def test_a_report_of_a_set_that_was_not_prepared_says_what_is_missing(
+    packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["data_report", "--data", str(packed)])
+    with pytest.raises(SystemExit, match=r"has no column 'group': make the set with training\.prepare"):
+        data_report.main()
 
 
 def test_what_cannot_be_packed_or_read_is_named(bins: Path, packed: Path, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import csv
 import json
 import math
 import shutil
+from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,10 @@ import boto3  # noqa: E402
 from moto import mock_aws  # noqa: E402
 
 from samples.render import write_training_set  # noqa: E402
-from training import data_report  # noqa: E402
+from training import data_report, pack  # noqa: E402
 from training import prepare as prepare_module  # noqa: E402
-from training.data.bins import read_bins  # noqa: E402
-from training.data.grouping import ALIKE, assign, groups_of, neighbour_pairs, similarity  # noqa: E402
+from training.data.bins import LabelledBin, read_bins  # noqa: E402
+from training.data.grouping import ALIKE, alike_pairs, assign, groups_of, neighbour_pairs, similarity  # noqa: E402
 from training.data.metadata import parse_record  # noqa: E402
 from training.data.sources import Folder  # noqa: E402
 from training.prepare import parse_options, prepare  # noqa: E402
@@ -102,6 +104,19 @@ def test_bins_that_share_most_items_join_their_blocks() -> None:
     items = [{"A": 2, "B": 1}, {}, {"A": 2, "C": 1}, {"A": 1, "D": 5}]
     assert similarity(items[0], items[2]) == ALIKE
     assert groups_of(["10", "11", "200", "300"], items).tolist() == [0, 0, 0, 1]
+
+
+def test_alike_pairs_are_those_that_a_comparison_of_all_pairs_finds() -> None:
+    rng = np.random.default_rng(0)
+    items = [dict.fromkeys(rng.integers(0, 12, rng.integers(0, 4)).astype(str).tolist(), 1) for _ in range(60)]
+    several = [sum(held.values()) > 1 for held in items]
+    alike = [
+        (i, j)
+        for i, j in combinations(range(60), 2)
+        if several[i] and several[j] and similarity(items[i], items[j]) >= ALIKE
+    ]
+    assert len(alike) > 10
+    assert alike_pairs(items).tolist() == [list(pair) for pair in alike]
 
 
 def test_groups_are_dealt_out_whole_and_every_class_in_proportion() -> None:
@@ -277,6 +292,48 @@ def test_machines_that_share_the_images_make_the_set_of_one(source: Path, tmp_pa
     assert skipped == set(reasons(one)) == {"1000", "2450"}
     assert data_report.write_report(joined) == json.loads((one / "report.json").read_text())
     assert sum(len(list((tmp_path / share).glob("t*/*/*"))) > 0 for share in "123") == 3
+
+
+def content(one: LabelledBin) -> tuple[object, ...]:
+    return one.id, one.count, one.facts, one.image.read_bytes(), one.metadata.read_bytes() if one.metadata else b""
+
+
+@pytest.mark.parametrize("machines", [1, 3])
+def test_archives_are_the_set_of_files_however_many_machines_write_them(
+    source: Path, tmp_path: Path, machines: int
+) -> None:
+    (source / "bin-images" / "1000.jpg").write_bytes(photo(0)[:300])
+    run(source, files := tmp_path / "files")
+    for number in range(1, machines + 1):
+        run(source, machine := tmp_path / f"{number}", "--shard", f"{number}/{machines}", "--archives", "1")
+        assert not (tmp_path / f"{number}.files").exists()
+        shutil.copytree(machine, tmp_path / "joined", dirs_exist_ok=True)  # as S3 does with outputs of one prefix
+    joined = tmp_path / "joined"
+    assert len(list(joined.glob("images-*.tar"))) == machines
+    assert not [path for path in joined.iterdir() if path.is_dir()]
+    for split in ("train", "val", "test"):
+        found = [[content(one) for one in read_bins(root, split)] for root in (files, joined)]
+        np.testing.assert_equal(found[1], found[0])
+    assert data_report.write_report(joined) == json.loads((files / "report.json").read_text())
+
+
+def test_archives_are_written_again_after_a_kill_and_never_over_a_set(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_one_and_die(_: object, __: object, written: Iterator[object]) -> None:
+        next(written)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(pack, "write_rows", write_one_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run(source, tmp_path / "set", "--archives", "1")
+    assert [path.name for path in (tmp_path / "set").iterdir()] == ["images-00000.tar"]
+    monkeypatch.setattr(Folder, "read", lambda folder, key: pytest.fail(f"{key} is fetched again"))
+    run(source, tmp_path / "set", "--archives", "1")
+    assert len(rows(tmp_path / "set" / "index.csv")) == 30
+    with pytest.raises(ValueError, match="this set is made already"):
+        run(source, tmp_path / "set", "--archives", "1")
 
 
 def test_share_that_is_missing_is_named(source: Path, tmp_path: Path) -> None:

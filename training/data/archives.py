@@ -2,7 +2,8 @@
 
 A store like S3 reads a few large files many times as fast as hundreds of thousands of small ones. The index has the
 place of every image in its archive, so images are read in any order, and training draws the same batches as from files.
-Each archive also holds `<id>.cls`, the count, beside `<id>.jpg`: the layout of WebDataset, which other loaders stream.
+Each archive also holds `<id>.cls`, the count, and `<id>.json`, the metadata, beside `<id>.jpg`: the layout of
+WebDataset, which other loaders stream.
 """
 
 import io
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 
-class ImageFile(Protocol):
-    """What holds one encoded image: a Path, or a member of an archive."""
+class StoredFile(Protocol):
+    """What holds an encoded image or a metadata file: a Path, or a member of an archive."""
 
     @property
     def name(self) -> str:
@@ -46,27 +47,43 @@ class Member:
         return f"{self.archive}/{self.name}"
 
 
-def write_archives(folder: Path, images: Iterable[tuple[str, int, ImageFile]], limit_bytes: int) -> Iterator[Member]:
-    """Write images, each with its id and count, into images-00000.tar and so on; yields where each one lies.
+@dataclass(frozen=True)
+class Sample:
+    """What an archive holds of a bin: its image, its count, and its metadata if there is any."""
 
-    An archive that has reached `limit_bytes` gets no further image.
+    id: str
+    count: int
+    image: StoredFile
+    metadata: StoredFile | None
+
+
+def write_archives(
+    folder: Path, name: str, samples: Iterable[Sample], limit_bytes: int
+) -> Iterator[tuple[Member, Member | None]]:
+    """Write samples into <name>-00000.tar and so on; yields where the image and the metadata of each one lie.
+
+    An archive that has reached `limit_bytes` gets no further sample.
     """
     archive, number = None, 0
     try:
-        for id, count, image in images:
+        for one in samples:
             if archive is None:
-                path = folder / f"images-{number:05}.tar"
+                path = folder / f"{name}-{number:05}.tar"
                 archive, number = tarfile.open(path, "w", format=tarfile.PAX_FORMAT), number + 1  # noqa: SIM115
-            content = image.read_bytes()
-            name = f"{id}{Path(image.name).suffix}"
-            yield Member(path, name, _add(archive, name, content), len(content))
-            _add(archive, f"{id}.cls", str(count).encode())
+            image = _put(archive, path, f"{one.id}{Path(one.image.name).suffix}", one.image)
+            _add(archive, f"{one.id}.cls", str(one.count).encode())
+            yield image, _put(archive, path, f"{one.id}.json", one.metadata) if one.metadata else None
             if archive.offset >= limit_bytes:
                 archive.close()
                 archive = None
     finally:
         if archive:
             archive.close()
+
+
+def _put(archive: tarfile.TarFile, path: Path, name: str, file: StoredFile) -> Member:
+    content = file.read_bytes()
+    return Member(path, name, _add(archive, name, content), len(content))
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> int:

@@ -3,8 +3,9 @@
     index.csv    id, expected_quantity, split and, where there are any, path and the columns of FACTS
 
 A set that several machines prepared has an index-<k>-of-<n>.csv of each instead, which are read as one.
-In a set of `training.pack`, `path` is an archive, with `member`, `offset` and `size` of the image in it. Without `path`
-an image is looked for as bin-images/<id>.jpg, without FACTS they are read from metadata/<id>.json.
+In a set of archives (`training.pack`), `path` is an archive, with `member`, `offset` and `size` of the image in it, and
+`metadata_offset` and `metadata_size` of the metadata. Without `path` an image is looked for as bin-images/<id>.jpg,
+without FACTS they are read from metadata/<id>.json.
 A folder in the inbox layout without an index is one split, "all", labelled by its metadata.
 
 A network sees pixels and nothing else. The recorded quantity is the label; ids, file sizes and original resolutions
@@ -14,9 +15,8 @@ the bin holds attends to the objects themselves.
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from inventory.errors import RejectedUpload
 from inventory.metadata import read_quantity
 from model.images import RejectedImage, decode, resize
 
-from .archives import ImageFile, Member
+from .archives import Member, StoredFile
 from .matching import plain_id
 from .metadata import FACTS, UNKNOWN, parse_record
 from .sources import IMAGE_FOLDER, METADATA_FOLDER, BinFiles, Folder, list_bins
@@ -47,9 +47,9 @@ class LabelledBin:
 
     id: str
     count: int
-    image: ImageFile
+    image: StoredFile
     facts: tuple[float, ...] = UNKNOWN
-    metadata: Path | None = None
+    metadata: StoredFile | None = None
 
 
 def training_label(counts: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np.int64]:
@@ -60,12 +60,17 @@ def training_label(counts: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np
 def read_bins(root: Path, split: str) -> list[LabelledBin]:
     """The bins of `usable_bins`; a warning of the log says what is left out."""
     bins, faults = usable_bins(root, split)
+    warn_left_out(root, faults, len(bins))
+    return bins
+
+
+def warn_left_out(root: Path, faults: Mapping[str, str], used: int) -> None:
+    """A warning of the log that bins are left out, if there are any, and why."""
     if faults:
         (fault, *_) = faults.values()
         LOG.warning(
-            "%s: %d of %d bins are left out, such as: %s", root, len(faults), len(faults) + len(bins), one_line(fault)
+            "%s: %d of %d bins are left out, such as: %s", root, len(faults), len(faults) + used, one_line(fault)
         )
-    return bins
 
 
 def usable_bins(root: Path, split: str) -> tuple[list[LabelledBin], dict[str, str]]:
@@ -73,16 +78,12 @@ def usable_bins(root: Path, split: str) -> tuple[list[LabelledBin], dict[str, st
 
     Raises FileNotFoundError when the folder, its index or an image is missing; ValueError when no bin remains.
     """
-    found, _ = list_bins(Folder(root))
-    files = {one.id: one for one in found}
-    bins: list[LabelledBin] = []
-    faults: dict[str, str] = {}
-    ids = _photographed(root, files) if split == WHOLE else _indexed(root, split, files)
-    for id, read in ids:
-        try:
-            bins.append(read())
-        except RejectedUpload as fault:
-            faults[id] = str(fault)
+    if split == WHOLE:
+        bins, faults = _recorded(root)
+    else:
+        of_split = (row for row in index_rows(root) if split_of(row) == split)
+        listed, faults = read_rows(root, of_split)
+        bins = [one for _, one in listed]
     if not bins:
         if faults:
             raise ValueError(f"{root} has no usable bin in split {split!r}: {next(iter(faults.values()))}")
@@ -91,21 +92,38 @@ def usable_bins(root: Path, split: str) -> tuple[list[LabelledBin], dict[str, st
     return bins, faults
 
 
-Reading = tuple[str, Callable[[], LabelledBin]]
-"""The id of a bin, and what reads it. Raises RejectedUpload when its count cannot be read."""
+def split_of(row: Row) -> str:
+    """The split that a row of an index names."""
+    return row.cells["split"].strip().casefold()
 
 
-def _indexed(root: Path, split: str, files: Mapping[str, BinFiles]) -> Iterator[Reading]:
-    for row in index_rows(root):
-        if row.cells["split"].strip().casefold() == split:
-            id = next((id for id in (row.cells["id"], plain_id(row.cells["id"])) if id in files), row.cells["id"])
-            yield id, partial(_of_row, root, row, id, files.get(id))
+def read_rows(root: Path, rows: Iterable[Row]) -> tuple[list[tuple[Row, LabelledBin]], dict[str, str]]:
+    """The bin of each row of a set's index, and the reason for each one whose count cannot be read.
+
+    Raises FileNotFoundError when an image is missing.
+    """
+    files = _files(root)
+    bins: list[tuple[Row, LabelledBin]] = []
+    faults: dict[str, str] = {}
+    for row in rows:
+        id = next((id for id in (row.cells["id"], plain_id(row.cells["id"])) if id in files), row.cells["id"])
+        try:
+            bins.append((row, _of_row(root, row, id, files.get(id))))
+        except RejectedUpload as fault:
+            faults[id] = str(fault)
+    return bins, faults
+
+
+def _files(root: Path) -> dict[str, BinFiles]:
+    found, _ = list_bins(Folder(root))
+    return {one.id: one for one in found}
 
 
 def _of_row(root: Path, row: Row, id: str, files: BinFiles | None) -> LabelledBin:
     count = read_quantity(value_of(row.cells["expected_quantity"]), row.place)
-    if "offset" in row.cells:
-        return LabelledBin(id, count, _member(root, row), _facts(row, None))
+    if in_archive(row):
+        image, record = members_of(root, row)
+        return LabelledBin(id, count, image, _facts(row, record), record)
     path = row.cells.get("path") or next(iter(files.images if files else ()), None)
     if path is None or not (root / path).is_file():
         raise FileNotFoundError(f"{root} has no image for id {id} of {row.place}: prepare it again")
@@ -113,17 +131,28 @@ def _of_row(root: Path, row: Row, id: str, files: BinFiles | None) -> LabelledBi
     return LabelledBin(id, count, root / path, _facts(row, metadata), metadata)
 
 
-def _member(root: Path, row: Row) -> Member:
+def in_archive(row: Row) -> bool:
+    """Whether the image of this row of an index lies in an archive."""
+    return "offset" in row.cells
+
+
+def members_of(root: Path, row: Row) -> tuple[Member, Member | None]:
+    """Where the image and the metadata of a row lie in an archive. Raises RejectedUpload when the row does not say."""
     cells = row.cells
     try:
-        return Member(root / cells["path"], cells["member"], int(cells["offset"]), int(cells["size"]))
+        archive = root / cells["path"]
+        image = Member(archive, cells["member"], int(cells["offset"]), int(cells["size"]))
+        if not cells.get("metadata_offset"):
+            return image, None
+        place = int(cells["metadata_offset"]), int(cells["metadata_size"])
+        return image, Member(archive, f"{Path(image.name).stem}.json", *place)
     except (KeyError, ValueError) as error:
         raise RejectedUpload(
             f"{row.place} needs path, member, offset and size of an image: pack the set again"
         ) from error
 
 
-def _facts(row: Row, metadata: Path | None) -> tuple[float, ...]:
+def _facts(row: Row, metadata: StoredFile | None) -> tuple[float, ...]:
     if FACTS[0] in row.cells:
         try:
             return tuple(float(row.cells[name] or "nan") for name in FACTS)
@@ -135,12 +164,19 @@ def _facts(row: Row, metadata: Path | None) -> tuple[float, ...]:
         return UNKNOWN
 
 
-def _photographed(root: Path, files: Mapping[str, BinFiles]) -> Iterator[Reading]:
-    photographed = [one for one in files.values() if one.images]
+def _recorded(root: Path) -> tuple[list[LabelledBin], dict[str, str]]:
+    photographed = [one for one in _files(root).values() if one.images]
     if not photographed:
-        raise FileNotFoundError(f"{root} holds no {IMAGE_FOLDER} folder with images: name a folder in the inbox layout")
+        cure = "name a folder in the inbox layout, or a split of a prepared set"
+        raise FileNotFoundError(f"{root} holds no {IMAGE_FOLDER} folder with images: {cure}")
+    bins: list[LabelledBin] = []
+    faults: dict[str, str] = {}
     for one in photographed:
-        yield one.id, partial(_of_record, root, one)
+        try:
+            bins.append(_of_record(root, one))
+        except RejectedUpload as fault:
+            faults[one.id] = str(fault)
+    return bins, faults
 
 
 def _of_record(root: Path, files: BinFiles) -> LabelledBin:
@@ -160,14 +196,15 @@ def index_name(share: int = 1, shares: int = 1) -> str:
     return "index.csv" if shares == 1 else f"index-{share:03}-of-{shares:03}.csv"
 
 
-def index_rows(root: Path) -> Iterator[Row]:
-    """Every row of a set's index.
+def index_rows(root: Path, shard: tuple[int, int] | None = None) -> Iterator[Row]:
+    """Every row of a set's index, or of the part of `shard`, the k-th of n machines.
 
     Raises FileNotFoundError when a file is missing, ValueError when it is no table of id, expected_quantity and split.
     """
     one, *_ = [*sorted(root.glob("index-[0-9]*-of-[0-9]*.csv")), root / index_name()]
     shares = int(one.stem.rsplit("-", 1)[1]) if one.stem != "index" else 1
-    for index in (root / index_name(share, shares) for share in range(1, shares + 1)):
+    parts = [shard] if shard else [(share, shares) for share in range(1, shares + 1)]
+    for index in (root / index_name(*part) for part in parts):
         if not index.is_file():
             raise FileNotFoundError(
                 f"{index} is missing: make the set with `python -m training.prepare --source ... --out {root}`"

@@ -4,8 +4,8 @@ Neighbouring ids are often one bin before and after a pick or a stow, so a rando
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -55,8 +55,11 @@ def alike_pairs(items: Sequence[Items]) -> Integers:
     for position, held in enumerate(items):
         for item in held if sum(held.values()) > 1 else ():
             holders.setdefault(item, []).append(position)
-    candidates = {pair for bins in holders.values() if len(bins) <= COMMON_BINS for pair in combinations(bins, 2)}
-    alike = sorted((i, j) for i, j in candidates if similarity(items[i], items[j]) >= ALIKE)
+    alike: list[tuple[int, int]] = []
+    for position, held in enumerate(items):  # one bin at a time: all pairs of a large bucket do not fit in memory
+        sharing = [holders[item] for item in held] if sum(held.values()) > 1 else []
+        later = {j for bins in sharing if len(bins) <= COMMON_BINS for j in bins[bisect_right(bins, position) :]}
+        alike += [(position, j) for j in sorted(later) if similarity(held, items[j]) >= ALIKE]
     return np.array(alike, np.int64).reshape(-1, 2)
 
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
 from inventory.errors import RejectedUpload
 
-from .bins import SPLITS, index_rows
+from .archives import StoredFile
+from .bins import SPLITS, in_archive, index_rows, members_of
 from .grouping import Items
 from .metadata import parse_record
 from .sources import METADATA_FOLDER
+from .tables import Row
 
 
 @dataclass(frozen=True)
@@ -23,30 +24,49 @@ class Member:
     count: int
     split: str
     group: str
-    image: Path
+    image: StoredFile
     size: tuple[int, int]
     items: Items
 
 
 def read_members(root: Path) -> list[Member]:
-    """Every bin of the set, in the index's order. Raises FileNotFoundError when the set has no index."""
-    return [
-        Member(
-            id=row["id"],
-            count=int(row["expected_quantity"]),
-            split=row["split"],
-            group=row["group"],
-            image=root / row["path"],
-            size=(int(row["width"]), int(row["height"])),
-            items=_recorded_items(root / METADATA_FOLDER / f"{row['id']}.json"),
-        )
-        for row in map(attrgetter("cells"), index_rows(root))
-    ]
+    """Every bin of the set, in the index's order.
 
-
-def _recorded_items(path: Path) -> Items:
+    Raises FileNotFoundError when the set has no index, ValueError when `training.prepare` did not make it.
+    """
     try:
-        return parse_record(path.read_bytes(), path.name).items if path.is_file() else {}
+        return [_member(root, row) for row in index_rows(root)]
+    except KeyError as error:
+        made = "make the set with training.prepare, or pack one that it made"
+        raise ValueError(f"the index of {root} has no column {error}: {made}") from error
+
+
+def _member(root: Path, row: Row) -> Member:
+    cells = row.cells
+    image: StoredFile
+    metadata: StoredFile | None
+    if in_archive(row):
+        image, metadata = members_of(root, row)
+    else:
+        image, metadata = root / cells["path"], _existing(root / METADATA_FOLDER / f"{cells['id']}.json")
+    return Member(
+        id=cells["id"],
+        count=int(cells["expected_quantity"]),
+        split=cells["split"],
+        group=cells["group"],
+        image=image,
+        size=(int(cells["width"]), int(cells["height"])),
+        items=_recorded_items(metadata) if metadata else {},
+    )
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _recorded_items(metadata: StoredFile) -> Items:
+    try:
+        return parse_record(metadata.read_bytes(), metadata.name).items
     except RejectedUpload:  # its label comes from a list
         return {}
 
