@@ -5,7 +5,9 @@
 
 import os
 import signal
+from functools import cache
 
+import botocore.session
 import pytest
 from hypothesis import settings
 
@@ -18,6 +20,9 @@ os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.
 os.environ |= {"POWERTOOLS_METRICS_NAMESPACE": "bincheck", "POWERTOOLS_SERVICE_NAME": "test"}
 for name in ("no_proxy", "NO_PROXY"):  # a company's proxy does not reach the servers of the tests
     os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost")))
+
+# All sessions of the tests share what botocore has read of the services, which is most of the time of a new client.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 # A shell lets its background jobs ignore Ctrl-C, and the commands that tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.loaders import create_loader
 from typer.testing import CliRunner
 
 from inventory.refusals import EXPIRED, UNKNOWN_CREDENTIALS
@@ -30,8 +29,6 @@ ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACCOUNT = "123456789012"
 MAPPINGS = ("InboxQueue", "BackfillQueue", "AlertsQueue")
-MODELS = create_loader()
-"""Of the services, read once for all tests: that takes seconds."""
 DENIED = {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
 ANSWER = {
     "count": 2, "labels": LABELS, "probabilities": prediction(2).probabilities, "prior": PRIOR, "model": "m@1",
@@ -81,7 +78,6 @@ class House:
         }
         self.rings("OK")
         session, clients = stack.cloud.session, {}
-        session._session.register_component("data_loader", MODELS)
         session.events.register("before-parameter-build", self._note)
         session.events.register("before-call", self._answer)
         create = session.client  # which takes half a second for all of them
