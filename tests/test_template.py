@@ -646,6 +646,11 @@ def physical_names(rendered):
             of_another = kind == "Stage" or str(name).removeprefix("/aws/lambda/") in rendered["Resources"]
             if name and not of_another:
                 yield name
+        for event in body["Properties"].get("Events", {}).values():  # a schedule, which SAM makes a rule of
+            yield from filter(None, (event["Properties"].get("Name"), event["Properties"].get("RuleName")))
+    for output in rendered["Outputs"].values():
+        if "Export" in output:
+            yield output["Export"]["Name"]
 
 
 def namespaces(node):
