@@ -1,8 +1,9 @@
 """What jobs and endpoints cost, by the prices of prices.toml."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from costs.check_costs import quantities
 from costs.prices import hourly_usd, prices
 
 
@@ -54,6 +55,28 @@ def estimate(
         return Estimate(None, None, f"{basis}, {rate}")
     usd = instances * (hours + keep_alive_hours) * price
     return Estimate(usd, usd * shown["spot_share"] if spot else None, f"{basis}, {rate}")
+
+
+def format_public_set(steps: Mapping[str, Estimate], instances: int) -> str:
+    """The cost of the steps of a training on the whole public set, as a table; `instances` prepare it.
+
+    Each of them reads all metadata, and all together read the images once.
+    """
+    service, known = prices()["service"], quantities()["public_set"]
+    requests = (instances + 1) * known["images"] / 1000 * service["s3_get_thousand"]
+    storage = known["images"] * known["kb"] / 1e6 * service["s3_gb_month"]
+    rows = {f"{name}: {one.basis.partition(',')[0].partition(' of all ')[0]}": one for name, one in steps.items()}
+    rows["Reads of the bucket"] = Estimate(requests, None, "")
+    rows["The set in S3, a month"] = Estimate(storage, None, "")
+    lines = (
+        f"| {name} | {_usd(one.on_demand)} | {_usd(one.on_demand if one.spot is None else one.spot)} |"
+        for name, one in (rows | {"**together**": total(list(rows.values()))}).items()
+    )
+    return "\n".join(("| `train --recipe full`, at most | USD | on spot, about |", "| --- | ---: | ---: |", *lines))
+
+
+def _usd(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
 
 
 def total(estimates: Sequence[Estimate]) -> Estimate:

@@ -42,7 +42,7 @@ from model.images import MIN_SIDE
 from .data.bins import index_name
 from .data.candidates import Candidate, CandidateReader, draw_bins
 from .data.class_folders import images_in, remove_others
-from .data.labels import Labels, read_ids, read_labels
+from .data.labels import Labels, read_ids, read_labels, read_val_ids
 from .data.prepared_set import ImagePlacer, claim_folder, write_index, write_skipped
 from .data.sources import METADATA_FOLDER, BinFiles, Source, list_bins, named_bins, open_source
 from .data.splitting import SplitOptions, plan_splits, require_bins, require_splits
@@ -64,6 +64,7 @@ class PrepareOptions:
     out: Path
     ids: Path | None = None
     labels: Path | None = None
+    val_ids: Path | None = None
     counts: tuple[int, int] | None = None
     limit: int | None = None
     split: SplitOptions = field(default_factory=SplitOptions)
@@ -75,7 +76,7 @@ class PrepareOptions:
 
     def record(self) -> dict[str, Any]:
         """What options.json records: all that decides the content of the set."""
-        which = {name: getattr(self, name) for name in ("source", "out", "ids", "labels", "counts", "limit")}
+        which = {name: getattr(self, name) for name in ("source", "out", "ids", "labels", "val_ids", "counts", "limit")}
         split = {"split": self.split.kind, "fractions": self.split.fractions, "seed": self.split.seed}
         return {**which, **split, "size": self.size, "shares": self.shard[1]}
 
@@ -88,7 +89,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> PrepareOptions:
     train, val, test = values.pop("fractions")
     if min(train, val, test) < 0 or train == 0 or not math.isclose(train + val + test, 1):
         parser.error("--fractions must add up to 1, none below 0 and the first above: 0.8 0.1 0.1")
-    if kind == "given" and not values["labels"]:
+    if values["val_ids"]:
+        kind = "given"
+    elif kind == "given" and not values["labels"]:
         parser.error("--split given takes the split from --labels: name the CSV")
     if values["archives"] is not None and values["archives"] < 1:
         parser.error("--archives must be 1 or more megabytes")
@@ -113,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     split = parser.add_argument_group("split")
     help_text = "whole groups of related bins; bin by bin, which leaks; or the split column of --labels"
     split.add_argument("--split", choices=("groups", "random", "given"), default="groups", help=help_text)
+    split.add_argument(
+        "--val-ids", type=Path, metavar="FILE", help="an id on each line: these bins are val, all others train"
+    )
     split.add_argument("--fractions", type=float, nargs=3, default=[0.8, 0.1, 0.1], metavar=("TRAIN", "VAL", "TEST"))
     split.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, help="resize images to this many pixels a side; default: keep the files")
@@ -169,7 +175,8 @@ def _prepare_files(options: PrepareOptions) -> dict[str, Any]:
     found, others = (named_bins(read_ids(options.ids)), {}) if options.ids else list_bins(source)
     labels = read_labels(options.labels, [one.id for one in found]) if options.labels else Labels()
     claim_folder(options.out, options.record())
-    reader = CandidateReader(source, labels, options.out / METADATA_FOLDER, options.split.kind == "given")
+    val_ids = read_val_ids(options.val_ids) if options.val_ids else None
+    reader = CandidateReader(source, labels, options.out / METADATA_FOLDER, options.split.kind == "given", val_ids)
     files = {one.id: one for one in draw_bins(found, options.limit, options.split.seed)}
     candidates, skipped = map_usable(reader.read, files, "metadata", options.jobs)
     used = sum(one.id in labels.labels for one in candidates)

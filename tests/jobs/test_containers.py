@@ -193,6 +193,7 @@ def test_training_container_leaves_what_the_endpoint_unpacks(started: Any, tmp_p
         steps = tracked.execute("select step from metrics where key = 'val_log_loss' order by step").fetchall()
     assert steps == [(1,), (2,)]
     assert (output / "data" / "best.pt").is_file()
+    assert json.loads((output / "data" / "evaluation" / "val.json").read_text())["bins"] == 14
     assert any((output / "tensorboard").iterdir())
     assert not (output / "failure").exists()
 

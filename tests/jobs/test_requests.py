@@ -144,6 +144,7 @@ CASES = [
     *(pytest.param(command, SETTINGS, id=f"defaults-{command[:18]}") for command in COMMANDS),
     *(pytest.param(command, EVERYTHING, id=f"everything-{command[:18]}") for command in COMMANDS),
     pytest.param("train", WARM, id="warm-train"),
+    pytest.param("train --recipe full", SETTINGS.replace("data = ", "# "), id="full-train"),
     pytest.param("pipeline upsert", TUNED, id="tuned-pipeline"),
 ]
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from training import prepare
 from training.jobs.aws.account import Account
 from training.jobs.errors import JobError
-from training.jobs.steps import training_job
+from training.jobs.steps import training_job, waiting
 from training.jobs.steps.source import staged_source
 from training.loop.epoch_line import epoch_line, figure_regex
 
@@ -33,6 +34,51 @@ def test_job_runs_on_spot_with_checkpoints_and_the_channels_that_the_script_read
     assert description["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
     assert description["HyperParameters"]["backbone"] == "tf_efficientnet_lite2"
     assert description["TensorBoardOutputConfig"]["S3OutputPath"] == "s3://our-bucket/bincheck/tensorboard"
+
+
+FULL = f"""
+[aws]
+role = "{ROLE}"
+bucket = "our-bucket"
+[prepare]
+val_ids = "s3://our-bucket/random_val.txt"
+[train]
+instance_type = "ml.g5.12xlarge"
+"""
+
+
+def test_the_whole_public_set_is_one_command_from_its_bucket_to_a_network(jobs: Any) -> None:
+    result = jobs("train", "--recipe", "full", "--dry-run", toml=FULL)
+    made, trained = (requests_of(result)[f"Create{kind}Job"] for kind in ("Processing", "Training"))
+    words = made["AppSpecification"]["ContainerArguments"]
+    options = prepare.parse_options([*words, "--out", "set"])
+    assert (options.source, options.size, options.archives) == ("s3://aft-vbi-pds", 240, 256)
+    assert options.split.kind == "given"
+    assert made["ProcessingResources"]["ClusterConfig"]["InstanceCount"] == 4
+    place = made["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
+    (data,) = (one for one in trained["InputDataConfig"] if one["ChannelName"] == "data")
+    assert data["DataSource"]["S3DataSource"]["S3Uri"] == place
+    assert (trained["HyperParameters"]["epochs"], trained["HyperParameters"]["batch"]) == ("16", "256")
+    assert trained["ResourceConfig"]["InstanceType"] == "ml.g5.12xlarge"  # the settings win over the recipe
+    assert "Prepare costs at most 6.53 USD" in result.stderr
+    assert "It costs at most 176.69 USD" in result.stderr
+
+
+def test_the_training_waits_for_its_set(jobs: Any, sagemaker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+
+    def wait(account: Account, kind: waiting.Kind, name: str, _: object) -> dict[str, Any]:
+        waited.append((kind, len(sagemaker.list_training_jobs()["TrainingJobSummaries"])))
+        return {"ModelArtifacts": {"S3ModelArtifacts": "s3://our-bucket/model.tar.gz"}}
+
+    monkeypatch.setattr(waiting, "wait", wait)
+    result = jobs("train", "--recipe", "full", toml=FULL)
+    assert result.exit_code == 0, result.output
+    assert waited == [(waiting.PROCESSING, 0), (waiting.TRAINING, 1)]
+    refused = jobs("train", "--recipe", "full", "--no-wait", toml=FULL)
+    assert isinstance(refused.exception, JobError)
+    assert "--no-wait would end before the set is made" in str(refused.exception)
+    assert len(sagemaker.list_processing_jobs()["ProcessingJobSummaries"]) == 1
 
 
 def test_warm_pool_and_several_instances(jobs: Any) -> None:

@@ -241,6 +241,20 @@ def test_given_split_and_labels_win_over_metadata(source: Path, tmp_path: Path) 
     assert report["counts"] == {split: {"10+": 1} for split in ("train", "val", "test")}
 
 
+def test_the_published_split_is_a_list_of_numbers(tmp_path: Path) -> None:
+    source = write_bins(tmp_path / "source", {f"{number:05}": 1 + number % 3 for number in range(95, 125)})
+    (listed := tmp_path / "random_val.txt").write_text("99\n100\n101\n123456\n")
+    run(source, tmp_path / "set", "--val-ids", str(listed))
+    assert {row["id"] for row in rows(tmp_path / "set" / "index.csv") if row["split"] != "train"} == {
+        "00099",
+        "00100",
+        "00101",
+    }
+    listed.write_text("123456\n")
+    with pytest.raises(ValueError, match=r"split val is empty .*: correct --val-ids"):
+        run(source, tmp_path / "other", "--val-ids", str(listed))
+
+
 def test_a_given_split_needs_no_test(source: Path, tmp_path: Path) -> None:
     (labels := tmp_path / "labels.csv").write_text("id,expected_quantity,split\n1000,1,train\n1050,1,val\n")
     run(source, out := tmp_path / "set", "--labels", str(labels), "--split", "given")

@@ -30,12 +30,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class CandidateReader:
-    """Reads candidates from `source`. `labels` override the recorded quantity; metadata files are kept in `folder`."""
+    """Reads candidates from `source`. `labels` override the recorded quantity; metadata files are kept in `folder`.
+
+    With `val_ids` these bins are val and all others train, whatever `labels` say.
+    """
 
     source: Source
     labels: Labels
     folder: Path
     split_required: bool
+    val_ids: frozenset[str] | None = None
 
     def read(self, files: BinFiles) -> Candidate:
         """The candidate with these files.
@@ -50,6 +54,8 @@ class CandidateReader:
             raise UnusableBin(f"unusable label: {fault}")
         label = self.labels.labels.get(bin_id)
         split = label.split if label else ""
+        if self.val_ids is not None:
+            split = "val" if bin_id in self.val_ids else "train"
         if self.split_required and not split:
             raise UnusableBin("no split in --labels")
         kept = self.folder / f"{bin_id}.json"

@@ -46,6 +46,19 @@ def read_ids(path: Path) -> list[str]:
         raise ValueError(f'{path} must be JSON like {{"1": ["data/metadata/100313.json", ...], ...}}') from error
 
 
+def read_val_ids(path: Path) -> frozenset[str]:
+    """The ids of a file with one on each line, as github.com/silverbottlep/abid_challenge has its split.
+
+    Its numbers are of file names with five digits or more: 523 is the bin 00523. Raises FileNotFoundError, or
+    ValueError when there is no id.
+    """
+    lines = (line.strip() for line in path.read_text().splitlines())
+    ids = frozenset(line.zfill(5) if line.isdecimal() else composed(line) for line in lines if line)
+    if not ids:
+        raise ValueError(f"{path} has no id: write one on each line")
+    return ids
+
+
 def read_labels(path: Path, bins: Collection[str]) -> Labels:
     """The labels for `bins` in a CSV with id, expected_quantity and optionally split; other columns are ignored.
 

@@ -61,7 +61,9 @@ def require_splits(plan: Sequence[PlannedBin], options: SplitOptions) -> None:
     """Raise ValueError when a split is empty, or has a class that train does not have. A given split needs no test."""
     assigned = options.kind == "given"
     advice = (
-        "correct the split column of --labels" if assigned else "take more bins, other --fractions or another --seed"
+        "correct --val-ids, or the split column of --labels"
+        if assigned
+        else "take more bins, other --fractions or another --seed"
     )
     shares = (1, 1, 0) if assigned else options.fractions
     required = [split for split, share in zip(SPLITS, shares, strict=True) if share > 0]

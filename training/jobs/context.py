@@ -36,9 +36,9 @@ class JobContext:
 
 
 @contextmanager
-def job_context(path: Path | None, *, dry: bool) -> Iterator[JobContext]:
+def job_context(path: Path | None, *, dry: bool, recipe: str = "") -> Iterator[JobContext]:
     """The context of one command; at its end a dry run prints the requests that it would send."""
-    settings, console = settings_file.load(path), Console(stderr=True)
+    settings, console = settings_file.load(path, recipe), Console(stderr=True)
     if not dry:
         yield JobContext(settings, Account(settings.aws, boto3.Session()), console, dry)
         return

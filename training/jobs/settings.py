@@ -12,6 +12,8 @@ from training.jobs.errors import JobError
 
 DEFAULTS = Path(__file__).with_name("settings.toml")
 RECIPES = Path(__file__).parents[1] / "recipes"
+JOB_RECIPES = Path(__file__).with_name("recipes")
+"""Settings of whole ways from a bucket to a network."""
 S3Uri = Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]+(/.*)?)?$")]
 InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
 Option = str | int | float | bool
@@ -54,6 +56,7 @@ class Prepare(Processing):
     source: S3Uri
     ids: str
     labels: str
+    val_ids: str
     out: S3Uri
     instances: Annotated[int, Field(ge=1)]
     options: dict[str, Option | tuple[float, ...]]
@@ -63,6 +66,7 @@ class Train(Section):
     """A training job."""
 
     data: S3Uri
+    prepare: bool
     extra: S3Uri
     teacher: S3Uri
     weights: Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]+/.*[^/]\.[a-z]+)?$")]
@@ -154,14 +158,20 @@ class Settings(Section):
     pipeline: Pipeline
 
 
-def load(path: Path | None = None) -> Settings:
+def load(path: Path | None = None, recipe: str = "") -> Settings:
     """The defaults, overridden by the file at `path`; the recipe's options are in train.options, overridden by them.
+
+    `recipe` names settings of JOB_RECIPES, which `path` overrides, or takes the place of train.recipe.
 
     Raises JobError when a file is missing or is no TOML, when a setting is unknown or wrong, or a recipe is unknown.
     """
-    values = _read(DEFAULTS)
+    values, of_jobs = _read(DEFAULTS), JOB_RECIPES / f"{recipe}.toml"
+    if of_jobs.is_file():
+        values = _merge(values, _read(of_jobs))
     if path:
         values = _merge(values, _read(path, "name a settings file with --settings"))
+    if recipe and not of_jobs.is_file():
+        values["train"]["recipe"] = recipe
     try:
         settings = Settings.model_validate(values)
         options = read_recipe(settings.train.recipe) | _underscored(settings.train.options)

@@ -1,10 +1,14 @@
 """`prepare` as a SageMaker processing job: straight from a bucket, the images shared out over its instances."""
 
+from pathlib import Path
+
+from sagemaker.core.common_utils import name_from_base
 from sagemaker.core.helper.pipeline_variable import PipelineVariable
 from sagemaker.core.network import NetworkConfig
 from sagemaker.core.processing import FrameworkProcessor
 from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Input, ProcessingS3Output
 
+from costs.job_costs import Estimate, estimate
 from training.jobs.aws.account import Account
 from training.jobs.aws.images import training_image
 from training.jobs.errors import JobError
@@ -16,7 +20,7 @@ BASE_NAME = "bincheck-prepare"
 CODE = entry_module("prepare")
 """What the job runs: `run(code=CODE, source_dir=...)` with the folder of `staged_source`."""
 FOLDER = "/opt/ml/processing"
-LISTS = ("ids", "labels")
+LISTS = ("ids", "labels", "val_ids")
 HOUR_S = 3600
 
 
@@ -82,8 +86,37 @@ def arguments(settings: Prepare) -> list[str]:
     words = ["--source", settings.source]
     for name in LISTS:
         if place := getattr(settings, name):
-            words += [f"--{name}", f"{FOLDER}/input/{name}/{place.rsplit('/', 1)[-1]}"]
+            words += [_option(name), f"{FOLDER}/input/{name}/{place.rsplit('/', 1)[-1]}"]
     for name, value in settings.options.items():
         values = value if isinstance(value, tuple) else (value,)
-        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+        words += [_option(name), *map(str, values)]
     return words
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def cost(settings: Prepare) -> Estimate:
+    """What the job costs."""
+    return estimate(settings.instance_type, settings.instances, settings.max_hours)
+
+
+def start(account: Account, settings: Prepare, source: Path) -> tuple[str, str]:
+    """Start the job with the folder of `staged_source`; returns its name and the s3:// URI of the set.
+
+    Raises JobError when no bins are named.
+    """
+    name = name_from_base(BASE_NAME)
+    place = settings.out or account.uri("prepared", name)
+    processor(account, settings, BASE_NAME, settings.instances).run(
+        code=CODE,
+        source_dir=str(source),
+        inputs=inputs(account, settings),
+        outputs=outputs(place),
+        arguments=arguments(settings),
+        job_name=name,
+        wait=False,
+        logs=False,
+    )
+    return name, place

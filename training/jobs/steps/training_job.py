@@ -40,6 +40,8 @@ METRICS = (
     *("val_standardised_rmse", "val_within_one_0_5", "val_calibration_error"),
 )
 """Figures of the line that `training.train` prints after each epoch."""
+EVALUATION = "evaluation"
+"""Folder of a job's output with the evaluation of what it trained, on val."""
 HOUR_S = 3600
 
 
@@ -48,10 +50,7 @@ def trainer(account: Account, settings: Train, source: str, *, in_pipeline: bool
 
     Raises JobError when settings contradict each other.
     """
-    if settings.spot and settings.keep_alive_minutes:
-        raise JobError("train.spot and train.keep_alive_minutes exclude each other: spot capacity is never kept warm")
-    if settings.spot and settings.max_wait_hours < settings.max_hours:
-        raise JobError("train.max_wait_hours holds the computing too: make it at least train.max_hours")
+    check(settings)
     aws = account.settings
     digest = "" if in_pipeline else data_digest(account, settings.data)
     made = ModelTrainer(
@@ -89,6 +88,14 @@ def trainer(account: Account, settings: Train, source: str, *, in_pipeline: bool
     if settings.retries:
         made.with_retry_strategy(RetryStrategy(maximum_retry_attempts=settings.retries))
     return made
+
+
+def check(settings: Train) -> None:
+    """Raise JobError when settings contradict each other."""
+    if settings.spot and settings.keep_alive_minutes:
+        raise JobError("train.spot and train.keep_alive_minutes exclude each other: spot capacity is never kept warm")
+    if settings.spot and settings.max_wait_hours < settings.max_hours:
+        raise JobError("train.max_wait_hours holds the computing too: make it at least train.max_hours")
 
 
 def hyperparameters(settings: Train) -> dict[str, Option]:
