@@ -35,9 +35,10 @@ from inventory.sampling import agreed_count
 from inventory.verdict import ASSUMED_SLIPS, Slips, judge, suspect
 from local.stack.reviews import COLUMNS, split_of
 from model.calibration import calibrate, prior_ratio
+from model.estimate import median
 from model.predictor import Predictor
 from training.calibrate import calibrate_site, fit_site, served_logits
-from training.data.bins import LABELS, LabelledBin, counts_of
+from training.data.bins import LabelledBin, counts_of, served_labels
 from training.data.reviews import Review, unseen
 from training.measure.metrics import log_loss
 from training.report.plots import PALETTE, STYLE
@@ -167,8 +168,9 @@ def review(pool: Seen, model: Predictor, number: int, seed: int) -> list[Review]
     for one, probabilities in zip(pool.bins, shares, strict=True):
         recorded = one.count - (_slip(one.count, rng) if rng.random() < TRUE_RATE else 0)
         verdict = judge(_prediction(probabilities, model.prior), Record(recorded), ASSUMED_RATE)
-        predicted = int(probabilities.argmax())
-        check = ReviewedCheck(recorded, predicted, one.count, verdict.suspicion, False, predicted == len(LABELS) - 1)
+        predicted = median(probabilities.tolist())
+        opens = predicted == len(probabilities) - 1
+        check = ReviewedCheck(recorded, predicted, one.count, verdict.suspicion, False, opens)
         checks.append((one, check, verdict.status))
     order = rng.permutation(len(checks)).tolist()
     mismatches = sum(status == "mismatch" for *_, status in checks)
@@ -211,7 +213,8 @@ def _found(check: ReviewedCheck, rng: np.random.Generator, *, audited: bool) -> 
 
 
 def _prediction(probabilities: Array, prior: Sequence[float]) -> Prediction:
-    return Prediction(int(probabilities.argmax()), LABELS, tuple(probabilities.tolist()), tuple(prior), "")
+    shares = tuple(probabilities.tolist())
+    return Prediction(median(shares), served_labels(len(shares)), shares, tuple(prior), "")
 
 
 def write_reviews(reviews: Sequence[Review], folder: Path) -> None:

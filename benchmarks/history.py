@@ -30,7 +30,7 @@ from inventory.check_store import CheckStore
 from inventory.prediction import Prediction
 from inventory.uploads import Upload
 from inventory.workflow import CheckWorkflow
-from tests.builders import image_of, item, metadata_of, prediction, seen, upload
+from tests.builders import image_of, item, metadata_of, seen, upload
 from tests.simulation.cloud import Bucket, Table
 from tests.template import table_properties
 
@@ -173,6 +173,8 @@ def _value_bytes(typed: Item) -> int:
         return math.ceil(len(value.lstrip("-").replace(".", "").strip("0")) / 2) + 1
     if kind == "M":
         return 3 + sum(1 + len(name.encode()) + _value_bytes(part) for name, part in value.items())
+    if kind == "L":
+        return 3 + sum(1 + _value_bytes(part) for part in value)
     if kind in ("BOOL", "NULL"):
         return 1
     raise ValueError(f"the size of type {kind} is not known")
@@ -210,9 +212,18 @@ class UniqueContents(Table):
 
 def look(image: bytes, inference_id: str) -> Prediction:
     """A prediction of as many bytes as the shipped model's."""
-    blurred = prediction(seen(image, inference_id).count, certainty=0.5757512661912562)
-    return replace(
-        blurred, model="efficientnet-lite2-240@5472846bc547", volume_in3=1103.1774688198525, volume_error=0.4254
+    count, certainty = seen(image, inference_id).count, 0.5757512661912562
+    labels = (*map(str, range(10)), "10+")
+    shares = tuple(certainty if label == str(count) else (1 - certainty) / 10 for label in labels)
+    return Prediction(
+        count,
+        labels,
+        shares,
+        prior=shares,
+        model="efficientnet-lite2-240@b525e1287aac",
+        volume_in3=1103.1774688198525,
+        volume_error=0.4254,
+        interval=(max(0, count - 2), count + 2),
     )
 
 

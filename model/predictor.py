@@ -4,7 +4,7 @@ The artifact is a folder with `counter.onnx` and `counter.json`. The JSON holds 
 networks, so a retrained one is served by replacing the folder:
 
     name          the model's name
-    labels        the labels of the answers; the last is open: "6+" is six or more, even if the network has more outputs
+    labels        of the answers: "0", "1", …; the last is open, as "10+", and has the network's further outputs, too
     size          side in pixels that images are resized to
     mean, std     of each channel, for images scaled to 0..1
     soft_width    width of the soft targets in training, in labels (model.calibration)
@@ -29,6 +29,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from .calibration import calibrate, prior_ratio
+from .estimate import Interval, median, shortest_interval
 from .images import Pixels, decode, resize
 
 ARTIFACT = Path(__file__).parent / "artifact"
@@ -39,13 +40,15 @@ THREADS_VARIABLE = "COUNTER_THREADS"  # threads for one image; 1 serves most ima
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one image: the most likely count (6 for "6+"), and the probability of each label.
+    """The answer for one image: the median of the count (10 for "10+"), and the probability of each label.
 
+    `interval` is that of `model.estimate`: the least and the greatest count, None for the greatest of an open label.
     `volume_in3` is the volume of all objects in cubic inches, `volume_error` the standard deviation of its natural
     logarithm. Both are None if the network has no volume output.
     """
 
     count: int
+    interval: Interval
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
     prior: tuple[float, ...]
@@ -131,11 +134,17 @@ class Predictor:
         Raises model.images.RejectedImage if the bytes are not an image that can be counted.
         """
         logits, log_volume = self.infer(resize(decode(data), self.size))
-        probabilities = self.probabilities(logits)
-        count = int(self.labels[int(probabilities.argmax())].rstrip("+"))
+        probabilities = tuple(self.probabilities(logits).tolist())
         volume_in3 = None
         if log_volume is not None and self.volume_error is not None:
             volume_in3 = max(0.0, math.expm1(min(log_volume, MAX_LOG_VOLUME)))
         return Prediction(
-            count, self.labels, tuple(probabilities.tolist()), self.prior, self.name, volume_in3, self.volume_error
+            median(probabilities),
+            shortest_interval(probabilities, open_end=self.labels[-1].endswith("+")),
+            self.labels,
+            probabilities,
+            self.prior,
+            self.name,
+            volume_in3,
+            self.volume_error,
         )

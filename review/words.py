@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from inventory.alert_text import covers, seen
+from inventory.alert_text import covers, first_count, seen_range
 from inventory.alert_text import percent as in_words
 from inventory.check import Check
 
@@ -19,7 +19,7 @@ class Bar(NamedTuple):
 def bars(check: Check) -> list[Bar]:
     """The distribution that the model gave, in the order of its labels."""
     shares = check.probabilities or {}
-    return [Bar(label, shares[label], covers(label, check.expected)) for label in sorted(shares, key=_first_count)]
+    return [Bar(label, shares[label], covers(label, check.expected)) for label in sorted(shares, key=first_count)]
 
 
 def percent(share: float) -> str:
@@ -38,8 +38,9 @@ def reason(check: Check) -> str:
     share = next((bar.share for bar in bars(check) if bar.recorded), None)
     chance = f" It gives the recorded {check.expected} a chance of {in_words(share)}." if share is not None else ""
     if check.status == "match":
-        return f"The model counts {seen(check)}, as recorded.{chance}"
-    return f"The model counts {seen(check)}: {abs(check.difference or 0)} {check.direction}.{chance}"
+        agrees = "does not contradict the record" if check.difference else "agrees with the record"
+        return f"The model counts {seen_range(check)}, which {agrees}.{chance}"
+    return f"The model counts {seen_range(check)}: {abs(check.difference or 0)} {check.direction}.{chance}"
 
 
 def measured_volume(check: Check) -> str | None:
@@ -57,7 +58,3 @@ def age(moment: str, now: datetime) -> str:
         if passed.total_seconds() >= seconds:
             return f"{passed.total_seconds() // seconds:.0f} {unit}"
     return "under 1 min"
-
-
-def _first_count(label: str) -> int:
-    return int(label.rstrip("+"))

@@ -12,6 +12,7 @@ from boto3.dynamodb.types import TypeSerializer
 from inventory.bins import Bin
 from inventory.prediction import Prediction
 from inventory.uploads import SEQUENCER_DIGITS, Upload
+from model.estimate import median, shortest_interval
 from tests.functions.legacy import checked, pairing, waiting
 
 BUCKET = "inbox"
@@ -53,13 +54,15 @@ def prediction(count: int, certainty: float = 0.94) -> Prediction:
     """A prediction of `count` that leaves the other labels equal shares of the doubt."""
     doubt = (1 - certainty) / (len(LABELS) - 1)
     shares = tuple(certainty if label == count else doubt for label in range(len(LABELS)))
-    return Prediction(count=count, labels=LABELS, probabilities=shares, prior=PRIOR, model="test@0")
+    interval = shortest_interval(shares, open_end=True)
+    return Prediction(count, LABELS, shares, PRIOR, "test@0", interval=interval)
 
 
 def distribution(*shares: float) -> Prediction:
     """A prediction with exactly these probabilities."""
-    likeliest = max(range(len(shares)), key=lambda label: shares[label])
-    return replace(prediction(likeliest), probabilities=shares)
+    return replace(
+        prediction(0), count=median(shares), interval=shortest_interval(shares, open_end=True), probabilities=shares
+    )
 
 
 def upload(key: str, content: bytes, sequencer: int | None = None) -> Upload:

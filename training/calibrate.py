@@ -31,7 +31,7 @@ from inventory.reports.intervals import Interval, Z
 from model.calibration import calibrate, prior_ratio
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from .data.bins import LABELS, SPLITS, WHOLE, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
+from .data.bins import SPLITS, WHOLE, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
 from .data.reviews import Review, read_reviews, unseen
 from .data.sampling import mix_of, weights_for
 from .measure.metrics import Band, all_figures, confidence_bands, gap, log_loss, losses
@@ -48,7 +48,6 @@ PAGE = Path("runs/calibration.html")
 PRIOR_WEIGHT = 20
 """Labels."""
 FOLDS = 5
-UNSHIFTED = np.ones(len(LABELS))
 
 
 @dataclass(frozen=True)
@@ -99,13 +98,15 @@ class Calibration:
 
 
 def fit(
-    logits: Array, counts: Counts, soft_width: float, weights: Array | None = None, ratio: Array = UNSHIFTED
+    logits: Array, counts: Counts, soft_width: float, weights: Array | None = None, ratio: Array | None = None
 ) -> Calibration:
     """The temperature under which the served labels of `counts` (n,) are likeliest, from logits (n, outputs).
 
     `soft_width` is that of the targets in training, `weights` (n,) are those of the bins, and `ratio` (labels,) is how
-    many times as frequent as in training each label is assumed. "Before" is the softmax with the prior adjusted only.
+    many times as frequent as in training each label is assumed, as often by default. "Before" is the softmax with the
+    prior adjusted only.
     """
+    ratio = np.ones(logits.shape[1]) if ratio is None else ratio
     search = minimize_scalar(
         lambda log_t: log_loss(calibrate(logits, soft_width, float(np.exp(log_t)), ratio), counts, weights),
         bounds=np.log(TEMPERATURES),
@@ -238,8 +239,8 @@ def recalibrate(
     """
     predictor = Predictor(artifact)
     counts = counts_of(bins)
-    labels = training_label(counts, len(LABELS))
-    prior = mix_of(labels, len(LABELS), mix, predictor.trained_prior > 0)
+    labels = training_label(counts, len(predictor.labels))
+    prior = mix_of(labels, len(predictor.labels), mix, predictor.trained_prior > 0)
     weights = weights_for(labels, prior)
     logits = served_logits(predictor, bins)
     was = calibrate(logits, predictor.soft_width, predictor.temperature, predictor.ratio)
@@ -279,7 +280,7 @@ def print_site(artifact: Path, site: SiteCalibration) -> None:
     table = Table("", "value", title=f"{artifact} on {site.labels} reviewed bins", show_header=False)
     table.add_row("as many random labels", f"{site.effective:.0f}")
     table.add_row("temperature", f"{site.temperature:.3f}")
-    table.add_row("prior of 0 to 6+", " ".join(f"{share:.1%}" for share in site.prior))
+    table.add_row(f"prior of 0 to {len(site.prior) - 1}+", " ".join(f"{share:.1%}" for share in site.prior))
     gain = site.gain
     table.add_row("fall of the log loss (nats)", f"{gain.estimate:.3f} (95%: {gain.low:.3f} to {gain.high:.3f})")
     print_tables(table)

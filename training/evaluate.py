@@ -36,6 +36,7 @@ from .data.tables import column_name, read_table
 from .measure.alert_quality import Checks, alert_quality, check_all, figures_of
 from .measure.metrics import all_figures, bootstrap_intervals, class_figures, confusion
 from .measure.published import BENCHMARK
+from .measure.served_figures import estimated, served_figures
 from .report.evaluation_page import write_evaluation_page
 from .report.evaluation_text import show
 
@@ -103,7 +104,7 @@ def _read_answer(path: Path | None, folder: Path, one: LabelledBin) -> Predictio
     try:
         answer = json.loads(path.read_text())
         shares = {name: tuple(answer[name]) for name in ("labels", "probabilities", "prior")}
-        return Prediction(**answer | shares)
+        return estimated(Prediction(**answer | shares))
     except (KeyError, TypeError, ValueError) as error:
         return f"{path} is no answer of the counter ({error!r})"
 
@@ -119,7 +120,7 @@ def shifted_to_own_mix(predictions: Sequence[Prediction], counts: npt.NDArray[np
     own = own / own.sum()
     shares = adjust_prior(np.array([one.probabilities for one in predictions]), prior_ratio(own, prior))
     return [
-        replace(one, count=int(row.argmax()), probabilities=tuple(row.tolist()), prior=tuple(own.tolist()))
+        estimated(replace(one, probabilities=tuple(row.tolist()), prior=tuple(own.tolist())))
         for one, row in zip(predictions, shares, strict=True)
     ]
 
@@ -144,6 +145,7 @@ def evaluate(
         "split": split,
         "bins": len(bins),
         "bins_0_5": int(np.sum(counts <= 5)),
+        "served": served_figures(predictions, counts, checks),
         "figures": {name: {"value": value, "interval": intervals[name]} for name, value in values.items()},
         "confusion": confusion(probabilities, counts).tolist(),
         "published": asdict(BENCHMARK),

@@ -30,6 +30,7 @@ from .data.metadata import object_volumes
 from .evaluate import evaluate
 from .loop.search_space import SPACE, Choice, Continuous
 from .measure.alert_quality import check_all
+from .measure.served_figures import estimated
 from .report.evaluation_page import write_evaluation_page
 from .report.evaluation_text import show
 
@@ -198,7 +199,7 @@ def _predictions(shares: Any, bins: Sequence[LabelledBin], model: str) -> list[P
     """The answers of an endpoint with `shares` (n, labels), which assume the mix of the `bins` trained on."""
     prior = np.bincount(_labels(bins), minlength=len(LABELS)) / len(bins)
     return [
-        Prediction(int(row.argmax()), LABELS, tuple(row.tolist()), tuple(prior.tolist()), model)
+        estimated(Prediction(0, LABELS, tuple(row.tolist()), tuple(prior.tolist()), model))
         for row in shares / shares.sum(1, keepdims=True)
     ]
 

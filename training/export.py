@@ -25,7 +25,7 @@ from model.predictor import ARTIFACT, Predictor
 
 from .calibrate import Array, fit, served_logits, write_description
 from .data.augment import to_float
-from .data.bins import LABELS, LabelledBin, counts_of, digest, pixels_of, read_bins, training_label
+from .data.bins import LabelledBin, counts_of, digest, pixels_of, read_bins, served_labels, training_label
 from .data.loading import FactScale
 from .data.metadata import FACTS
 from .data.sampling import mix_of, weights_for
@@ -109,10 +109,11 @@ def export(run: Path, data: Path, out: Path, mix: str = "natural", *, limit: int
     validation = read_bins(data, "val")[:limit]
     out.mkdir(parents=True, exist_ok=True)
     write_onnx(network, best["size"], out / "counter.onnx")
-    trained_prior = merge_tail(np.array([best["mix"]]), len(LABELS))[0]
-    labels = training_label(counts_of(validation), len(LABELS))
-    prior = trained_prior if mix == "data" else mix_of(labels, len(LABELS), mix, trained_prior > 0)
-    about = _description(best, network, trained_prior, prior)
+    served_as = served_labels(len(best["mix"]))
+    trained_prior = merge_tail(np.array([best["mix"]]), len(served_as))[0]
+    labels = training_label(counts_of(validation), len(served_as))
+    prior = trained_prior if mix == "data" else mix_of(labels, len(served_as), mix, trained_prior > 0)
+    about = _description(best, network, served_as, trained_prior, prior)
     write_description(out, about)
     predictor = Predictor(out, threads=2)
     difference = check_parity(network, predictor, validation[:PARITY_BINS])
@@ -126,11 +127,13 @@ def export(run: Path, data: Path, out: Path, mix: str = "natural", *, limit: int
     return about
 
 
-def _description(best: Mapping[str, Any], network: Served, trained_prior: Array, prior: Array) -> dict[str, Any]:
+def _description(
+    best: Mapping[str, Any], network: Served, labels: Sequence[str], trained_prior: Array, prior: Array
+) -> dict[str, Any]:
     """The content of counter.json before calibration."""
     return {
         "name": f"{best['backbone'].removeprefix('tf_').replace('_', '-')}-{best['size']}",
-        "labels": LABELS,
+        "labels": labels,
         "size": best["size"],
         "mean": network.trained.mean,
         "std": network.trained.std,

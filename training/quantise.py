@@ -29,7 +29,7 @@ from inventory.alert_text import one_line
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .calibrate import fit, served_logits, write_description
-from .data.bins import LABELS, LabelledBin, counts_of, pixels_of, read_bins, training_label
+from .data.bins import LabelledBin, counts_of, pixels_of, read_bins, training_label
 from .data.sampling import weights_for
 from .measure.metrics import all_figures
 from .report.evaluation_page import words
@@ -90,7 +90,7 @@ def quantise(artifact: Path, bins: Sequence[LabelledBin], out: Path) -> None:
     about.pop("metrics", None)  # they were the other network's
     write_description(out, about)
     counts = counts_of(bins)
-    weights = weights_for(training_label(counts, len(LABELS)), np.array(predictor.prior))
+    weights = weights_for(training_label(counts, len(predictor.labels)), np.array(predictor.prior))
     calibration = fit(served_logits(Predictor(out), bins), counts, predictor.soft_width, weights, predictor.ratio)
     write_description(out, about | {"temperature": calibration.temperature})
 

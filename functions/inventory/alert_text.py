@@ -5,7 +5,7 @@ change no text around them: `one_line` in email, `in_chat` in chat messages.
 """
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from inventory.check import Alert, Check
@@ -45,11 +45,27 @@ def visible(text: object) -> str:
 
 
 def seen(check: Check) -> str:
-    """The predicted count, as `6+` if it is the model's open label; a dash without a prediction."""
-    label = f"{check.predicted}+"
-    if label in (check.probabilities or {}):
-        return label
-    return "-" if check.predicted is None else str(check.predicted)
+    """The predicted count, as `10+` if it is the model's open label; a dash without a prediction."""
+    return count_text(check.predicted, check.probabilities)
+
+
+def seen_range(check: Check) -> str:
+    """The predicted count with its interval, as `3 (2 to 5)` or `9 (7 or more)`."""
+    return count_text(check.predicted, check.probabilities, check.interval)
+
+
+def count_text(
+    predicted: int | None, labels: Container[str] | None, interval: Sequence[int | None] | None = None
+) -> str:
+    """A predicted count, and its interval if that says more. Of the open one of the model's `labels` the count has a
+    plus; without a prediction it is a dash."""
+    if predicted is None:
+        return "-"
+    count = f"{predicted}+" if f"{predicted}+" in (labels or ()) else str(predicted)
+    low, high = interval or (predicted, predicted)
+    if low == predicted and (high == predicted or (high is None and count.endswith("+"))):
+        return count
+    return f"{count} ({low} or more)" if high is None else f"{count} ({low} to {high})"
 
 
 def percent(share: float) -> str:
@@ -111,8 +127,8 @@ def facts(alert: Alert, quote: Quote) -> list[str]:
         came, missing = _parts(check)
         return [f"Bin {name}: its {missing} is missing.", f"Why: its {came} came at {one_line(check.checked_at)}."]
     if alert.kind == "resolved":
-        return [f"Bin {name} is in order again: the record says {check.expected}, the image shows {seen(check)}."]
-    counts = f"the record says {check.expected}, the image shows {seen(check)}"
+        return [f"Bin {name} is in order again: the record says {check.expected}, the image shows {seen_range(check)}."]
+    counts = f"the record says {check.expected}, the image shows {seen_range(check)}"
     found = [
         f"Bin {name}: {counts}: {abs(check.difference or 0)} {check.direction}.",
         f"Chance that the record is wrong: {percent(check.suspicion or 0)} ({check.severity} severity).",
@@ -177,8 +193,12 @@ def _addresses(check: Check) -> tuple[tuple[str, str | None], ...]:
 
 
 def covers(label: str, count: int | None) -> bool:
-    """Whether a label of the model stands for a count: `6+` for 6 and more."""
+    """Whether a label of the model stands for a count: `10+` for 10 and more."""
     if count is None:
         return False
-    first = int(label.rstrip("+"))
-    return count >= first if label.endswith("+") else count == first
+    return count >= first_count(label) if label.endswith("+") else count == first_count(label)
+
+
+def first_count(label: str) -> int:
+    """The least count that a label of the model stands for."""
+    return int(label.rstrip("+"))

@@ -19,6 +19,7 @@ BODY = (
     "kind",
     "expected",
     "predicted",
+    "interval",
     "difference",
     "suspicion",
     "severity",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from inventory.addresses import S3Address
 from inventory.bins import Bin, Part, StrayKey, Subject
+from inventory.prediction import Interval
 
 Status = Literal["match", "mismatch", "waiting", "rejected"]
 Kind = Literal["mismatch", "rejected", "unpaired", "resolved"]
@@ -33,12 +34,12 @@ class Check:
     """The result of comparing one image of a bin with one record. A field that does not apply to the status is None.
 
     `bin` is the bin's name; if `stray` is set, it is a key outside the inbox layout. `check` is the identity within the
-    bin. `expected`, `predicted` and `difference` are object counts. `suspicion` and the `probabilities` (by label) are
-    between 0 and 1. `expected_volume_in3` and `predicted_volume_in3` are cubic inches. `image` and `metadata` are
-    s3:// addresses. Times are ISO 8601 in UTC. `alerted_at` is when the alert was put into the outbox. `repeats` is the
-    `check_id` of an earlier check with the same answer, whose alert is still open. `resolves` describes the alert that
-    this check closes. `actual` is the number of objects that a person found. It is None despite `reviewed_at` if the
-    image does not show the number.
+    bin. `expected`, `predicted` and `difference` are object counts, `interval` that of the prediction. `suspicion` and
+    the `probabilities` (by label) are between 0 and 1. `expected_volume_in3` and `predicted_volume_in3` are cubic
+    inches. `image` and `metadata` are s3:// addresses. Times are ISO 8601 in UTC. `alerted_at` is when the alert was
+    put into the outbox. `repeats` is the `check_id` of an earlier check with the same answer, whose alert is still
+    open. `resolves` describes the alert that this check closes. `actual` is the number of objects that a person found.
+    It is None despite `reviewed_at` if the image does not show the number.
     """
 
     bin: str
@@ -48,6 +49,7 @@ class Check:
     checked_at: str
     expected: int | None = None
     predicted: int | None = None
+    interval: Interval | None = None
     difference: int | None = None
     direction: str | None = None
     suspicion: float | None = None

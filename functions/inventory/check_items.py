@@ -133,7 +133,14 @@ def read_check(item: Mapping[str, Any]) -> Check:
         known["resolves"] = _numbers(known["resolves"])
     if "probabilities" in known:
         known["probabilities"] = {label: float(share) for label, share in known["probabilities"].items()}
-    return Check(**_numbers(known))
+    return _check(_numbers(known))
+
+
+def _check(known: Mapping[str, Any]) -> Check:
+    if "interval" not in known:
+        return Check(**known)
+    low, high = known["interval"]
+    return Check(**{**known, "interval": (int(low), None if high is None else int(high))})
 
 
 def read_waiting_check(item: Mapping[str, Any]) -> Check | None:
@@ -260,7 +267,7 @@ def read_alert(text: str) -> Alert:
         ValueError, KeyError, TypeError, OverflowError, RecursionError: the text is not an alert.
     """
     alert = json.loads(text)
-    return Alert(alert["kind"], Check(**alert["check"]), int(alert["revision"]))
+    return Alert(alert["kind"], _check(alert["check"]), int(alert["revision"]))
 
 
 def _alert_text(alert: Alert) -> str:
@@ -279,6 +286,8 @@ def stored(value: Any) -> Any:
         return Decimal(str(round(value, DIGITS)))
     if isinstance(value, Mapping):
         return {name: stored(part) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return [stored(part) for part in value]
     return value
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from inventory.errors import RejectedUpload, RetryLater
-from inventory.prediction import Prediction
+from inventory.prediction import Interval, Prediction, is_open
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -101,6 +101,7 @@ def _prediction(endpoint: str, body: bytes) -> Prediction:
             model=str(answer["model"]),
             volume_in3=_number(answer.get("volume_in3")),
             volume_error=_number(answer.get("volume_error")),
+            interval=_interval(answer.get("interval")),
         )
         fault = _fault(prediction)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -122,6 +123,8 @@ def _fault(prediction: Prediction) -> str | None:
         return "labels are not 0, 1, 2, …"
     if type(prediction.count) is not int or not 0 <= prediction.count < len(prediction.labels):
         return "count is none of the labels"
+    if prediction.interval is not None and not _holds(prediction.interval, prediction):
+        return "interval is no range of labels around the count"
     for name, distribution in (("probabilities", prediction.probabilities), ("prior", prediction.prior)):
         if len(distribution) != len(prediction.labels):
             return f"{len(distribution)} {name} for {len(prediction.labels)} labels"
@@ -134,6 +137,23 @@ def _fault(prediction: Prediction) -> str | None:
     if prediction.volume_error is not None and not LEAST_VOLUME_ERROR <= prediction.volume_error < math.inf:
         return f"volume_error is less than {LEAST_VOLUME_ERROR:g} or infinite"
     return None
+
+
+def _holds(interval: Interval, prediction: Prediction) -> bool:
+    """Whether an interval lies within the labels, holds the count, and is open only if the last label is."""
+    low, high = interval
+    last = len(prediction.labels) - 1
+    if type(low) is not int or (type(high) is not int and high is not None):
+        return False
+    ends = is_open(prediction) if high is None else high <= last
+    return ends and 0 <= low <= prediction.count <= (last if high is None else high)
+
+
+def _interval(value: Any) -> Interval | None:
+    if value is None:
+        return None
+    low, high = value
+    return low, high
 
 
 def _number(value: Any) -> float | None:

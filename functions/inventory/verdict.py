@@ -7,6 +7,9 @@ share of records that are wrong, and q(e|k) the chance that a wrong record of a 
 
 If the record has the sizes of its objects and the model predicts a volume, each p_k is first multiplied by how well k
 such objects fill that volume (`Record.volumes_in3`).
+
+A record is disputed, a mismatch, if the count differs and suspicion exceeds r: after the image, the record is more
+likely wrong than it was before. The count alone would dispute half of all right records (docs/experiments.md).
 """
 
 import math
@@ -15,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from inventory.metadata import Record
-from inventory.prediction import Prediction
+from inventory.prediction import Prediction, is_open
 
 Status = Literal["match", "mismatch"]
 Severity = Literal["low", "medium", "high"]
@@ -44,8 +47,9 @@ SEVERITIES: tuple[tuple[float, Severity], ...] = ((0.5, "high"), (0.1, "medium")
 class Verdict:
     """The result of comparing an image with a record.
 
-    `difference` is the predicted count minus the expected one. `direction` is its sign in words, None if the counts
-    agree. `suspicion` is the probability, from 0 to 1, that the record is wrong.
+    `difference` is the predicted count minus the expected one; a match may have one that the image does not make sure
+    of. `direction` is the sign of a mismatch in words, None for a match. `suspicion` is the probability, from 0 to 1,
+    that the record is wrong.
     """
 
     status: Status
@@ -76,17 +80,18 @@ ASSUMED_SLIPS = Slips()
 def judge(prediction: Prediction, record: Record, mismatch_rate: float, slips: Slips = ASSUMED_SLIPS) -> Verdict:
     """Compare a prediction with the record.
 
-    `mismatch_rate` is the share of wrong records in general, between 0 and 1 exclusive. An open label ("6+") agrees
-    with every record that it covers.
+    `mismatch_rate` is the share of wrong records in general, between 0 and 1 exclusive. An open label ("10+") differs
+    from no record that it covers.
     """
     expected = record.expected
     covers = is_open(prediction) and prediction.count == len(prediction.labels) - 1 and expected >= prediction.count
     difference = 0 if covers else prediction.count - expected
     suspicion = suspect(prediction, record, mismatch_rate, slips)
+    disputed = difference != 0 and suspicion > mismatch_rate
     return Verdict(
-        status="mismatch" if difference else "match",
+        status="mismatch" if disputed else "match",
         difference=difference,
-        direction=("missing" if difference < 0 else "extra") if difference else None,
+        direction=("missing" if difference < 0 else "extra") if disputed else None,
         suspicion=suspicion,
         severity=next(severity for least, severity in SEVERITIES if suspicion >= least),
     )
@@ -124,11 +129,6 @@ def _volume_fit(prediction: Prediction, record: Record, count: int) -> float:
         return float((1 + distance**2 / VOLUME_FREEDOM) ** (-(VOLUME_FREEDOM + 1) / 2))
 
     return sum(chance * fit(volume_in3) for chance, volume_in3 in record.volumes_in3(count))
-
-
-def is_open(prediction: Prediction) -> bool:
-    """Whether the last label means "that count or more"."""
-    return prediction.labels[-1].endswith("+")
 
 
 def _mass(distribution: tuple[float, ...], opens: bool, count: int) -> float:

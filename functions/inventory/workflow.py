@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 5
 """Attempts to decide on a bin while others change it. After the last one the message returns to the queue."""
+SHARE_DIGITS, VOLUME_DIGITS = 4, 2
+"""Decimal places of probabilities and volumes: with more, an alert takes two write units."""
 Result = TypeVar("Result")
 
 
@@ -154,7 +156,7 @@ class CheckWorkflow:
             check = replace(
                 check,
                 expected=record.expected,
-                expected_volume_in3=record.volume_in3 and round(record.volume_in3, DIGITS),
+                expected_volume_in3=record.volume_in3 and round(record.volume_in3, VOLUME_DIGITS),
             )
             prediction = self.count(image.read(IMAGE_LIMIT_BYTES), check.check_id)
         except RejectedUpload as rejection:
@@ -164,15 +166,16 @@ class CheckWorkflow:
             check,
             status=judged.status,
             predicted=prediction.count,
+            interval=prediction.interval,
             difference=judged.difference,
             direction=judged.direction,
             suspicion=round(judged.suspicion, DIGITS),
             severity=judged.severity,
             probabilities={
-                label: round(share, DIGITS)
+                label: round(share, SHARE_DIGITS)
                 for label, share in zip(prediction.labels, prediction.probabilities, strict=True)
             },
-            predicted_volume_in3=None if prediction.volume_in3 is None else round(prediction.volume_in3, DIGITS),
+            predicted_volume_in3=None if prediction.volume_in3 is None else round(prediction.volume_in3, VOLUME_DIGITS),
             model=prediction.model,
         )
 

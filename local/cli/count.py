@@ -52,7 +52,9 @@ def count(
         )
     if as_json:
         for each in counted:
-            print_json(_row(each) | {"probabilities": each.shares})
+            print_json(
+                _row(each) | {"interval": each.prediction and each.prediction.interval, "probabilities": each.shares}
+            )
     elif as_csv:
         columns = ["image", "count", "probability", "reason", *predictor.labels]
         print_csv((_row(each) | each.shares for each in counted), columns)
@@ -91,5 +93,5 @@ def _table(counted: "Iterable[Counted]") -> Table:
     table.add_column("reason", overflow="fold")
     for each in counted:
         share = f"{each.shares[each.label]:.0%}" if each.label else "-"
-        table.add_row(quoted(each.path), each.label or "-", share, quoted(each.reason))
+        table.add_row(quoted(each.path), each.text, share, quoted(each.reason))
     return table

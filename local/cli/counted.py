@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from inventory.alert_text import count_text
 from local.cli.terminal import quoted
 from model.images import RejectedImage, decode
 from model.predictor import Prediction, Predictor
@@ -29,8 +30,14 @@ class Counted:
 
     @property
     def label(self) -> str:
-        """The label of the count, e.g. `3` or `6+`; empty without a prediction."""
+        """The label of the count, e.g. `3` or `10+`; empty without a prediction."""
         return self.prediction.labels[self.prediction.count] if self.prediction else ""
+
+    @property
+    def text(self) -> str:
+        """The count with its interval, as alerts have it; a dash without a prediction."""
+        one = self.prediction
+        return count_text(one.count, one.labels, one.interval) if one else "-"
 
     @property
     def shares(self) -> dict[str, float]:
@@ -72,5 +79,5 @@ def _figure(counted: Counted) -> str:
     source = f"data:image/jpeg;base64,{b64encode(data.getvalue()).decode()}"
     return (
         f'<figure><img src="{source}" alt="{name}"><p>{name}</p>'
-        f"<p><b>{html.escape(counted.label)}</b></p><table>{bars}</table></figure>"
+        f"<p><b>{html.escape(counted.text)}</b></p><table>{bars}</table></figure>"
     )

@@ -44,7 +44,7 @@ def report(
     """Show the mismatch rate, the confidence and the drift of each site and day.
 
     Drift is the population stability index of the predicted counts, compared with the four weeks before. Above 0.1 it
-    is moderate. Above 0.25 a person must inspect the site. It is not shown for fewer than 200 answers on either side.
+    is moderate. Above 0.25 a person must inspect the site. It is not shown for fewer than 260 answers on either side.
 
     The audit is a random sample of checks. Its reviews measure how many records are wrong and how good the model is.
 

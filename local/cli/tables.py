@@ -6,7 +6,7 @@ from dataclasses import asdict
 from rich.table import Table
 from rich.text import Text
 
-from inventory.alert_text import one_line, seen
+from inventory.alert_text import count_text, covers, first_count, one_line, seen_range
 from inventory.check import Check
 from inventory.links import NO_LINKS, Links
 from local.cli.terminal import quoted
@@ -32,7 +32,7 @@ def checks_table(checks: Iterable[Check], *, timed: bool = True) -> Table:
         table.add_row(
             quoted(check.bin),
             _number(check.expected),
-            seen(check),
+            seen_range(check),
             UNKNOWN if check.suspicion is None else f"{check.suspicion:.0%}",
             quoted(_status(check), STATUS_STYLES[check.status]),
             *([check.checked_at[:16].replace("T", " ")] if timed else []),
@@ -62,8 +62,9 @@ def check_facts(check: Check, links: Links) -> Iterator[tuple[str, object]]:
 def probabilities_chart(check: Check) -> Table:
     """A bar for the probability of each count. The recorded count is marked."""
     table = Table.grid(padding=(0, 1))
-    for label, share in sorted((check.probabilities or {}).items()):
-        recorded = " ← recorded" if label == str(check.expected) else ""
+    shares = check.probabilities or {}
+    for label in sorted(shares, key=first_count):
+        share, recorded = shares[label], " ← recorded" if covers(label, check.expected) else ""
         bar = "█" * round(share * BAR_WIDTH)
         table.add_row(quoted(label, justify="right"), bar, f"{share:.0%}{recorded}")
     return table
@@ -96,14 +97,15 @@ def check_as_dict(check: Check, links: Links = NO_LINKS) -> dict[str, object]:
 def alert_line(alert: Alert) -> Text:
     """An alert in one line."""
     text = f"{alert['checked_at'][:19]}  {one_line(alert['bin'])}  "
+    seen = count_text(alert.get("predicted"), alert.get("probabilities"), alert.get("interval"))
     if alert["kind"] == "mismatch":
         direction = "missing" if alert["difference"] < 0 else "extra"
         text += (
-            f"recorded {alert['expected']}, seen {alert['predicted']}: {abs(alert['difference'])} {direction}, "
+            f"recorded {alert['expected']}, seen {seen}: {abs(alert['difference'])} {direction}, "
             f"suspicion {alert['suspicion']:.0%} ({alert['severity']})"
         )
     elif alert["kind"] == "resolved":
-        text += f"in order again: recorded {alert['expected']}, seen {alert['predicted']}"
+        text += f"in order again: recorded {alert['expected']}, seen {seen}"
     elif alert["kind"] == "rejected":
         text += f"rejected: {one_line(alert['reason'])}"
     else:

@@ -59,11 +59,11 @@ def _answer(site: str, day: date, line: bytes) -> Answer:
     prediction: dict[str, Any] = json.loads(base64.b64decode(encoded) if output["encoding"] == "BASE64" else encoded)
     if "reason" in prediction:
         return Answer(site, day.isoformat())
-    likeliest = prediction["count"]
+    count = prediction["count"]
     return Answer(
         site=site,
         day=day.isoformat(),
-        label=str(prediction["labels"][likeliest]),
-        confidence=float(prediction["probabilities"][likeliest]),
+        label=str(prediction["labels"][count]),
+        confidence=float(prediction["probabilities"][count]),
         model=str(prediction["model"]),
     )

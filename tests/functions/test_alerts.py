@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.alert_text import SUBJECT_LIMIT, ascii_subject, body_text, subject
+from inventory.alert_text import SUBJECT_LIMIT, ascii_subject, body_text, count_text, subject
 from inventory.alerts import attributes, sendable
 from inventory.check import Alert, Check
 from inventory.links import Links
@@ -147,3 +147,22 @@ def test_a_site_is_an_attribute_that_a_queue_takes(site):
     assert len(sent) == len(site)
     assert sent == site or not site.isprintable()
     assert sendable(sent) == sent == sendable(site)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "interval", "text"),
+    [
+        (None, None, "-"),
+        (3, None, "3"),
+        (3, (3, 3), "3"),
+        (3, (2, 5), "3 (2 to 5)"),
+        (3, (2, 3), "3 (2 to 3)"),
+        (9, (7, None), "9 (7 or more)"),
+        (9, (9, None), "9 (9 or more)"),
+        (10, None, "10+"),
+        (10, (10, None), "10+"),
+        (10, (8, None), "10+ (8 or more)"),
+    ],
+)
+def test_a_count_is_told_with_its_interval_where_that_says_more(predicted, interval, text):
+    assert count_text(predicted, {**dict.fromkeys("0123456789", 0.05), "10+": 0.5}, interval) == text

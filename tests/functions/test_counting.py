@@ -16,7 +16,10 @@ from inventory.metadata import Product, Record
 from inventory.verdict import judge
 from tests.builders import JPEG, LABELS, PRIOR, prediction
 
-ANSWER = {"count": 2, "labels": LABELS, "probabilities": prediction(2).probabilities, "prior": PRIOR, "model": "test@0"}
+ANSWER = {
+    "count": 2, "labels": LABELS, "probabilities": prediction(2).probabilities, "prior": PRIOR, "model": "test@0",
+    "interval": [2, 2],
+}  # fmt: skip
 PNG = b"\x89PNG\r\n\x1a\n..."
 
 
@@ -71,6 +74,14 @@ def test_a_prediction_either_is_the_models_fault_or_can_be_judged(volume_in3, vo
     except RetryLater:
         return
     assert 0 <= judge(seen, record, 0.02).suspicion <= 1
+
+
+@pytest.mark.parametrize(
+    ("said", "read"), [({}, None), ({"interval": [1, 3]}, (1, 3)), ({"interval": [2, None]}, (2, None))]
+)
+def test_a_model_may_tell_how_far_the_count_may_be_off(runtime, said, read):
+    answers(runtime, {name: value for name, value in ANSWER.items() if name != "interval"} | said)
+    assert ask(runtime).interval == read
 
 
 def test_a_model_may_tell_the_volume_that_it_sees(runtime):
@@ -180,6 +191,18 @@ def test_a_timeout_is_worth_a_retry(runtime, monkeypatch):
         ANSWER | {"volume_in3": 1, "volume_error": 1e-200},
         ANSWER | {"volume_error": "large"},
         ANSWER | {"prior": None},
+        ANSWER | {"interval": 2},
+        ANSWER | {"interval": [2]},
+        ANSWER | {"interval": [2, 1]},
+        ANSWER | {"interval": [-1, 2]},
+        ANSWER | {"interval": [3, 4]},
+        ANSWER | {"interval": [0, 1]},
+        ANSWER | {"interval": [2, 7]},
+        ANSWER | {"interval": [1.5, 3]},
+        ANSWER | {"interval": [True, 3]},
+        ANSWER | {"interval": [1, "3"]},
+        ANSWER | {"interval": [None, 3]},
+        ANSWER | {"labels": [*"0123456"], "interval": [2, None]},
     ],
     ids=lambda garbage: str(garbage)[-60:],
 )

@@ -7,7 +7,6 @@ import pytest
 
 from inventory.reports.drift import MIN_ANSWERS, compare, stability_index
 from inventory.reports.tallies import Tally
-from tests.builders import LABELS, PRIOR
 
 DAYS = [f"2026-02-{day:02d}" for day in range(1, 29)]
 
@@ -18,8 +17,10 @@ def tallied(day, labels, mismatch_rate=0.5, site="BOS1", model="m@1"):
     return Tally(site, day, answers, 0, answers, mismatches, labels=dict(labels), models={model: answers})
 
 
-def drawn(number, chance, shares=PRIOR):
-    return Counter(chance.choices(LABELS, shares, k=number))
+def drawn(number, chance):
+    """Counts as frequent as in warehouses, with the labels that the endpoint answers with."""
+    labels, shares = [*map(str, range(10)), "10+"], (2, 7.2, 13.4, 15.9, 14, 11, 9.5, 7.4, 5.1, 3.6, 10.9)
+    return Counter(chance.choices(labels, shares, k=number))
 
 
 def compared(tally, before):
@@ -39,8 +40,8 @@ def test_the_index_is_that_of_a_worked_example():
 
 
 def test_a_site_whose_counts_shift_has_drifted_and_one_that_stays_has_not():
-    assert compared(tallied("2026-03-01", {"1": 80, "2": 90, "3": 60}), WEEKS).findings == []
-    changed = compared(tallied("2026-03-01", {"3": 60, "4": 80, "5": 90}), WEEKS)
+    assert compared(tallied("2026-03-01", {"1": 100, "2": 110, "3": 70}), WEEKS).findings == []
+    changed = compared(tallied("2026-03-01", {"3": 70, "4": 100, "5": 110}), WEEKS)
     assert changed.drifted
     assert changed.findings[0].startswith("BOS1 on 2026-03-01: the counts seen have drifted")
 
@@ -83,6 +84,6 @@ def test_only_the_four_weeks_before_at_the_same_site_are_the_reference():
 
 
 def test_a_finding_names_the_model_that_is_new():
-    changed = tallied("2026-03-01", {"3": 60, "4": 80, "5": 90}, model="m@2")
+    changed = tallied("2026-03-01", {"3": 70, "4": 100, "5": 110}, model="m@2")
     assert "m@2 is new" in compared(changed, WEEKS).findings[0]
     assert "new" not in compared(tallied("2026-03-01", {"5": 300}), WEEKS).findings[0]

@@ -28,6 +28,13 @@ def test_disagreement_is_a_mismatch_with_a_direction(expected, difference, direc
     assert (verdict.status, verdict.difference, verdict.direction) == ("mismatch", difference, direction)
 
 
+def test_a_count_that_differs_but_leaves_the_record_as_likely_as_it_was_is_a_match():
+    unsure = distribution(0.0, 0.02, 0.1, 0.4, 0.38, 0.08, 0.02)
+    verdict = judge(unsure, record(4), RATE)
+    assert (unsure.count, verdict.status, verdict.difference, verdict.direction) == (3, "match", -1, None)
+    assert verdict.suspicion < RATE
+
+
 @pytest.mark.parametrize(("expected", "status"), [(6, "match"), (9, "match"), (99_999, "match"), (5, "mismatch")])
 def test_the_open_label_agrees_with_every_count_it_covers(expected, status):
     assert judge(prediction(6), record(expected), RATE).status == status
@@ -61,6 +68,17 @@ shares = st.lists(st.floats(0.001, 1), min_size=7, max_size=7).map(lambda xs: [x
 def test_suspicion_is_a_probability_that_grows_with_the_base_rate(probabilities, expected, rate):
     seen = distribution(*probabilities)
     assert 0 <= suspect(seen, record(expected), rate / 2) <= suspect(seen, record(expected), rate) <= 1
+
+
+@given(shares, st.integers(0, 8), st.floats(0.0001, 0.5))
+def test_a_mismatch_has_another_count_and_more_suspicion_than_a_record_has_without_an_image(
+    probabilities, expected, rate
+):
+    seen = distribution(*probabilities)
+    verdict = judge(seen, record(expected), rate)
+    differs = seen.count != min(expected, 6)
+    assert (verdict.status == "mismatch") == (differs and verdict.suspicion > rate)
+    assert (verdict.direction is None) == (verdict.status == "match")
 
 
 @given(shares, st.integers(0, 100_000))

@@ -139,7 +139,7 @@ def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(war
     assert warehouse.store.find(check.subject, check.check) == replace(
         check,
         suspicion=round(check.suspicion, 6),
-        probabilities={label: round(share, 6) for label, share in check.probabilities.items()},
+        probabilities={label: round(share, 4) for label, share in check.probabilities.items()},
         alerted_at="2026-03-01T12:00:00.000+00:00",
     )
     (alert,) = warehouse.alerts()
@@ -150,6 +150,7 @@ def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(war
         "kind": "mismatch",
         "expected": 5,
         "predicted": 3,
+        "interval": [3, 3],
         "difference": -2,
         "suspicion": check.suspicion,
         "severity": check.severity,

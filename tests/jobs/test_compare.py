@@ -1,5 +1,6 @@
 """When a candidate counts as better than the champion."""
 
+import json
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def test_without_an_endpoint_a_candidate_has_to_beat_the_mix_of_counts(aws: None
     assert compared["gain"]["low"] > 1
     wrong = predict_all(Predictor(write_square_counter(tmp_path / "wrong", sureness=-4)), bins)
     assert compare(bins, wrong, "no-endpoint")["gain"]["high"] < 0
+
+
+def test_a_champion_with_fewer_labels_is_compared_by_those(
+    aws: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bins = read_bins(write_set(tmp_path / "set", 210, labels=7), "test")
+    answers = predict_all(Predictor(write_square_counter(tmp_path / "finer")), bins)
+    coarser = write_square_counter(tmp_path / "coarser")
+    about = json.loads((coarser / "counter.json").read_text())
+    merged = {name: [*about[name][:3], sum(about[name][3:])] for name in ("prior", "trained_prior")}
+    (coarser / "counter.json").write_text(json.dumps(about | merged | {"labels": ["0", "1", "2", "3+"]}))
+    monkeypatch.setattr(champion, "archive", lambda *_: "s3://models/model.tar.gz")
+    monkeypatch.setattr(champion, "artifact", lambda *_: nullcontext(coarser))
+    assert compare(bins, answers, "endpoint")["gain"] == pytest.approx({"mean": 0, "low": 0, "high": 0}, abs=1e-6)
 
 
 def test_an_image_that_the_champion_refuses_is_left_out_for_both(

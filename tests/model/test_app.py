@@ -19,7 +19,7 @@ BIN_IMAGES = Path(__file__).parents[2] / "samples" / "bin-images"
 JPEG = {"Content-Type": "image/jpeg"}
 
 
-ANSWER = {"count", "labels", "probabilities", "prior", "model", "volume_in3", "volume_error"}
+ANSWER = {"count", "interval", "labels", "probabilities", "prior", "model", "volume_in3", "volume_error"}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_image_is_answered_with_a_count_distribution(client: TestClient, name: s
     assert reply.status_code == 200
     assert set(reply.json()) == ANSWER
     assert isinstance(reply.json()["count"], int)
-    assert reply.json()["labels"][-1] == "6+"
+    assert reply.json()["labels"][-1] == "10+"
     assert sum(reply.json()["probabilities"]) == pytest.approx(1)
 
 

@@ -129,7 +129,7 @@ def test_run_that_goes_wrong_is_told_and_stopped(bins: Path, tmp_path: Path) -> 
     ("arguments", "message"),
     [
         (("--batch", "500"), "lower --batch"),
-        (("--labels", "5"), "less than the 7 that are served"),
+        (("--labels", "5"), "compared by 7 labels"),
         (("--data", "nowhere"), r"nowhere/index\.csv is missing: make the set"),
         (("--backbone", "resnet19"), "timm has no network"),
     ],

@@ -36,7 +36,9 @@ from .tables import Row, read_table, value_of
 LOG = logging.getLogger(__name__)
 
 LABELS = ("0", "1", "2", "3", "4", "5", "6+")
-"""The labels of the endpoint. Training may have more: see `training_label`."""
+"""The labels that networks are compared by. Training and the endpoint have more: see `training_label`."""
+MOST_SERVED = 11
+"""The labels of the endpoint: 0 to 9 and 10+. The natural mix is known for so many."""
 SPLITS = ("train", "val", "test")
 WHOLE = "all"
 
@@ -55,6 +57,12 @@ class LabelledBin:
 def training_label(counts: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np.int64]:
     """Which of `labels` labels each count is: its own, the last one standing for its count and every greater one."""
     return np.minimum(counts, labels - 1)
+
+
+def served_labels(outputs: int) -> tuple[str, ...]:
+    """The labels that the endpoint answers with, for a network with so many outputs: "0" and so on, the last open."""
+    last = min(outputs, MOST_SERVED) - 1
+    return (*map(str, range(last)), f"{last}+")
 
 
 def read_bins(root: Path, split: str) -> list[LabelledBin]:

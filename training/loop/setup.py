@@ -88,7 +88,7 @@ def set_up(options: Options, processes: Processes) -> Training:
         parts = f"{processes.world} processes in {options.loop.accumulate} parts"
         raise ValueError(f"--batch {batch} cannot be shared by {parts}: make it a multiple")
     if labels < len(LABELS):
-        raise ValueError(f"--labels {labels} is less than the {len(LABELS)} that are served: {', '.join(LABELS)}")
+        raise ValueError(f"--labels {labels}: networks are compared by {len(LABELS)} labels, {', '.join(LABELS)}")
     torch.manual_seed(options.loop.seed)
     bins, left_out = _training_bins(options.data)
     validation = read_bins(options.data.data, "val")[: options.data.limit]

@@ -2,7 +2,7 @@
 
 A wrong record is weighted by its frequency under the verdict's own assumption. So the figures are expectations over
 the slips, and only the objects that a wrong record lacks or adds are drawn at random. The naive rule (predicted differs
-from recorded) is measured in the same way.
+from recorded) and the served one (a mismatch) are measured in the same way.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,8 @@ class Checks:
     """Bins checked against records, columns of one length.
 
     `bin` is the position of the bin, `true` its true count, `slip` the true minus the recorded count (0: the record is
-    right), `weight` the frequency of this check, `suspicion` (0 to 1) and `differs` (0 or 1) the two rules' outputs.
+    right), `weight` the frequency of this check, `suspicion` is from 0 to 1. `differs` (0 or 1) says whether the served
+    count differs from the record, `flagged` (0 or 1) whether the check is a mismatch.
     """
 
     bin: npt.NDArray[np.int64]
@@ -42,6 +43,7 @@ class Checks:
     weight: Array
     suspicion: Array
     differs: Array
+    flagged: Array
 
     @property
     def wrong(self) -> npt.NDArray[np.bool_]:
@@ -76,7 +78,8 @@ def check_all(
             for _ in range(draws):
                 products = () if held is None else claimed_products(held, slip, catalogue, rng)
                 verdict = judge(prediction, Record(true - slip, products), mismatch_rate)
-                rows.append((index, true, slip, weight / draws, verdict.suspicion, float(verdict.status == "mismatch")))
+                flags = float(verdict.difference != 0), float(verdict.status == "mismatch")
+                rows.append((index, true, slip, weight / draws, verdict.suspicion, *flags))
     bins, trues, slips, *figures = zip(*rows, strict=True)
     return Checks(np.array(bins), np.array(trues), np.array(slips), *map(np.array, figures))
 
@@ -141,6 +144,16 @@ def bootstrap_intervals(checks: Checks, rounds: int = ROUNDS, seed: int = 0) -> 
     return {name: np.quantile([draw[name] for draw in draws], (0.025, 0.975)).tolist() for name in draws[0]}
 
 
+def flagged_shares(checks: Checks) -> dict[str, float]:
+    """The share of right and of wrong records whose count differs, and of those that are a mismatch."""
+    parts = {"right": checks.where(~checks.wrong), "wrong": checks.where(checks.wrong)}
+    return {
+        f"{name}_records_{what}": float(np.average(rule, weights=part.weight))
+        for name, part in parts.items()
+        for what, rule in (("that_differ", part.differs), ("flagged", part.flagged))
+    }
+
+
 def alert_quality(checks: Checks) -> dict[str, object]:
     """Every figure of suspicion and of the naive rule, ready for JSON."""
     scores = {"suspicion": checks.suspicion, "naive_rule": checks.differs}
@@ -158,7 +171,7 @@ def alert_quality(checks: Checks) -> dict[str, object]:
             }
             for name, part in subsets(checks).items()
         },
-        "right_records_that_differ": float(np.average(right.differs, weights=right.weight)),
+        **flagged_shares(checks),
         "precision_at_recall": {f"{at:.0%}": float(precision[np.searchsorted(recall, at)]) for at in RECALLS},
         "reliability": [vars(band) for band in bands],
         "calibration_error": gap(bands),

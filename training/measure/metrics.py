@@ -1,6 +1,7 @@
 """Figures of merit of a set of count distributions, in plain numpy.
 
-`probabilities` is (n, labels) over "0" to "5" and "6+"; `counts` is (n,), the true number of objects. Figures named
+`probabilities` is (n, labels) over "0" to "5" and "6+"; `all_figures` and `confusion` take finer labels, too, and merge
+them into these, so that networks can be compared. `counts` is (n,), the true number of objects. Figures named
 `..._0_5` are over bins that truly hold 0 to 5, the network choosing among 0 to 5: the published convention.
 """
 
@@ -9,9 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from model.calibration import merge_tail
+
+from ..data.bins import LABELS
+
 Array = npt.NDArray[np.floating]
 Counts = npt.NDArray[np.int64]
 STANDARD_MIX = {1: 1228, 2: 2299, 3: 2666, 4: 2373, 5: 1875}  # the public 10,441-bin list
+
+
+def compared(probabilities: Array) -> Array:
+    """Distributions (n, labels) over the labels that networks are compared by: (n, at most 7)."""
+    return merge_tail(np.asarray(probabilities, np.float64), min(len(LABELS), probabilities.shape[1]))
 
 
 def _closed(probabilities: Array, counts: Counts) -> tuple[Counts, Counts]:
@@ -167,6 +177,7 @@ FIGURES = {
 
 def all_figures(probabilities: Array, counts: Counts) -> dict[str, float]:
     """Every figure above by name."""
+    probabilities = compared(probabilities)
     return {name: figure(probabilities, counts) for name, figure in FIGURES.items()}
 
 
@@ -192,6 +203,7 @@ def bootstrap_intervals(
 
 def confusion(probabilities: Array, counts: Counts) -> Counts:
     """How often each true label (row) was predicted as each label (column), 6+ being one label."""
+    probabilities = compared(probabilities)
     labels = probabilities.shape[1]
     table = np.zeros((labels, labels), np.int64)
     np.add.at(table, (np.minimum(counts, labels - 1), probabilities.argmax(1)), 1)

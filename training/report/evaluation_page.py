@@ -9,11 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from inventory.alert_text import count_text
 from inventory.prediction import Prediction
 
 from ..data.bins import LABELS, LabelledBin, counts_of, training_label
 from ..measure.alert_quality import Checks, precision_recall
-from ..measure.metrics import Array, Band, Counts, confidence_bands, reliability
+from ..measure.metrics import Array, Band, Counts, compared, confidence_bands, reliability
 from .class_table import BENCHMARK_TEXT, class_rows
 from .pages import Page, Photo, Section, Table, write_page
 from .plots import as_thumbnail, new_plot
@@ -42,20 +43,32 @@ def write_evaluation_page(
 ) -> None:
     """Write the `report` of training.evaluate and the bins behind it as one HTML file."""
     counts = counts_of(bins)
-    probabilities = np.array([prediction.probabilities for prediction in predictions])
+    probabilities = compared(np.array([prediction.probabilities for prediction in predictions]))
     sections = [
+        _served(report["served"]),
         _headline(report),
         _classes(report),
         Section("Confusion", "Of the bins of each true count.", plots=[_heat_map(report["confusion"])]),
         _probabilities(probabilities, counts),
         _alerts(report["alert_quality"], checks),
         *(_groups(column, groups) for column, groups in report["by"].items()),
-        _worst(bins, probabilities),
+        _worst(bins, predictions),
     ]
     facts = {"model": report["model"], "bins": report["bins"], "of which 0 to 5": report["bins_0_5"]}
     if report.get("mirror"):
         facts["test-time augmentation"] = "mirror image"
     write_page(path, Page(f"Evaluation on {report['split']}", facts, sections))
+
+
+def _served(figures: Mapping[str, Any]) -> Section:
+    text = (
+        "What a subscriber sees: the count to read, which is the median, its interval of 80%, and the right and the "
+        "wrong records that are a mismatch. An open label is right about every count that it stands for."
+    )
+    rows = [
+        (words(name), figure["value"], *figure["interval"], figure["natural_mix"]) for name, figure in figures.items()
+    ]
+    return Section("As served", text, tables=[Table(("", "value", "95% from", "to", "natural mix"), rows)])
 
 
 def _headline(report: Mapping[str, Any]) -> Section:
@@ -65,10 +78,11 @@ def _headline(report: Mapping[str, Any]) -> Section:
         if name == "rmse_0_5" or not name.startswith(("exact_", "rmse_"))
     ]
     text = (
-        "Figures of 0 to 5 are over bins that truly hold 0 to 5, the model choosing among 0 to 5; standardised ones "
-        "over 1 to 5 at the mix of the public 10,441-bin list. Errors are in objects, the log loss in nats."
+        "By the likeliest label of 0 to 6+. Figures of 0 to 5 are over bins that truly hold 0 to 5, the model choosing "
+        "among 0 to 5; standardised ones over 1 to 5 at the mix of the public 10,441-bin list. Errors are in objects, "
+        "the log loss in nats."
     )
-    return Section("Figures", text, tables=[Table(("", "value", "95% from", "to"), rows)])
+    return Section("The network", text, tables=[Table(("", "value", "95% from", "to"), rows)])
 
 
 def _classes(report: Mapping[str, Any]) -> Section:
@@ -136,7 +150,7 @@ def _alerts(quality: Mapping[str, Any], checks: Checks) -> Section:
     )
     text = (
         f"{quality['mismatch_rate']:.0%} of records are wrong, each by a slip as the verdict assumes. The naive rule "
-        "alerts whenever the likeliest count differs from the record, as it does for "
+        "alerts whenever the served count differs from the record, as it does for "
         f"{quality['right_records_that_differ']:.1%} of right ones. Recall and precision are those of the most "
         f"suspicious share of all checks. Suspicion has a calibration error of {quality['calibration_error']:.2%}."
     )
@@ -174,15 +188,17 @@ def _groups(column: str, groups: Mapping[str, Mapping[str, Any]]) -> Section:
     return Section(f"By {column}", "None where no bin has the figure.", tables=[Table(heads, rows)])
 
 
-def _worst(bins: Sequence[LabelledBin], probabilities: Array) -> Section:
-    labels = training_label(counts_of(bins), len(LABELS))
+def _worst(bins: Sequence[LabelledBin], predictions: Sequence[Prediction]) -> Section:
+    probabilities = np.array([prediction.probabilities for prediction in predictions])
+    labels = training_label(counts_of(bins), probabilities.shape[1])
     of_true = probabilities[np.arange(len(bins)), labels]
     images = []
     for index in np.argsort(of_true, kind="stable")[:WORST]:
-        predicted = int(probabilities[index].argmax())
+        one = predictions[index]
+        seen = count_text(one.count, one.labels, one.interval)
         truth = f"{bins[index].id}: holds {bins[index].count} ({of_true[index]:.1%})"
         with Image.open(io.BytesIO(bins[index].image.read_bytes())) as image:
             url = as_thumbnail(image)
-        images.append(Photo(url, f"{truth}, predicted {LABELS[predicted]} ({probabilities[index, predicted]:.0%})"))
+        images.append(Photo(url, f"{truth}, seen {seen}"))
     text = "The bins whose true count the model finds least likely: hard images, and wrong labels."
     return Section("Worst bins", text, images=images)

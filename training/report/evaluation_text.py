@@ -16,7 +16,7 @@ GROUP_FIGURES = ("bins", "accuracy_0_5", "standardised_accuracy", "standardised_
 
 def show(report: Mapping[str, Any]) -> None:
     """Print the main figures."""
-    print_tables(_headline(report), _classes(report))
+    print_tables(_served(report), _headline(report), _classes(report))
     print(BENCHMARK_TEXT)
     print_tables(_alerts(report["alert_quality"]))
     for column, groups in report["by"].items():
@@ -26,10 +26,18 @@ def show(report: Mapping[str, Any]) -> None:
         print_tables(table)
 
 
-def _headline(report: Mapping[str, Any]) -> Table:
+def _served(report: Mapping[str, Any]) -> Table:
     mirrored = ", with the mirror image" if report.get("mirror") else ""
     title = f"{report['model']}{mirrored}, {report['split']}, {report['bins']} bins"
-    table = Table("", "value", "95% interval", title=title)
+    table = Table("as served", "value", "95% interval", "natural mix", title=title)
+    for name, figure in report["served"].items():
+        natural = _shown(figure["natural_mix"])
+        table.add_row(words(name), _shown(figure["value"]), _range(figure["interval"]), natural)
+    return table
+
+
+def _headline(report: Mapping[str, Any]) -> Table:
+    table = Table("the network", "value", "95% interval")
     for name in FIGURES:
         figure = report["figures"][name]
         table.add_row(words(name), _shown(figure["value"]), _range(figure["interval"]))

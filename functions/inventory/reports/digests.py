@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from inventory.alert_text import ascii_subject, one_line, percent, seen
+from inventory.alert_text import ascii_subject, one_line, percent, seen_range
 from inventory.alerts import text_attribute
 from inventory.check import Check
 from inventory.links import NO_LINKS, Links
@@ -83,7 +83,8 @@ def text(tally: Tally, worst: list[Check], links: Links = NO_LINKS) -> str:
         lines += ["", "Look at these first:"]
     for check in worst:
         lines.append(
-            f"{percent(check.suspicion or 0):>8}  {one_line(check.bin)}: recorded {check.expected}, seen {seen(check)}"
+            f"{percent(check.suspicion or 0):>8}  {one_line(check.bin)}: recorded {check.expected}, "
+            f"seen {seen_range(check)}"
         )
         if link := links.link(check):
             lines.append(f"          {link}")

@@ -22,10 +22,10 @@ REFERENCE = timedelta(days=28)
 DRIFT_THRESHOLD = 0.25
 """The customary limit of the index for a major shift; 0.1 is the one for a moderate shift. Siddiqi (2006), "Credit Risk
 Scorecards"; Yurdakul and Naranjo (2020), "Statistical properties of the population stability index"."""
-MIN_ANSWERS = 200
+MIN_ANSWERS = 260
 """Minimum answers of a day and of its reference. With fewer there is no test. If nothing has changed, the index is
-distributed as (1/n + 1/m)·χ², with one degree of freedom less than there are labels (Yurdakul and Naranjo). For seven
-labels and n = m = 200 it then exceeds 0.25 less than once in 2,000 days."""
+distributed as (1/n + 1/m)·χ², with one degree of freedom less than there are labels (Yurdakul and Naranjo). For
+eleven labels and n = m = 260 it then exceeds 0.25 less than once in 3,000 days."""
 SIGMAS = 3.0
 """Control limit of the chart of proportions: NIST/SEMATECH e-Handbook of Statistical Methods, 6.3.3.2."""
 MIN_EXCESS = 0.05

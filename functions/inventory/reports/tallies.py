@@ -17,7 +17,7 @@ from inventory.reports.audit import band_of
 class Answer:
     """The answer of the model to one image on one `day` (ISO 8601, UTC).
 
-    `label` is the most likely count ("3", "6+") and `confidence` its probability. Both are None for a rejected image or
+    `label` is the count as served ("3", "10+") and `confidence` its probability. Both are None for a rejected image or
     record. `mismatch` and `suspicion` come from the verdict. They are None without a record to compare with.
     """
 
@@ -58,7 +58,7 @@ class Tally:
 
     @property
     def mean_confidence(self) -> float | None:
-        """The mean probability of the most likely count; None if there is no count."""
+        """The mean probability of the served count; None if there is no count."""
         return self.confidence / self.counted if self.counted else None
 
     @property

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inventory.prediction import Prediction
+from model.calibration import merge_tail
 from model.predictor import BrokenArtifactError, Predictor
 from training.data.bins import LabelledBin, counts_of, read_bins, training_label
 from training.evaluate import predict_usable, read_answers, shifted_to_own_mix
@@ -28,10 +29,10 @@ MIN_PROBABILITY = 1e-12
 ROUNDS = 2000
 
 
-def losses(predictions: Sequence[Prediction], bins: Sequence[LabelledBin]) -> npt.NDArray[np.float64]:
-    """Negative log likelihood of each bin's true label, in nats, (n,)."""
+def losses(predictions: Sequence[Prediction], bins: Sequence[LabelledBin], labels: int) -> npt.NDArray[np.float64]:
+    """Negative log likelihood of each bin's true label, in nats, (n,). Finer labels are merged into so many."""
     counts = counts_of(bins)
-    shares = np.array([one.probabilities for one in shifted_to_own_mix(predictions, counts)])
+    shares = merge_tail(np.array([one.probabilities for one in shifted_to_own_mix(predictions, counts)]), labels)
     of_true = shares[np.arange(len(bins)), training_label(counts, shares.shape[1])]
     values: npt.NDArray[np.float64] = -np.log(np.maximum(of_true, MIN_PROBABILITY))
     return values
@@ -56,26 +57,23 @@ def gain(
 def compare(bins: Sequence[LabelledBin], answers: Sequence[Prediction], endpoint: str) -> dict[str, Any]:
     """The answers of the candidate for `bins` beside those of the model that the endpoint serves.
 
-    An image that the champion refuses is left out for both. Raises JobError when the champion cannot be read or tells
-    other labels apart, ValueError when it refuses every image.
+    An image that the champion refuses is left out for both. Where one of them has more labels, those are merged into
+    the other's. Raises JobError when the champion cannot be read, ValueError when it refuses every image.
     """
     skipped: dict[str, str] = {}
     uri = champion.archive(boto3.client("sagemaker"), endpoint)
     if uri is None:
-        name, candidate_losses = None, losses(answers, bins)
-        champion_losses = mix_losses(len(answers[0].labels), bins)
+        labels = len(answers[0].labels)
+        name, candidate_losses = None, losses(answers, bins, labels)
+        champion_losses = mix_losses(labels, bins)
     else:
         with champion.artifact(boto3.client("s3"), uri) as folder:
             predictor = Predictor(folder)
-        if predictor.labels != answers[0].labels:
-            raise JobError(
-                f"{uri} tells {', '.join(predictor.labels)} apart, the candidate {', '.join(answers[0].labels)}: "
-                "compare them by hand, and `deploy` the better one"
-            )
+        labels = min(len(predictor.labels), len(answers[0].labels))
         of_candidate = dict(zip((one.id for one in bins), answers, strict=True))
         bins, of_champion, skipped = predict_usable(predictor, bins)
-        name, champion_losses = predictor.name, losses(of_champion, bins)
-        candidate_losses = losses([of_candidate[one.id] for one in bins], bins)
+        name, champion_losses = predictor.name, losses(of_champion, bins, labels)
+        candidate_losses = losses([of_candidate[one.id] for one in bins], bins, labels)
     return {
         "bins": len(bins),
         "skipped": skipped,
