@@ -109,7 +109,7 @@ def _print_findings(findings: run.Findings) -> None:
     agreeing, compared = findings.agreement
     if compared:
         out.say(
-            "Image and record agree for {agreeing} of {compared} ({share:.1%}).",
+            "The image does not dispute the record of {agreeing} of {compared} bins ({share:.1%}).",
             agreeing=agreeing,
             compared=compared,
             share=agreeing / compared,
