@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from inventory.addresses import S3Address
 from inventory.bins import Bin, Part, StrayKey, Subject
-from inventory.prediction import Interval
 
 Status = Literal["match", "mismatch", "waiting", "rejected"]
 Kind = Literal["mismatch", "rejected", "unpaired", "resolved"]
@@ -49,7 +48,7 @@ class Check:
     checked_at: str
     expected: int | None = None
     predicted: int | None = None
-    interval: Interval | None = None
+    interval: tuple[int, int | None] | None = None
     difference: int | None = None
     direction: str | None = None
     suspicion: float | None = None

@@ -72,21 +72,21 @@ def test_today_is_reported_beside_the_weeks_that_were_tallied(stack):
     for ago in range(1, 29):
         day = (datetime.now(UTC) - timedelta(days=ago)).date().isoformat()
         stack.tallies.put(Tally("BOS1", day, 10, 0, 10, 1, 9.4, 1.0, {"2": 10}, {"m@1": 10}))
-    put_checks(stack, 150, 2)
-    put_checks(stack, 60, 5, "mismatch")
+    put_checks(stack, 190, 2)
+    put_checks(stack, 75, 5, "mismatch")
     *earlier, today = as_json("--days", "3")
     assert [one["answers"] for one in earlier] == [10, 10]
     assert (today["answers"], today["labels"], today["mean_confidence"]) == (
-        210,
-        {"2": 150, "5": 60},
+        265,
+        {"2": 190, "5": 75},
         pytest.approx(0.94),
     )
-    assert today["mismatch_rate"] == pytest.approx(60 / 210)
+    assert today["mismatch_rate"] == pytest.approx(75 / 265)
     assert today["reference"]["answers"] == 280
     assert today["drift"] > 0.25
     assert len(today["findings"]) == 2
     told = reported("--days", "1")
-    assert "2: 71%, 5: 29%" in told
+    assert "2: 72%, 5: 28%" in told
     assert "have drifted" in told
 
 
