@@ -13,7 +13,7 @@ from tests.simulation.exploration import explored
 from tests.simulation.histories import WATCHDOG, WITHDRAWAL, again, expire, remove, review, upload
 
 MOST = 3_000
-"""Runs of a history. Only three things at once have more, and `make soak` goes through such histories whole."""
+"""Runs of a history. Only three things at once have more; `make soak` goes through up to 100,000 of those."""
 ALONE = (upload("image", 2),)
 MISMATCH = (upload("image", 2), upload("metadata", 4))
 
