@@ -104,6 +104,13 @@ def test_last_lines_of_a_failed_job_are_reported(account: Any, sagemaker: Any, j
     assert reported[1:] == [f"line {n}" for n in range(10, 30)]
 
 
+def test_a_set_of_archives_is_refused_before_anything_starts(jobs: Any, sagemaker: Any, account: Any) -> None:
+    account.client("s3").put_object(Bucket="our-bucket", Key="bincheck/prepared/images-001-of-004-00000.tar", Body=b"")
+    refused = jobs("evaluate", "--model", ARCHIVE)
+    assert "a batch transform reads image files: prepare it without archives" in str(refused.exception)
+    assert not sagemaker.list_models()["Models"]
+
+
 def test_set_to_judge_on_has_to_be_named(jobs: Any, sagemaker: Any, aws: None) -> None:
     done = jobs("evaluate", "--model", ARCHIVE, toml=SETTINGS.partition("[train]")[0])
     assert "evaluate.data is missing" in str(done.exception)

@@ -197,3 +197,15 @@ def test_execution_that_succeeded_reports_whether_it_deployed(account: Account, 
     ended = executions.follow(account, EXECUTION, Console(stderr=True))
     assert ended.deployed is deployed
     assert ended.candidate == "counter@123"
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("[prepare]\ninstances = 2", "prepare.instances must be 1"),
+        ("[prepare.options]\narchives = 9", "leave archives out"),
+    ],
+)
+def test_a_set_that_a_transform_cannot_read_is_refused(jobs: Any, toml: str, message: str) -> None:
+    refused = jobs("pipeline", "upsert", "--dry-run", toml=f"{SETTINGS}\n{toml}")
+    assert message in str(refused.exception)

@@ -30,6 +30,7 @@ def evaluate(
     with job_context(settings, dry=dry_run) as context, staged_source() as source, cleanup_hints() as hints:
         chosen, account, name = context.settings.evaluate, context.account, name_from_base(evaluation_job.BASE_NAME)
         place, report = evaluation_job.set_uri(context.settings), account.uri("evaluated", name)
+        evaluation_job.require_files(account, place)
         uri = deployment.archive_uri(account, model, chosen.transform_instance_type)
         for step, cost in evaluation_job.costs(chosen).items():
             context.print_costs(cost, step)

@@ -55,6 +55,8 @@ def pipeline(account: Account, settings: Settings, source: Path) -> Pipeline:
     """
     if settings.prepare.instances > 1:
         raise JobError("prepare.instances must be 1 in a pipeline: the evaluation reads one index.csv")
+    if "archives" in settings.prepare.options:
+        raise JobError("leave archives out of [prepare.options]: a pipeline's batch transform reads image files")
     (source / SETTINGS).write_text(dump(settings))
     with default_region(account.region):
         return _assemble(account, settings, source)

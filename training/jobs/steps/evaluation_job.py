@@ -5,6 +5,7 @@ from sagemaker.core.shapes import ProcessingInput, ProcessingOutput
 from sagemaker.core.transformer import Transformer
 
 from costs.job_costs import Estimate, estimate
+from inventory.addresses import S3Address
 from training.jobs.aws.account import TAGS, Account
 from training.jobs.errors import JobError
 from training.jobs.settings import Evaluate, Settings
@@ -26,6 +27,15 @@ def set_uri(settings: Settings) -> str:
     if not (place := settings.evaluate.data or settings.train.data):
         raise JobError("evaluate.data is missing: name the s3:// of a set that `prepare` made")
     return place.rstrip("/")
+
+
+def require_files(account: Account, place: str) -> None:
+    """Raise JobError when the set at s3:// `place` has archives, whose images a batch transform cannot read."""
+    folder = S3Address.parse(place).folder
+    found = account.client("s3").list_objects_v2(Bucket=folder.bucket, Prefix=f"{folder.key}images-", MaxKeys=1)
+    if found.get("Contents"):
+        cure = "prepare it without archives, or take the evaluation on val that the training job left"
+        raise JobError(f"{place} has archives, and a batch transform reads image files: {cure}")
 
 
 def transformer(
