@@ -5,7 +5,7 @@
 The ranges of the activations come from val images, and the temperature is fitted again: a rounded network is right
 less often and has to be less sure. Weights have 7 bits. Processors without VNNI add two products of 8 bits in a signed
 16-bit integer, which 8-bit weights overflow (255 * 127 * 2 > 32767) and 7-bit weights do not (255 * 64 * 2 < 32767), so
-the answers do not depend on the processor.
+the answers do not depend on the processor. `training.rounding` makes up for the eighth bit.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from .data.sampling import weights_for
 from .measure.metrics import all_figures
 from .report.evaluation_page import words
 from .report.terminal import print_tables
+from .rounding import round_again
 
 CALIBRATION_IMAGES = 200
 SHOWN = ("accuracy", "accuracy_0_5", "standardised_accuracy", "standardised_rmse", "log_loss", "calibration_error")
@@ -44,6 +45,9 @@ class Inputs(CalibrationDataReader):  # type: ignore[misc]  # the library has no
 
     def __init__(self, predictor: Predictor, bins: Sequence[LabelledBin], name: str) -> None:
         self._inputs = ({name: predictor.preprocess(pixels_of(one, predictor.size))} for one in bins)
+
+    def __iter__(self) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+        return self._inputs
 
     def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
         return next(self._inputs, None)
@@ -84,6 +88,7 @@ def quantise(artifact: Path, bins: Sequence[LabelledBin], out: Path) -> None:
             weight_type=QuantType.QInt8,
             reduce_range=True,  # 7 bits: see the module's docstring
         )
+        round_again(folded, out / "counter.onnx", Inputs(predictor, [bins[index] for index in chosen[::3]], name))
     about = json.loads((artifact / "counter.json").read_text())
     about["name"] += "-int8"
     about["quantised"] = {"from": predictor.name, "pictures": len(chosen)}

@@ -24,11 +24,13 @@ def up(
 
     Running parts keep running, but the endpoint restarts if the model has changed. Bins and checks of earlier runs are
     available again. The template is deployed only if it, the functions or their parameters have changed.
+    The environment variable COUNTER_ARTIFACT names the folder of another model.
 
     [dim]$[/] bincheck up
     [dim]$[/] bincheck drop samples
     [dim]$[/] bincheck mismatches
     [dim]$[/] bincheck up --review
+    [dim]$[/] COUNTER_ARTIFACT=model/artifact-fast bincheck up
     """
     cloud = embedded()
     try:

@@ -29,6 +29,8 @@ from local.stack.dropping import upload_again
 FOLDER = sam.ROOT / ".bincheck"
 STACK = "bincheck"
 ENDPOINT = "bincheck-counter"
+ARTIFACT = "COUNTER_ARTIFACT"
+"""The variable that names another artifact's folder (`model.app`)."""
 MAXIMUM_CONCURRENCY = 10
 Report = Callable[[str], None]
 
@@ -142,13 +144,15 @@ class EmbeddedCloud:
 
     def _start_endpoint(self, report: Report) -> Running:
         running = self._endpoint.running()
-        served = _fingerprint(sam.ROOT / "model")
+        environment = self._endpoint_environment()
+        folders = [sam.ROOT / "model", *([Path(environment[ARTIFACT])] if ARTIFACT in environment else [])]
+        served = "".join(map(_fingerprint, folders))
         if running and self._endpoint.answers() and self._read_known().get("model") == served:
             return running
         self._endpoint.stop()
         report("Starting the endpoint")
         arguments = [sys.executable, "-m", "local.embedded.sagemaker_runtime", str(self.folder), "--endpoint", ENDPOINT]
-        running = self._start(self._endpoint, arguments, lambda _: self._environment())
+        running = self._start(self._endpoint, arguments, lambda _: environment)
         self._update_known(model=served)
         return running
 
@@ -190,6 +194,10 @@ class EmbeddedCloud:
         log = self.logs / "sam-deploy.log"
         sam.deploy(template, STACK, parameters, cloud.endpoint_url or "", log)
         return find_stack(cloud, STACK)
+
+    def _endpoint_environment(self) -> dict[str, str]:
+        artifact = os.environ.get(ARTIFACT)
+        return self._environment() | ({ARTIFACT: str(Path(artifact).resolve())} if artifact else {})
 
     def _cloud_environment(self, port: int) -> dict[str, str]:
         return self._environment() | {

@@ -107,7 +107,9 @@ def test_endpoint_serves_an_artifact_watched_and_scaled(jobs: Any, sagemaker: An
     stored = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
     with tarfile.open(fileobj=stored, mode="r|gz") as tar:
         expected = {"config.yaml", "code/requirements.txt", "code/wheels/all.whl", "artifact/counter.onnx"}
-        assert expected <= set(tar.getnames())
+        names = set(tar.getnames())
+        assert expected <= names
+        assert not any(name.startswith("artifact-") for name in names)
     alarms = {one["AlarmName"]: one for one in account.client("cloudwatch").describe_alarms()["MetricAlarms"]}
     assert {one["MetricName"] for one in alarms.values()} == {"Invocation5XXErrors", "ModelLatency"}
     assert alarms[f"{ENDPOINT}-latency"]["Threshold"] == 1_000_000  # microseconds

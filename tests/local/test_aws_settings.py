@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from local.cli.main import app
 from local.embedded import cloud, sam
 from local.stack.aws import Cloud
+from model.app import ARTIFACT_VARIABLE
 
 TABLES = (configprovider.BOTOCORE_DEFAUT_SESSION_VARIABLES, configprovider.DEFAULT_S3_CONFIG_VARS)
 OTHERS = {
@@ -56,6 +57,15 @@ def test_clients_of_the_embedded_cloud_read_no_setting(monkeypatch, value):
 def test_processes_of_the_embedded_cloud_get_no_setting(poisoned, tmp_path):
     for environment in (sam.clean_environment(), cloud.EmbeddedCloud(tmp_path)._cloud_environment(4566)):
         assert [name for name in variables() if environment.get(name) == "nonsense"] == []
+
+
+def test_endpoint_of_the_embedded_cloud_serves_the_artifact_that_the_shell_names(tmp_path, monkeypatch):
+    embedded = cloud.EmbeddedCloud(tmp_path)
+    monkeypatch.delenv(ARTIFACT_VARIABLE, raising=False)
+    assert ARTIFACT_VARIABLE not in embedded._endpoint_environment()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(ARTIFACT_VARIABLE, "other")
+    assert embedded._endpoint_environment()[ARTIFACT_VARIABLE] == str(tmp_path.resolve() / "other")
 
 
 def test_sam_reaches_the_embedded_cloud_without_the_proxy_of_the_shell(monkeypatch):

@@ -12,10 +12,11 @@ for package in ("matplotlib", "onnx", "sklearn"):
 import numpy as np  # noqa: E402
 import onnx  # noqa: E402
 
-from model.predictor import Predictor  # noqa: E402
+from model.predictor import ARTIFACT, Predictor  # noqa: E402
 from tests.training.builders import write_set  # noqa: E402
 from tests.training.square_counter import write_square_counter  # noqa: E402
 from training import quantise as quantisation  # noqa: E402
+from training.rounding import round_rows  # noqa: E402
 
 
 def test_quantised_artifact_counts_like_the_one_it_was_made_from(
@@ -58,6 +59,24 @@ def test_weights_of_seven_bits_never_overflow_a_pair_of_products(tmp_path: Path)
     for row in weights[0].reshape(len(weights[0]), -1).astype(np.int64):
         assert pair_sums(np.full(row.size, 255, np.uint8), row) == 255 * row.sum()
     assert pair_sums(np.full(2, 255, np.uint8), np.array([127, 127])) < 255 * 254
+
+
+def test_rounding_passes_errors_on_to_inputs_that_vary_together() -> None:
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=(8, 1000)) + 3 * rng.normal(size=1000)
+    rows = rng.uniform(-9, 9, (1, 20, 8))
+    rounded = round_rows(rows, np.cov(seen)[None], 64)
+    assert np.array_equal(rounded, np.round(rounded))
+    assert ((rounded - rows)[0] @ seen).var() < 0.5 * ((np.round(rows) - rows)[0] @ seen).var()
+    assert np.abs(round_rows(rows, np.cov(seen)[None], 4)).max() == 4
+
+
+def test_shipped_fast_artifact_answers_alike_on_every_processor() -> None:
+    network = onnx.load(ARTIFACT.with_name("artifact-fast") / "counter.onnx")
+    weights = [onnx.numpy_helper.to_array(one) for one in network.graph.initializer if one.name.endswith("_quantized")]
+    codes = [one for one in weights if one.dtype == np.int8]
+    assert len(codes) > 60
+    assert max(np.abs(one.astype(int)).max() for one in codes) <= 64
 
 
 def test_artifact_is_not_overwritten_by_its_own_quantisation(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def write_serving_folder(out: Path, artifact: Path | None = None, *, gpu: bool =
     The container's wheels come from the package, where a job's code brings them along, else from an index. Raises
     JobError as `wheels.download`.
     """
-    ignored = shutil.ignore_patterns("__pycache__", ARTIFACT.name)
+    ignored = shutil.ignore_patterns("__pycache__", f"{ARTIFACT.name}*")
     shutil.copytree(PACKAGE, out, ignore=ignored, dirs_exist_ok=True)
     code = out / "code"
     if gpu:
