@@ -9,9 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count, cycle, islice
+from pathlib import Path
 
 import aiohttp
 import psutil
+
+from model.predictor import ARTIFACT
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 """The cores of this process, where the system tells. The last one serves, the others call."""
@@ -43,12 +46,12 @@ class Answer:
 
 
 @contextmanager
-def endpoint(images_at_once: int, cores: Sequence[int] = CORES[-1:]) -> Iterator[Served]:
-    """Serve the shipped model by uvicorn until the block ends."""
+def endpoint(images_at_once: int, cores: Sequence[int] = CORES[-1:], artifact: Path = ARTIFACT) -> Iterator[Served]:
+    """Serve a model by uvicorn until the block ends, the shipped one by default."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         process = psutil.Popen(
             [sys.executable, "-m", "uvicorn", "model.app:app", "--fd", str(listener.fileno()), "--log-level", "error"],
-            env={**os.environ, "COUNTER_CONCURRENCY": str(images_at_once)},
+            env={**os.environ, "COUNTER_CONCURRENCY": str(images_at_once), "COUNTER_ARTIFACT": str(artifact)},
             pass_fds=[listener.fileno()],
         )
         try:

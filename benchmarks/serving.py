@@ -9,9 +9,9 @@ in loops without HTTP, which favours them:
     our network, eager       the endpoint's decoding and resizing, then our network in eager torch
     onnxruntime alone        our network as it is served, on inputs that are made beforehand
 
-All take turns. Images a second are of CPU time, so other programs on the machine change them little; milliseconds
-are those of the clock, and other programs are in them. Without torch the first two are left out. Weights do not change
-how long a network takes, so theirs are random.
+The same network in 8 bits (`model/artifact-fast`) is served beside them. All take turns. Images a second are of CPU
+time, so other programs on the machine change them little; milliseconds are those of the clock, and other programs are
+in them. Without torch the first two are left out. Weights do not change how long a network takes, so theirs are random.
 """
 
 import importlib.util
@@ -30,9 +30,11 @@ from PIL import Image
 from benchmarks.load import CORES, Served, closed_loop, endpoint, pin, quantile
 from benchmarks.pictures import options_of, pictures
 from model.images import decode, resize
-from model.predictor import Predictor
+from model.predictor import ARTIFACT, Predictor
 
 CLIENTS = (1, 4, 16)
+FAST_ARTIFACT = ARTIFACT.parent / "artifact-fast"
+FAST = f"bincheck in 8 bits, {CLIENTS[1]} clients"
 RESNET_SIZE, RESNET_LABELS = 224, 5
 BACKBONE = "tf_efficientnet_lite2"
 Count = Callable[[bytes], object]
@@ -143,14 +145,16 @@ def measure(images: Sequence[bytes], rounds: int, number: int, ways: Sequence[st
     """Images a second of CPU time (median, lowest, highest of the rounds) and milliseconds, by way."""
     pin(psutil.Process(), CORES[:-1])
     loops = {way: Loop(way, images[:20]) for way in ways}
-    with endpoint(1) as served:
-        call(served, images, 4, 20)
+    with endpoint(1) as served, endpoint(1, artifact=FAST_ARTIFACT) as fast:
+        for each in (served, fast):
+            call(each, images, 4, 20)
         runs: dict[str, Callable[[], tuple[list[float], float]]] = {
             f"bincheck, {clients} client{'s' * (clients > 1)}": lambda clients=clients: call(
                 served, images, clients, number
             )
             for clients in CLIENTS
         }
+        runs[FAST] = lambda: call(fast, images, CLIENTS[1], number)
         slow = max(1, number // 5)
         runs |= {way: lambda way=way: loops[way].run(slow if way in NEED_TORCH else number) for way in loops}
         rates: dict[str, list[float]] = {way: [] for way in runs}
@@ -185,7 +189,7 @@ def main() -> None:
     ways = [way for way in LOOPS if has_torch or way not in NEED_TORCH]
     measured = measure(pictures(options.images), options.rounds, options.requests, ways)
     served = measured[f"bincheck, {CLIENTS[1]} clients"]["images_per_cpu_second"]
-    ratios = {way: served / measured[way]["images_per_cpu_second"] for way in ways}
+    ratios = {way: served / measured[way]["images_per_cpu_second"] for way in (*ways, FAST)}
     if options.json:
         print(json.dumps({"ways": measured, "bincheck_times_as_fast_as": ratios}))
         return

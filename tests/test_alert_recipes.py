@@ -97,7 +97,9 @@ def test_a_filter_policy_lets_through_what_the_page_promises(account, position, 
 
 
 def test_the_email_on_the_page_is_one_that_is_sent():
-    check = replace(HIGH, check="v1/v2", image=f"{INBOX}/bin-images/523.jpg", metadata=f"{INBOX}/metadata/523.json")
+    check = replace(
+        HIGH, check="v1/v2", interval=(1, 3), image=f"{INBOX}/bin-images/523.jpg", metadata=f"{INBOX}/metadata/523.json"
+    )
     alert = Alert("mismatch", check, 1)
     link = Links("https://example.execute-api.us-east-1.amazonaws.com").link(check)
     (text,) = [text for kind, text in BLOCKS if kind == "text"]

@@ -5,7 +5,7 @@
 The ranges of the activations come from val images, and the temperature is fitted again: a rounded network is right
 less often and has to be less sure. Weights have 7 bits. Processors without VNNI add two products of 8 bits in a signed
 16-bit integer, which 8-bit weights overflow (255 * 127 * 2 > 32767) and 7-bit weights do not (255 * 64 * 2 < 32767), so
-the answers do not depend on the processor. `training.rounding` makes up for the eighth bit.
+the answers do not depend on the processor. `training.network.rounding` makes up for the eighth bit.
 """
 
 import argparse
@@ -32,9 +32,9 @@ from .calibrate import fit, served_logits, write_description
 from .data.bins import LabelledBin, counts_of, pixels_of, read_bins, training_label
 from .data.sampling import weights_for
 from .measure.metrics import all_figures
+from .network.rounding import round_again
 from .report.evaluation_page import words
 from .report.terminal import print_tables
-from .rounding import round_again
 
 CALIBRATION_IMAGES = 200
 SHOWN = ("accuracy", "accuracy_0_5", "standardised_accuracy", "standardised_rmse", "log_loss", "calibration_error")

@@ -9,7 +9,7 @@ If the record has the sizes of its objects and the model predicts a volume, each
 such objects fill that volume (`Record.volumes_in3`).
 
 A record is disputed, a mismatch, if the count differs and suspicion exceeds r: after the image, the record is more
-likely wrong than it was before. The count alone would dispute more than half of all right records (docs/experiments.md).
+likely wrong than it was before. The count alone would dispute three of five right records (docs/experiments.md).
 """
 
 import math

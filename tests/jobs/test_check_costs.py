@@ -29,7 +29,7 @@ def test_requests_cost_what_they_do_by_hand() -> None:
 
 
 def test_what_is_kept_costs_what_it_does_by_hand() -> None:
-    gigabytes = 0.1 * (90 * 1.3 + 120 * 0.84 + 0.5 * 90 * 3.0)
+    gigabytes = 0.1 * (90 * 1.35 + 120 * 0.84 + 0.5 * 90 * 3.0)
     assert check_costs.month_usd(LOAD)["DynamoDB storage"] == pytest.approx(gigabytes * 0.45)
 
 

@@ -16,7 +16,7 @@ from model.predictor import ARTIFACT, Predictor  # noqa: E402
 from tests.training.builders import write_set  # noqa: E402
 from tests.training.square_counter import write_square_counter  # noqa: E402
 from training import quantise as quantisation  # noqa: E402
-from training.rounding import round_rows  # noqa: E402
+from training.network.rounding import round_rows  # noqa: E402
 
 
 def test_quantised_artifact_counts_like_the_one_it_was_made_from(
