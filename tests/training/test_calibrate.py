@@ -13,7 +13,7 @@ from model.calibration import calibrate  # noqa: E402
 from model.predictor import Predictor  # noqa: E402
 from tests.training.builders import write_set  # noqa: E402
 from tests.training.square_counter import write_square_counter  # noqa: E402
-from training.calibrate import UNSHIFTED, fit, recalibrate, served_logits, write_calibration_page  # noqa: E402
+from training.calibrate import fit, recalibrate, served_logits, write_calibration_page  # noqa: E402
 from training.data.bins import counts_of, read_bins  # noqa: E402
 from training.data.sampling import mix_of  # noqa: E402
 from training.measure.metrics import log_loss  # noqa: E402
@@ -30,10 +30,10 @@ def test_temperature_undoes_overconfidence_and_the_calibration_error_falls() -> 
     logits, counts = answers(3000)
     calibration = fit(3 * logits, counts, soft_width=0)
     assert calibration.temperature == pytest.approx(3, rel=0.1)
-    assert calibration.after.log_loss == pytest.approx(log_loss(calibrate(logits, 0, 1, UNSHIFTED), counts), abs=0.01)
+    assert calibration.after.log_loss == pytest.approx(log_loss(calibrate(logits, 0, 1, np.ones(11)), counts), abs=0.01)
     assert calibration.after.log_loss < calibration.before.log_loss
     assert calibration.after.calibration_error < 0.04 < calibration.before.calibration_error
-    assert calibration.after.probabilities.shape == (3000, 7)
+    assert calibration.after.probabilities.shape == (3000, 11)
 
 
 def test_bins_without_weight_do_not_count() -> None:

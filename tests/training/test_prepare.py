@@ -417,7 +417,7 @@ def test_class_that_train_lacks_is_refused(source: Path, tmp_path: Path) -> None
     (labels := tmp_path / "labels.csv").write_text(
         "id,expected_quantity,split\n1000,1,train\n1050,2,val\n1100,1,test\n"
     )
-    with pytest.raises(ValueError, match="class 02 occurs in val but not in train: correct the split column"):
+    with pytest.raises(ValueError, match="class 02 occurs in val but not in train: correct --val-ids"):
         run(source, tmp_path / "set", "--labels", str(labels), "--split", "given")
 
 
