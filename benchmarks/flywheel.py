@@ -167,10 +167,10 @@ def review(pool: Seen, model: Predictor, number: int, seed: int) -> list[Review]
     checks = []
     for one, probabilities in zip(pool.bins, shares, strict=True):
         recorded = one.count - (_slip(one.count, rng) if rng.random() < TRUE_RATE else 0)
-        verdict = judge(_prediction(probabilities, model.prior), Record(recorded), ASSUMED_RATE)
-        predicted = median(probabilities.tolist())
-        opens = predicted == len(probabilities) - 1
-        check = ReviewedCheck(recorded, predicted, one.count, verdict.suspicion, False, opens)
+        prediction = _prediction(probabilities, model.prior)
+        verdict = judge(prediction, Record(recorded), ASSUMED_RATE)
+        opens = prediction.count == len(probabilities) - 1
+        check = ReviewedCheck(recorded, prediction.count, one.count, verdict.suspicion, False, opens)
         checks.append((one, check, verdict.status))
     order = rng.permutation(len(checks)).tolist()
     mismatches = sum(status == "mismatch" for *_, status in checks)

@@ -31,3 +31,10 @@ class Prediction:
 def is_open(prediction: Prediction) -> bool:
     """Whether the last label means "that count or more"."""
     return prediction.labels[-1].endswith("+")
+
+
+def distance(prediction: Prediction, count: int) -> int:
+    """The predicted count minus another one. An open label ("10+") is at no distance from a count that it covers."""
+    last = len(prediction.labels) - 1
+    covers = is_open(prediction) and prediction.count == last and count >= last
+    return 0 if covers else prediction.count - count

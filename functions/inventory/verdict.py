@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from inventory.metadata import Record
-from inventory.prediction import Prediction, is_open
+from inventory.prediction import Prediction, distance, is_open
 
 Status = Literal["match", "mismatch"]
 Severity = Literal["low", "medium", "high"]
@@ -83,9 +83,7 @@ def judge(prediction: Prediction, record: Record, mismatch_rate: float, slips: S
     `mismatch_rate` is the share of wrong records in general, between 0 and 1 exclusive. An open label ("10+") differs
     from no record that it covers.
     """
-    expected = record.expected
-    covers = is_open(prediction) and prediction.count == len(prediction.labels) - 1 and expected >= prediction.count
-    difference = 0 if covers else prediction.count - expected
+    difference = distance(prediction, record.expected)
     suspicion = suspect(prediction, record, mismatch_rate, slips)
     disputed = difference != 0 and suspicion > mismatch_rate
     return Verdict(

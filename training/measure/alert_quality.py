@@ -14,10 +14,10 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from inventory.metadata import Record
 from inventory.prediction import Prediction
-from inventory.verdict import SLIPS, judge
+from inventory.verdict import judge
 
 from .metrics import Band, gap, reliability
-from .slips import claimed_products
+from .slips import claimed_products, slip_weights
 
 Array = npt.NDArray[np.float64]
 MISMATCH_RATE = 0.02
@@ -70,10 +70,7 @@ def check_all(
     catalogue = [volume for held in known for volume in held or () if np.isfinite(volume)]
     rows = []
     for index, (prediction, true, held) in enumerate(zip(predictions, counts.tolist(), known, strict=True)):
-        possible = {slip: share for slip, share in SLIPS.items() if true - slip >= 0}
-        records = {0: 1 - mismatch_rate}
-        records |= {slip: mismatch_rate * share / sum(possible.values()) for slip, share in possible.items()}
-        for slip, weight in records.items():
+        for slip, weight in slip_weights(true, mismatch_rate).items():
             draws = DRAWS if slip and held is not None else 1
             for _ in range(draws):
                 products = () if held is None else claimed_products(held, slip, catalogue, rng)

@@ -21,10 +21,12 @@ from sklearn.metrics import roc_auc_score
 
 from inventory.metadata import Record
 from inventory.prediction import Prediction
-from inventory.verdict import SLIPS, TAIL_RATIO, suspect
+from inventory.verdict import TAIL_RATIO, suspect
 
 from ..data.pairs import LEAST_COMMON, Pair, common_share
 from .alert_quality import MISMATCH_RATE, ROUNDS
+from .served_figures import estimated
+from .slips import slip_weights
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -51,8 +53,7 @@ def given_last(prediction: Prediction, last: Prediction, last_count: int) -> Pre
     error = ndtri(np.clip(place, LEAST_TAIL, 1 - LEAST_TAIL))
     edges = np.concatenate(([0.0], np.clip(np.cumsum(prediction.probabilities[:-1]), 0, 1), [1.0]))
     moved = ndtr((ndtri(edges) - CORRELATION * error) / np.sqrt(1 - CORRELATION**2))
-    count = int(np.searchsorted(moved[1:], 0.5))
-    return replace(prediction, probabilities=tuple(np.diff(moved).tolist()), count=count)
+    return estimated(replace(prediction, probabilities=tuple(np.diff(moved).tolist())))
 
 
 def _fewer(prediction: Prediction, count: int) -> float:
@@ -108,11 +109,8 @@ def check_pairs(
         true, last_count = int(counts[pair.now]), int(counts[pair.last])
         seen = replace(predictions[pair.now], volume_in3=None)
         given = given_last(seen, predictions[pair.last], last_count)
-        possible = {slip: share for slip, share in SLIPS.items() if true - slip >= 0}
-        records = {0: 1 - mismatch_rate}
-        records |= {slip: mismatch_rate * share / sum(possible.values()) for slip, share in possible.items()}
         truly_common = common_share(pair.last_items, pair.now_items)
-        for slip, weight in records.items():
+        for slip, weight in slip_weights(true, mismatch_rate).items():
             record = Record(true - slip)
             suspicions = [suspect(one, record, mismatch_rate) for one in (seen, given)]
             about = (index, chains[pair.now], true, slip, weight, record.expected - last_count, truly_common)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from inventory.prediction import Prediction, is_open
+from inventory.prediction import Prediction, distance, is_open
 from model.estimate import median, shortest_interval
 
 from ..data.bins import MOST_SERVED, training_label
@@ -53,8 +53,7 @@ def served_figures(
 
 
 def _columns(predictions: Sequence[Prediction], counts: npt.NDArray[np.int64]) -> Mapping[str, Array]:
-    seen = np.array([one.count for one in predictions])
-    covered = np.array([is_open(one) and one.count == len(one.labels) - 1 for one in predictions]) & (counts >= seen)
+    errors = [abs(distance(one, true)) for one, true in zip(predictions, counts.tolist(), strict=True)]
     intervals = [one.interval or (one.count, one.count) for one in predictions]
     low, high = (np.array(ends) for ends in zip(*intervals, strict=True))
     last = np.array([len(one.labels) - 1 for one in predictions])
@@ -62,7 +61,7 @@ def _columns(predictions: Sequence[Prediction], counts: npt.NDArray[np.int64]) -
     greatest = np.where(open_end, last, high).astype(int)
     return {
         "few": (counts <= 5).astype(float),
-        "error": np.where(covered, 0.0, np.abs(seen - counts)),
+        "error": np.array(errors, np.float64),
         "holds": ((counts >= low) & ((counts <= greatest) | open_end)).astype(float),
         "labels": (greatest - low + 1).astype(float),
     }
@@ -76,7 +75,7 @@ def _times(rng: np.random.Generator, bins: int) -> Array:
 def _figures(columns: Mapping[str, Array], checks: Checks, times: Array) -> dict[str, float]:
     error, few = columns["error"], columns["few"] * times
     drawn = replace(checks, weight=checks.weight * times[checks.bin])
-    flagged = flagged_shares(drawn.where(drawn.weight > 0))
+    flagged = flagged_shares(drawn)
     return {
         "exact_0_5": _mean(error == 0, few),
         "rmse_0_5": _mean(error**2, few) ** 0.5,

@@ -6,9 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from inventory.metadata import Product
+from inventory.verdict import SLIPS
 
 SAME_SHARE = 0.5
 """Share of wrongly claimed objects that are one more of an object in the bin; the others are any that are sold."""
+
+
+def slip_weights(true: int, mismatch_rate: float) -> dict[int, float]:
+    """How frequent each slip (0: the record is right) is among the records of a bin that holds `true` objects."""
+    possible = {slip: share for slip, share in SLIPS.items() if true - slip >= 0}
+    wrong = {slip: mismatch_rate * share / sum(possible.values()) for slip, share in possible.items()}
+    return {0: 1 - mismatch_rate} | wrong
 
 
 def claimed_products(
