@@ -104,7 +104,8 @@ def _read_answer(path: Path | None, folder: Path, one: LabelledBin) -> Predictio
     try:
         answer = json.loads(path.read_text())
         shares = {name: tuple(answer[name]) for name in ("labels", "probabilities", "prior")}
-        return estimated(Prediction(**answer | shares))
+        shares |= {"interval": tuple(answer["interval"])} if answer.get("interval") else {}
+        return Prediction(**answer | shares)
     except (KeyError, TypeError, ValueError) as error:
         return f"{path} is no answer of the counter ({error!r})"
 
