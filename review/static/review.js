@@ -8,7 +8,8 @@ const keysOn = document.getElementById("keys-on");
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || keys?.open) return;
-  const typing = event.target.matches("input, textarea, select");
+  // The checkbox of the keys has the focus for a moment after their dialog is closed: a key is no text there.
+  const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
   // Enter in the note ends the note, so that an answer's key can follow.
   if (typing && (event.key === "Escape" || (event.key === "Enter" && event.target.name === "note"))) {
     event.target.blur();
