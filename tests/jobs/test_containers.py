@@ -117,18 +117,19 @@ class Container:
     def run(self, *command: str, **environment: str) -> str:
         """What it says; fails the test when it fails."""
         (self.opt / "hosts").write_text("127.0.0.1 localhost algo-1\n")
+        limited = ("timeout", "--signal=ABRT", "--kill-after=10", "400")  # one that hangs says where
         binds = 'mount --bind "$0" /opt && mount --bind /opt/hosts /etc/hosts && hostname algo-1 && exec "$@"'
         passed_on = {name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ}
         done = subprocess.run(
-            [*IN_NAMESPACE, "/bin/sh", "-c", binds, str(self.opt), *command],
+            [*IN_NAMESPACE, *limited, "/bin/sh", "-c", binds, str(self.opt), *command],
             env=passed_on
             | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PIP_NO_INDEX": "1"}
-            | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+            | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1"}
             | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=900,
+            timeout=500,
         )
         assert done.returncode == 0, done.stdout[-6000:]
         return done.stdout
