@@ -45,7 +45,7 @@ BENCHMARKS = {
     "batch": Benchmark(["--rounds", "20"], tables.ways, None),
     "overload": Benchmark([], tables.overload),
     "cold_start": Benchmark(["--rounds", "7"], tables.ways, None),
-    "whole_flow": Benchmark(["--rounds", "1", "--pairs", "60"], tables.flow),
+    "whole_flow": Benchmark(["--rounds", "1", "--pairs", "1000"], tables.flow),
     "loader": Benchmark(["--images", "128", "--rounds", "2"], tables.loader, "--originals"),
 }
 

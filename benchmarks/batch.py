@@ -37,6 +37,9 @@ BATCH = 10
 STORAGE_MS = {"s3": 20, "dynamodb": 5}
 """Pauses of the servers, in the order of what AWS's services take within a region; assumed, not measured."""
 
+COUNT_AT_ONCE = 3
+"""What the endpoint answers."""
+
 
 def server(port: int, endpoint_ms: float) -> None:
     """S3, DynamoDB and the endpoint. S3 has every image and record; the table is always empty."""
@@ -46,12 +49,12 @@ def server(port: int, endpoint_ms: float) -> None:
         service = "endpoint" if "invocations" in request.url.path else "dynamodb" if target else "s3"
         await asyncio.sleep({**STORAGE_MS, "endpoint": endpoint_ms}[service] / 1000)
         if service == "endpoint":
-            return Response(json.dumps(asdict(prediction(3))), media_type="application/json")
+            return Response(json.dumps(asdict(prediction(COUNT_AT_ONCE))), media_type="application/json")
         if service == "dynamodb":
             items = {"Items": [], "Count": 0, "ScannedCount": 0} if target.endswith("Query") else {}
             return Response(json.dumps(items), media_type="application/x-amz-json-1.0")
         now = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-        content = metadata(3) if request.url.path.endswith(".json") else JPEG
+        content = metadata(COUNT_AT_ONCE) if request.url.path.endswith(".json") else JPEG
         return Response(content, headers={"ETag": f'"{len(content)}"', "Last-Modified": now})
 
     app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "PUT"])])

@@ -1,9 +1,10 @@
 """Measures what the last photograph of a bin adds to suspicion, on consecutive photographs in a set.
 
     python -m training.change --data SET --split val --out runs/change.json
+    python -m training.change --data SET --split val --network      (minutes)
 
-Neighbouring ids that share half of their objects are photographs of one bin. Read test once, when nothing remains to be
-chosen.
+Neighbouring ids that share half of their objects are photographs of one bin. With --network, networks that see both
+photographs are trained on the pairs of train, and measured too. Read test once, when nothing remains to be chosen.
 """
 
 import argparse
@@ -15,28 +16,42 @@ from pathlib import Path
 from inventory.alert_text import one_line
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
-from .data.bins import SPLITS, counts_of, read_bins
+from .data.bins import SPLITS, LabelledBin, counts_of, read_bins
 from .data.pairs import consecutive_pairs
 from .evaluate import predict_all
 from .measure.change import change_quality, check_pairs
+from .network.features import photographs
+from .network.pair_network import ChangeEstimator
 
 
-def measure(data: Path, split: str, artifact: Path) -> dict[str, object]:
+def measure(data: Path, split: str, artifact: Path, *, network: bool = False) -> dict[str, object]:
     """The figures of `change_quality` for the consecutive photographs of a split.
 
-    Raises FileNotFoundError and ValueError as `read_bins` does, ValueError when there are none, BrokenArtifactError
+    With `network` also those with the change that networks estimate, which are trained on the pairs of train.
+
+    Raises FileNotFoundError and ValueError as `read_bins` does, ValueError when there are no pairs, BrokenArtifactError
     when the artifact cannot be served.
     """
+    predictor = Predictor(artifact)
+    bins = _paired(data, split)
+    predictions = predict_all(predictor, bins)
+    pairs = consecutive_pairs(bins)
+    likelihoods = None
+    if network:
+        learnt = _paired(data, "train")
+        estimator = ChangeEstimator(photographs(predictor, artifact, learnt), consecutive_pairs(learnt))
+        likelihoods = estimator.likelihoods(photographs(predictor, artifact, bins), pairs)
+    checks = check_pairs(predictions, counts_of(bins), pairs, likelihoods)
+    return {"model": predictor.name} | change_quality(checks)
+
+
+def _paired(data: Path, split: str) -> list[LabelledBin]:
+    """The bins of a split that were photographed more than once."""
     bins = read_bins(data, split)
     paired = {pair.now for pair in consecutive_pairs(bins)}
     if not paired:
         raise ValueError(f"no neighbouring ids in {split} share half of their objects: name a set with metadata")
-    bins = [bins[place] for place in sorted(paired)]
-    predictor = Predictor(artifact)
-    predictions = predict_all(predictor, bins)
-    return {"model": predictor.name} | change_quality(
-        check_pairs(predictions, counts_of(bins), consecutive_pairs(bins))
-    )
+    return [bins[place] for place in sorted(paired)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -45,10 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="set that training.prepare made")
     parser.add_argument("--split", choices=SPLITS, default="val")
     parser.add_argument("--artifact", type=Path, default=ARTIFACT)
+    parser.add_argument("--network", action="store_true", help="also train networks that see both photographs")
     parser.add_argument("--out", type=Path, help="also write the figures here")
     options = parser.parse_args(arguments)
     try:
-        figures = measure(options.data, options.split, options.artifact)
+        figures = measure(options.data, options.split, options.artifact, network=options.network)
     except (BrokenArtifactError, FileNotFoundError, ValueError) as error:
         sys.exit(f"change: {one_line(error)}")
     text = json.dumps(figures, indent=2) + "\n"

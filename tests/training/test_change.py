@@ -12,10 +12,15 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory.metadata import Record
 from inventory.prediction import Prediction
+from inventory.verdict import suspect
+from training import change
 from training.data.bins import LabelledBin
 from training.data.pairs import Pair, common_share, consecutive_pairs
-from training.measure.change import auc_within, change_quality, check_pairs, given_last
+from training.measure.change import auc_within, change_quality, check_pairs, given_change, given_last
+
+from .builders import record, write_set
 
 LABELS = (*map(str, range(10)), "10+")
 EVEN = (1 / 11,) * 11
@@ -101,4 +106,94 @@ def test_the_gain_is_judged_within_the_same_claimed_change() -> None:
     gain = quality[True]["all"]["auc_within_claimed_change_with_past"]
     assert quality[True]["claimed_change_alone"] > 0.8
     assert gain > quality[True]["all"]["auc_within_claimed_change_alone"] + 0.05
-    assert quality[True]["all"]["intervals"]["gain"][0] > 0 > quality[False]["all"]["intervals"]["gain"][0]
+    gains = [quality[repeated]["all"]["intervals"]["gain_with_past"][0] for repeated in (True, False)]
+    assert gains[0] > 0 > gains[1]
+
+
+@given(shares, st.integers(0, 100), st.integers(0, 30))
+def test_an_estimate_that_knows_nothing_changes_no_suspicion(probabilities, last, recorded) -> None:
+    seen = replace(around(3), probabilities=probabilities)
+    told = given_change(seen, last, np.ones(13))
+    assert suspect(told, Record(recorded), 0.02) == pytest.approx(suspect(seen, Record(recorded), 0.02))
+
+
+def test_an_estimated_change_counts_from_the_last_count() -> None:
+    for last, change_seen in ((3, 1), (5, -2), (14, 2), (9, -5)):
+        likelihoods = np.full(13, 1e-9)
+        likelihoods[change_seen + 6] = 1
+        told = given_change(around(8), last, likelihoods)
+        assert told.count == last + change_seen
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs of bins one after the other, each with an object more or less than the last, and an artifact."""
+    pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
+    from .square_counter import write_square_counter
+
+    folder = write_set(tmp_path_factory.mktemp("films") / "set", 350, labels=7, facts=False)
+    (folder / "metadata").mkdir()
+    drawn = [number // 5 % 7 for number in range(350)]
+    rows = ["id,expected_quantity,split,path"]
+    for place in range(240):
+        count = abs(place % 12 - 6)
+        image = drawn.index(count)
+        drawn[image] = -1
+        rows.append(f"{place},{count},{'train' if place < 200 else 'val'},bin-images/{image:05}.png")
+        (folder / "metadata" / f"{place}.json").write_bytes(record(count, {"A": count, "B": 1}))
+    (folder / "index.csv").write_text("\n".join(rows))
+    write_square_counter(folder / "artifact")
+    return folder
+
+
+def test_networks_that_see_both_photographs_learn_how_a_bin_changed(
+    films: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from training.network import pair_network
+
+    estimated = []
+    trained = pair_network.ChangeEstimator.likelihoods
+
+    def noted(*given):
+        estimated.append((given[1], given[2], trained(*given)))
+        return estimated[0][2]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair_network, "EPOCHS", 100)
+        patch.setattr(pair_network.ChangeEstimator, "likelihoods", noted)
+        change.main(["--data", str(films), "--artifact", str(films / "artifact"), "--split", "val", "--network"])
+    ((seen, pairs, likelihoods),) = estimated
+    changes = [seen.counts[pair.now] - seen.counts[pair.last] for pair in pairs]
+    assert set(changes) == {-1, 1}
+    assert (likelihoods[:, [5, 7]].argmax(1) == (np.array(changes) > 0)).mean() > 0.9
+    figures = json.loads(capsys.readouterr().out)["all"]
+    assert {"auc_with_network", "auc_within_claimed_change_with_network"} <= figures.keys()
+
+
+def test_features_are_what_the_last_layer_sees(films: Path) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    from model.predictor import Predictor
+    from training.data.bins import read_bins
+    from training.network.features import photographs as seen_by
+
+    artifact, some = films / "artifact", read_bins(films, "val")[:40]
+    seen = seen_by(Predictor(artifact), artifact, some)
+    layers = {one.name: numpy_helper.to_array(one) for one in onnx.load(artifact / "counter.onnx").graph.initializer}
+    logits = seen.features @ layers["slope"] + layers["offset"]
+    assert seen.features.shape == (40, 1)
+    np.testing.assert_array_equal(np.minimum(logits.argmax(1), 6), np.round(seen.means))
+    assert (np.round(seen.means) == seen.counts).mean() > 0.9
+
+
+def test_few_pairs_are_refused(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for part in ("bin-images", "metadata"):
+        (few / part).symlink_to(films / part)
+    rows = (films / "index.csv").read_text().splitlines()
+    (few / "index.csv").write_text("\n".join([*rows[:31], *rows[-40:]]))
+    with pytest.raises(SystemExit) as ended:
+        change.main(["--data", str(few), "--artifact", str(films / "artifact"), "--network"])
+    assert "pairs are too few to train on" in str(ended.value)

@@ -9,7 +9,7 @@ warehouse a wrong record comes with an ordinary change. So scores are also compa
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +38,8 @@ LEAST_TAIL = 1e-4
 """A last record that the network finds less probable than this counts as if it were this probable."""
 SHARE_BANDS = {"half": (LEAST_COMMON, 0.65), "two_thirds": (0.65, 0.8), "four_fifths": (0.8, math.inf)}
 FEW_COUNTS = 10
+FAR_COUNTS = 40
+ABOUT = ("pair", "bin", "true", "slip", "weight", "claimed", "common")
 LEAST_WRONG = 40
 """Wrong records that a claimed change needs for figures of its own."""
 
@@ -56,6 +58,30 @@ def given_last(prediction: Prediction, last: Prediction, last_count: int) -> Pre
     return estimated(replace(prediction, probabilities=tuple(np.diff(moved).tolist())))
 
 
+def given_change(prediction: Prediction, last_count: int, likelihoods: Array) -> Prediction:
+    """The prediction once the bin's change since it held `last_count` objects was estimated.
+
+    `likelihoods` (changes,) are those of the photographs for each change, from the greatest loss to the greatest gain;
+    greater changes count as these. Bayes' rule: each probability times the likelihood of its change, then normalised.
+    The open label is spread over FAR_COUNTS counts first, as the verdict does.
+    """
+    most = len(likelihoods) // 2
+    probabilities, prior = (_spread(shares) for shares in (prediction.probabilities, prediction.prior))
+    changes = np.clip(np.arange(len(probabilities)) - last_count, -most, most)
+    weighted = probabilities * likelihoods[changes + most]
+    labels = (*map(str, range(len(probabilities) - 1)), f"{len(probabilities) - 1}+")
+    shares = tuple((weighted / weighted.sum()).tolist())
+    return estimated(replace(prediction, labels=labels, probabilities=shares, prior=tuple(prior.tolist())))
+
+
+def _spread(shares: Sequence[float]) -> Array:
+    """Shares (labels,) with the open one spread geometrically over counts, the last of which is open: (FAR_COUNTS,)."""
+    beyond = np.arange(FAR_COUNTS - len(shares) + 1)
+    tail = (1 - TAIL_RATIO) * TAIL_RATIO**beyond
+    tail[-1] = TAIL_RATIO ** beyond[-1]
+    return np.concatenate([shares[:-1], shares[-1] * tail])
+
+
 def _fewer(prediction: Prediction, count: int) -> float:
     """The probability of fewer than `count` objects; the counts of the open label are spread as the verdict does."""
     last = len(prediction.labels) - 1
@@ -69,7 +95,8 @@ class PairChecks:
 
     `pair` is the position of the pair, `bin` that of the real bin, `true` its true count, `slip` the true minus the
     recorded count (0: the record is right), `weight` the frequency of this check. `claimed` is the recorded minus the
-    last count, `common` the share of common objects in truth. `alone` and `with_past` are suspicions.
+    last count, `common` the share of common objects in truth. `suspicions` are "alone", "with_past" and, where a
+    network estimated the change, "with_network".
     """
 
     pair: Integers
@@ -79,24 +106,27 @@ class PairChecks:
     weight: Array
     claimed: Integers
     common: Array
-    alone: Array
-    with_past: Array
+    suspicions: Mapping[str, Array]
 
     @property
     def wrong(self) -> Flags:
         return self.slip != 0
 
     def where(self, chosen: Flags) -> "PairChecks":
-        return PairChecks(**{name: column[chosen] for name, column in vars(self).items()})
+        columns = {name: column[chosen] for name, column in vars(self).items() if name != "suspicions"}
+        return PairChecks(**columns, suspicions={name: scores[chosen] for name, scores in self.suspicions.items()})
 
 
 def check_pairs(
     predictions: Sequence[Prediction],
     counts: Integers,
     pairs: Sequence[Pair],
+    likelihoods: Array | None = None,
     mismatch_rate: float = MISMATCH_RATE,
 ) -> PairChecks:
     """Judge the second photograph of every pair with its right record and each wrong one, with and without the first.
+
+    `likelihoods` (pairs, changes) are those of the changes, by a network that saw both photographs of each pair.
 
     `predictions` and true `counts` (n,) are of the bins that `pairs` point to. The last record is right.
     `mismatch_rate` is the share of wrong records, injected and assumed alike. Volumes are left out.
@@ -104,18 +134,22 @@ def check_pairs(
     links = np.array([(one.last, one.now) for one in pairs]).T
     graph = coo_array((np.ones(len(pairs)), links), shape=(len(counts), len(counts)))
     chains = connected_components(graph, directed=False)[1]
-    rows = []
+    rows, scores = [], []
     for index, pair in enumerate(pairs):
         true, last_count = int(counts[pair.now]), int(counts[pair.last])
         seen = replace(predictions[pair.now], volume_in3=None)
         given = given_last(seen, predictions[pair.last], last_count)
+        views = {"alone": seen, "with_past": given}
+        if likelihoods is not None:
+            views["with_network"] = given_change(given, last_count, likelihoods[index])
         truly_common = common_share(pair.last_items, pair.now_items)
         for slip, weight in slip_weights(true, mismatch_rate).items():
             record = Record(true - slip)
-            suspicions = [suspect(one, record, mismatch_rate) for one in (seen, given)]
-            about = (index, chains[pair.now], true, slip, weight, record.expected - last_count, truly_common)
-            rows.append((*about, *suspicions))
-    return PairChecks(*map(np.array, zip(*rows, strict=True)))
+            rows.append((index, chains[pair.now], true, slip, weight, record.expected - last_count, truly_common))
+            scores.append([suspect(one, record, mismatch_rate) for one in views.values()])
+    suspicions = dict(zip(views, np.array(scores).T, strict=True))
+    columns = dict(zip(ABOUT, map(np.array, zip(*rows, strict=True)), strict=True))
+    return PairChecks(**columns, suspicions=suspicions)
 
 
 def auc_within(scores: Array, wrong: Flags, weight: Array, strata: Integers) -> float:
@@ -158,7 +192,7 @@ def change_quality(checks: PairChecks) -> dict[str, object]:
 
 def _figures(checks: PairChecks) -> dict[str, object]:
     figures: dict[str, object] = {"pairs": len(np.unique(checks.pair)), "bins": len(np.unique(checks.bin))}
-    for name, scores in (("alone", checks.alone), ("with_past", checks.with_past)):
+    for name, scores in checks.suspicions.items():
         figures[f"auc_{name}"] = float(roc_auc_score(checks.wrong, scores, sample_weight=checks.weight))
         within = auc_within(scores, checks.wrong, checks.weight, checks.claimed)
         figures[f"auc_within_claimed_change_{name}"] = within
@@ -166,15 +200,16 @@ def _figures(checks: PairChecks) -> dict[str, object]:
 
 
 def _intervals(checks: PairChecks) -> dict[str, list[float]]:
-    """95% bootstrap intervals of the AUC within a claimed change, and of its gain; real bins drawn with replacement."""
+    """95% bootstrap intervals of each AUC within a claimed change, and of its gain over the photograph alone; real bins
+    drawn with replacement."""
     rng = np.random.default_rng(0)
     bins, place = np.unique(checks.bin, return_inverse=True)
     draws = []
     for _ in range(ROUNDS):
         weight = checks.weight * np.bincount(rng.integers(0, len(bins), len(bins)), minlength=len(bins))[place]
-        areas = [
-            auc_within(scores, checks.wrong, weight, checks.claimed) for scores in (checks.alone, checks.with_past)
-        ]
-        draws.append((*areas, areas[1] - areas[0]))
-    quantiles = np.nanquantile(draws, (0.025, 0.975), axis=0).T.tolist()
-    return dict(zip(("alone", "with_past", "gain"), quantiles, strict=True))
+        areas = {
+            name: auc_within(scores, checks.wrong, weight, checks.claimed) for name, scores in checks.suspicions.items()
+        }
+        gains = {f"gain_{name}": area - areas["alone"] for name, area in areas.items() if name != "alone"}
+        draws.append(areas | gains)
+    return {name: np.nanquantile([draw[name] for draw in draws], (0.025, 0.975)).tolist() for name in draws[0]}
