@@ -20,8 +20,6 @@ from .data.bins import SPLITS, LabelledBin, counts_of, read_bins
 from .data.pairs import consecutive_pairs
 from .evaluate import predict_all
 from .measure.change import change_quality, check_pairs
-from .network.features import photographs
-from .network.pair_network import ChangeEstimator
 
 
 def measure(data: Path, split: str, artifact: Path, *, network: bool = False) -> dict[str, object]:
@@ -38,6 +36,9 @@ def measure(data: Path, split: str, artifact: Path, *, network: bool = False) ->
     pairs = consecutive_pairs(bins)
     likelihoods = None
     if network:
+        from .network.features import photographs  # here: all else needs neither torch nor onnx
+        from .network.pair_network import ChangeEstimator
+
         learnt = _paired(data, "train")
         estimator = ChangeEstimator(photographs(predictor, artifact, learnt), consecutive_pairs(learnt))
         likelihoods = estimator.likelihoods(photographs(predictor, artifact, bins), pairs)

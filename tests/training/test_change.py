@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --group train")
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inventory.metadata import Record
@@ -87,7 +87,12 @@ def test_scores_that_only_tell_the_strata_apart_say_nothing_within_one() -> None
 shares = st.lists(st.floats(0, 1), min_size=11, max_size=11).filter(any).map(lambda xs: tuple(np.divide(xs, sum(xs))))
 
 
+ROUNDED = (0.0,) * 5 + (0.5625, 0.5665335487619022, 0.0625, 2**-52, 0.9032910336197506, 0.0078125)
+LAST = (0.5, *(0.0,) * 6, 0.5, 0.5, 0.5625, 0.00390625)
+
+
 @given(shares, shares, st.integers(0, 100_000))
+@example(*(tuple(np.divide(one, sum(one))) for one in (ROUNDED, LAST)), 0)
 def test_the_last_photograph_always_leaves_a_distribution(now, last, count) -> None:
     seen, before = (replace(around(3), probabilities=one) for one in (now, last))
     told = given_last(seen, before, count)

@@ -55,6 +55,7 @@ def given_last(prediction: Prediction, last: Prediction, last_count: int) -> Pre
     error = ndtri(np.clip(place, LEAST_TAIL, 1 - LEAST_TAIL))
     edges = np.concatenate(([0.0], np.clip(np.cumsum(prediction.probabilities[:-1]), 0, 1), [1.0]))
     moved = ndtr((ndtri(edges) - CORRELATION * error) / np.sqrt(1 - CORRELATION**2))
+    moved = np.maximum.accumulate(moved)  # rounding may leave an edge below the one before
     return estimated(replace(prediction, probabilities=tuple(np.diff(moved).tolist())))
 
 
