@@ -55,7 +55,7 @@ soak: $(UV) ## Every interleaving of small histories, then bins while calls fail
 
 fuzz: $(UV) ## Hostile input, 100,000 cases for each reader of it (fewer with CASES=5000), and deliveries in any order; minutes
 	$(RUN) python -m tests.fuzz $(if $(CASES),--cases $(CASES))
-	$(RUN) pytest --hypothesis-profile=soak tests/simulation/test_interleavings.py
+	$(RUN) pytest --timeout 0 --hypothesis-profile=soak tests/simulation/test_interleavings.py
 
 fuzz-guided: $(UV) ## The same led by coverage, with Atheris, for SECONDS=600 each; Linux on x86-64
 	for reader in $$($(RUN) python -m tests.fuzz --names); do \
@@ -63,10 +63,10 @@ fuzz-guided: $(UV) ## The same led by coverage, with Atheris, for SECONDS=600 ea
 	done
 
 test-docker: $(UV) ## sam local invoke in a container; installs nothing and says what is missing
-	$(RUN) pytest -rs tests/docker
+	$(RUN) pytest --timeout 0 -rs tests/docker
 
 test-containers: $(UV) ## model.tar.gz under Ray Serve itself, as AWS's container runs it, with Python 3.13; real bins with BINS=<folder>; minutes
-	BINCHECK_CONTAINERS=1 BINCHECK_BINS="$(BINS)" $(RUN) pytest -rs tests/contracts
+	BINCHECK_CONTAINERS=1 BINCHECK_BINS="$(BINS)" $(RUN) pytest --timeout 0 -rs tests/contracts
 
 test-training: export UV_PROJECT_ENVIRONMENT := .venv-train
 test-training: $(UV) ## Test training too, and mypy where torch is; 4.6 GB of packages, minutes

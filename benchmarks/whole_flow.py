@@ -33,18 +33,18 @@ from benchmarks.memory import high_water_mb
 from benchmarks.pictures import options_of, pictures
 from inventory.metadata import Record
 from inventory.prediction import Prediction
-from inventory.verdict import Verdict, judge
+from inventory.verdict import judge
 from local.embedded.cloud import EmbeddedCloud
 from local.stack.deployed_stack import Stack
 from local.stack.subscription import subscribed
 from model.predictor import Predictor
 from tests.builders import metadata, prediction
+from tests.template import template
 
 UPLOADERS = 8
 CALM_PAIRS, CALM_PAUSE_S = 20, 1.0
 TIMEOUT_S = 600
-MISMATCH_RATE = 0.02
-"""The template's default."""
+MISMATCH_RATE = float(template()["Parameters"]["MismatchRate"]["Default"])
 
 
 class Picture(NamedTuple):
@@ -55,23 +55,25 @@ class Picture(NamedTuple):
 
 
 def with_disputed_counts(images: Sequence[bytes]) -> list[Picture]:
-    """Each image with the count that it makes most suspicious. Ends when every count could be right."""
+    """Each image with the count that the model and the endpoint that answers at once dispute most."""
     predictor, at_once = Predictor(), prediction(COUNT_AT_ONCE)
-    chosen = []
-    for image in images:
-        seen = Prediction(**asdict(predictor.predict(image)))
-        judged = [[judge(one, Record(count), MISMATCH_RATE) for one in (seen, at_once)] for count in range(20)]
-        doubts = [min(one.suspicion for one in both) if _disputed(both) else 0.0 for both in judged]
-        if not any(doubts):
-            raise SystemExit(
-                "an image could hold any number of objects, so no record of it alerts: name other --images"
-            )
-        chosen.append(Picture(image, doubts.index(max(doubts))))
-    return chosen
+    seen = [Prediction(**asdict(predictor.predict(image))) for image in images]
+    return [Picture(image, most_disputed((one, at_once))) for image, one in zip(images, seen, strict=True)]
 
 
-def _disputed(verdicts: Sequence[Verdict]) -> bool:
-    return all(one.status == "mismatch" for one in verdicts)
+def most_disputed(predictions: Sequence[Prediction]) -> int:
+    """The recorded count that is a mismatch for all predictions, and that none of them finds likely.
+
+    Ends when there is none.
+    """
+    suspicions = {}
+    for count in range(20):
+        verdicts = [judge(one, Record(count), MISMATCH_RATE) for one in predictions]
+        if all(one.status == "mismatch" for one in verdicts):
+            suspicions[count] = min(one.suspicion for one in verdicts)
+    if not suspicions:
+        raise SystemExit("an image could hold any number of objects, so no record of it alerts: name other --images")
+    return max(suspicions, key=suspicions.__getitem__)
 
 
 def run(

@@ -21,15 +21,19 @@ from .data.pairs import consecutive_pairs
 from .evaluate import predict_all
 from .measure.change import change_quality, check_pairs
 
+TRAIN = SPLITS[0]
+
 
 def measure(data: Path, split: str, artifact: Path, *, network: bool = False) -> dict[str, object]:
     """The figures of `change_quality` for the consecutive photographs of a split.
 
     With `network` also those with the change that networks estimate, which are trained on the pairs of train.
 
-    Raises FileNotFoundError and ValueError as `read_bins` does, ValueError when there are no pairs, BrokenArtifactError
-    when the artifact cannot be served.
+    Raises FileNotFoundError and ValueError as `read_bins` does, ValueError when there are no pairs or networks would be
+    measured on what they were trained on, BrokenArtifactError when the artifact cannot be served.
     """
+    if network and split == TRAIN:
+        raise ValueError(f"networks that were trained on {TRAIN} are not measured on it: name another --split")
     predictor = Predictor(artifact)
     bins = _paired(data, split)
     predictions = predict_all(predictor, bins)
@@ -39,7 +43,7 @@ def measure(data: Path, split: str, artifact: Path, *, network: bool = False) ->
         from .network.features import photographs  # here: all else needs neither torch nor onnx
         from .network.pair_network import ChangeEstimator
 
-        learnt = _paired(data, "train")
+        learnt = _paired(data, TRAIN)
         estimator = ChangeEstimator(photographs(predictor, artifact, learnt), consecutive_pairs(learnt))
         likelihoods = estimator.likelihoods(photographs(predictor, artifact, bins), pairs)
     checks = check_pairs(predictions, counts_of(bins), pairs, likelihoods)

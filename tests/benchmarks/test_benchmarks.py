@@ -5,6 +5,10 @@ import pytest
 from benchmarks import calls, decoding, memory, overload, serving, tables
 from benchmarks.load import endpoint, open_loop, quantile
 from benchmarks.pictures import pictures
+from benchmarks.whole_flow import MISMATCH_RATE, most_disputed
+from inventory.metadata import Record
+from inventory.verdict import judge
+from tests.builders import LABELS, distribution, prediction
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,18 @@ def test_a_pair_takes_as_many_calls_as_the_page_says(images):
         }  # fmt: skip
         assert looks[1]["received_bytes"] > len(images[0])
     assert tables.calls({"orders": orders})
+
+
+def test_each_pair_of_the_flow_has_a_record_that_the_image_disputes():
+    hesitant = distribution(0.02, 0.35, 0.28, 0.15, 0.1, 0.06, 0.04)
+    assert judge(hesitant, Record(1), MISMATCH_RATE).status == "match"  # though it counts two
+    for seen in (hesitant, prediction(1), prediction(5, 0.5)):
+        predictions = (seen, prediction(3))
+        assert {judge(one, Record(most_disputed(predictions)), MISMATCH_RATE).status for one in predictions} == {
+            "mismatch"
+        }
+    with pytest.raises(SystemExit, match="name other --images"):
+        most_disputed([prediction(count) for count in range(len(LABELS))])
 
 
 def test_requests_that_are_refused_are_counted(images):

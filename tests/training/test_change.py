@@ -1,6 +1,7 @@
 """What the last photograph adds is right for networks that repeat their error on a bin, and for those that do not."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,27 +153,31 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_networks_that_see_both_photographs_learn_how_a_bin_changed(
-    films: Path, capsys: pytest.CaptureFixture[str]
+    films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from model.predictor import Predictor
+    from training.data.bins import counts_of, read_bins
     from training.network import pair_network
+    from training.network.features import photographs as seen_by
 
-    estimated = []
-    trained = pair_network.ChangeEstimator.likelihoods
-
-    def noted(*given):
-        estimated.append((given[1], given[2], trained(*given)))
-        return estimated[0][2]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pair_network, "EPOCHS", 100)
-        patch.setattr(pair_network.ChangeEstimator, "likelihoods", noted)
-        change.main(["--data", str(films), "--artifact", str(films / "artifact"), "--split", "val", "--network"])
-    ((seen, pairs, likelihoods),) = estimated
-    changes = [seen.counts[pair.now] - seen.counts[pair.last] for pair in pairs]
+    monkeypatch.setattr(pair_network, "EPOCHS", 100)
+    predictor, (learnt, bins) = Predictor(films / "artifact"), (read_bins(films, split) for split in ("train", "val"))
+    estimator = pair_network.ChangeEstimator(seen_by(predictor, films / "artifact", learnt), consecutive_pairs(learnt))
+    pairs = consecutive_pairs(bins)
+    likelihoods = estimator.likelihoods(seen_by(predictor, films / "artifact", bins), pairs)
+    counts = counts_of(bins)
+    changes = np.array([counts[pair.now] - counts[pair.last] for pair in pairs])
     assert set(changes) == {-1, 1}
-    assert (likelihoods[:, [5, 7]].argmax(1) == (np.array(changes) > 0)).mean() > 0.9
+    assert (likelihoods[:, [5, 7]].argmax(1) == (changes > 0)).mean() > 0.9
+
+    change.main(["--data", str(films), "--artifact", str(films / "artifact"), "--split", "val", "--network"])
     figures = json.loads(capsys.readouterr().out)["all"]
     assert {"auc_with_network", "auc_within_claimed_change_with_network"} <= figures.keys()
+
+
+def test_networks_are_not_measured_on_what_they_learnt_from(films: Path) -> None:
+    with pytest.raises(SystemExit, match="name another --split"):
+        change.main(["--data", str(films), "--artifact", str(films / "artifact"), "--split", "train", "--network"])
 
 
 def test_features_are_what_the_last_layer_sees(films: Path) -> None:
@@ -192,13 +197,14 @@ def test_features_are_what_the_last_layer_sees(films: Path) -> None:
     assert (np.round(seen.means) == seen.counts).mean() > 0.9
 
 
-def test_few_pairs_are_refused(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    few = tmp_path / "few"
-    few.mkdir()
-    for part in ("bin-images", "metadata"):
-        (few / part).symlink_to(films / part)
-    rows = (films / "index.csv").read_text().splitlines()
+def test_few_pairs_and_damaged_images_are_refused_by_name(films: Path, tmp_path: Path) -> None:
+    shutil.copytree(films, few := tmp_path / "few")
+    rows = (few / "index.csv").read_text().splitlines()
+    arguments = ["--data", str(few), "--artifact", str(few / "artifact"), "--network"]
     (few / "index.csv").write_text("\n".join([*rows[:31], *rows[-40:]]))
-    with pytest.raises(SystemExit) as ended:
-        change.main(["--data", str(few), "--artifact", str(films / "artifact"), "--network"])
-    assert "pairs are too few to train on" in str(ended.value)
+    with pytest.raises(SystemExit, match="pairs are too few to train on"):
+        change.main(arguments)
+    image = few / rows[10].split(",")[3]
+    image.write_bytes(image.read_bytes()[:100])
+    with pytest.raises(SystemExit, match=rf"{image.name}: .*prepare the set again without it"):
+        change.main(arguments)

@@ -11,6 +11,7 @@ warehouse a wrong record comes with an ordinary change. So scores are also compa
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +40,7 @@ LEAST_TAIL = 1e-4
 SHARE_BANDS = {"half": (LEAST_COMMON, 0.65), "two_thirds": (0.65, 0.8), "four_fifths": (0.8, math.inf)}
 FEW_COUNTS = 10
 FAR_COUNTS = 40
-ABOUT = ("pair", "bin", "true", "slip", "weight", "claimed", "common")
+"""Counts over which an open label is spread; the last of them is open."""
 LEAST_WRONG = 40
 """Wrong records that a claimed change needs for figures of its own."""
 
@@ -63,8 +64,9 @@ def given_change(prediction: Prediction, last_count: int, likelihoods: Array) ->
     """The prediction once the bin's change since it held `last_count` objects was estimated.
 
     `likelihoods` (changes,) are those of the photographs for each change, from the greatest loss to the greatest gain;
-    greater changes count as these. Bayes' rule: each probability times the likelihood of its change, then normalised.
-    The open label is spread over FAR_COUNTS counts first, as the verdict does.
+    greater changes count as these. Bayes' rule: each probability times the likelihood of its change, then normalised,
+    as if the estimate and the prediction had seen different things. The open label is spread over counts first, as the
+    verdict does.
     """
     most = len(likelihoods) // 2
     probabilities, prior = (_spread(shares) for shares in (prediction.probabilities, prediction.prior))
@@ -76,7 +78,7 @@ def given_change(prediction: Prediction, last_count: int, likelihoods: Array) ->
 
 
 def _spread(shares: Sequence[float]) -> Array:
-    """Shares (labels,) with the open one spread geometrically over counts, the last of which is open: (FAR_COUNTS,)."""
+    """Shares (labels,) with the open one spread geometrically over counts, (FAR_COUNTS,)."""
     beyond = np.arange(FAR_COUNTS - len(shares) + 1)
     tail = (1 - TAIL_RATIO) * TAIL_RATIO**beyond
     tail[-1] = TAIL_RATIO ** beyond[-1]
@@ -149,8 +151,8 @@ def check_pairs(
             rows.append((index, chains[pair.now], true, slip, weight, record.expected - last_count, truly_common))
             scores.append([suspect(one, record, mismatch_rate) for one in views.values()])
     suspicions = dict(zip(views, np.array(scores).T, strict=True))
-    columns = dict(zip(ABOUT, map(np.array, zip(*rows, strict=True)), strict=True))
-    return PairChecks(**columns, suspicions=suspicions)
+    columns: list[Any] = [*map(np.array, zip(*rows, strict=True)), suspicions]
+    return PairChecks(*columns)
 
 
 def auc_within(scores: Array, wrong: Flags, weight: Array, strata: Integers) -> float:

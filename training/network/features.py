@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from tqdm.contrib.concurrent import thread_map
 
-from model.images import decode, resize
+from model.images import RejectedImage, decode, resize
 from model.predictor import Predictor
 
 from ..data.bins import LabelledBin, counts_of
@@ -20,12 +20,15 @@ from .pair_network import Photographs
 def photographs(predictor: Predictor, artifact: Path, bins: Sequence[LabelledBin]) -> Photographs:
     """The features, predicted means and volumes of `bins` by the network of `artifact`, which `predictor` has loaded.
 
-    Raises RejectedImage when an image cannot be counted, ValueError when the network's first output is of no layer.
+    Raises ValueError when an image cannot be counted, or when the network's first output is of no linear layer.
     """
     session, name = _session(artifact)
 
     def run(one: LabelledBin) -> tuple[npt.NDArray[np.float32], float, float]:
-        pixels = resize(decode(one.image.read_bytes()), predictor.size)
+        try:
+            pixels = resize(decode(one.image.read_bytes()), predictor.size)
+        except RejectedImage as error:
+            raise ValueError(f"{one.image}: {error.reason}, or prepare the set again without it") from error
         logits, *volume, features = session.run(None, {name: predictor.preprocess(pixels)})
         shares = predictor.probabilities(np.asarray(logits, np.float64).mean(0))
         log_volume = float(volume[0].mean()) if volume else 0.0
