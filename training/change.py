@@ -4,22 +4,32 @@
     python -m training.change --data SET --split val --network      (minutes)
 
 Neighbouring ids that share half of their objects are photographs of one bin. With --network, networks that see both
-photographs are trained on the pairs of train, and measured too. Read test once, when nothing remains to be chosen.
+photographs are trained on the pairs of train, and measured too. They also learn from, and are measured on, pairs of a
+photograph and a variation of it: bins that did not change. Read test once, when nothing remains to be chosen.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from inventory.alert_text import one_line
+from inventory.prediction import Prediction, estimated
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .data.bins import SPLITS, LabelledBin, counts_of, read_bins
+from .data.metadata import object_volumes
 from .data.pairs import consecutive_pairs
 from .evaluate import predict_all
 from .measure.change import change_quality, check_pairs
+
+if TYPE_CHECKING:
+    from .network.pair_network import Photographs
 
 TRAIN = SPLITS[0]
 
@@ -36,18 +46,34 @@ def measure(data: Path, split: str, artifact: Path, *, network: bool = False) ->
         raise ValueError(f"networks that were trained on {TRAIN} are not measured on it: name another --split")
     predictor = Predictor(artifact)
     bins = _paired(data, split)
-    predictions = predict_all(predictor, bins)
-    pairs = consecutive_pairs(bins)
-    likelihoods = None
-    if network:
-        from .network.features import photographs  # here: all else needs neither torch nor onnx
-        from .network.pair_network import ChangeEstimator
+    counts, pairs = counts_of(bins), consecutive_pairs(bins)
+    volumes = [object_volumes(one.metadata.read_bytes()) if one.metadata else None for one in bins]
+    if not network:
+        checks = check_pairs(predict_all(predictor, bins), counts, pairs, volumes=volumes)
+        return {"model": predictor.name} | change_quality(checks)
 
-        learnt = _paired(data, TRAIN)
-        estimator = ChangeEstimator(photographs(predictor, artifact, learnt), consecutive_pairs(learnt))
-        likelihoods = estimator.likelihoods(photographs(predictor, artifact, bins), pairs)
-    checks = check_pairs(predictions, counts_of(bins), pairs, likelihoods)
+    from .network.features import photographs  # here: all else needs neither torch nor onnx
+    from .network.pair_network import ChangeEstimator, unchanged_pairs
+
+    def both(bins: Sequence[LabelledBin]) -> "Photographs":
+        return photographs(predictor, artifact, bins) + photographs(predictor, artifact, bins, varied=True)
+
+    learnt = _paired(data, TRAIN)
+    estimator = ChangeEstimator(both(learnt), consecutive_pairs(learnt) + unchanged_pairs(len(learnt)))
+    seen = both(bins)
+    pairs += unchanged_pairs(len(bins))
+    likelihoods = estimator.likelihoods(seen, pairs)
+    checks = check_pairs(_predictions(predictor, seen), seen.counts, pairs, likelihoods, volumes)
     return {"model": predictor.name} | change_quality(checks)
+
+
+def _predictions(predictor: Predictor, seen: "Photographs") -> list[Prediction]:
+    """The endpoint's answers for photographs."""
+    volumes = np.expm1(seen.log_volumes).clip(0).tolist() if predictor.volume_error else repeat(None)
+    return [
+        estimated(Prediction(0, predictor.labels, tuple(row), predictor.prior, predictor.name, volume, error))
+        for row, volume, error in zip(seen.probabilities.tolist(), volumes, repeat(predictor.volume_error))
+    ]
 
 
 def _paired(data: Path, split: str) -> list[LabelledBin]:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from tqdm.contrib.concurrent import thread_map
 
 from inventory.alert_text import one_line
-from inventory.prediction import Prediction
+from inventory.prediction import Prediction, estimated
 from model.calibration import adjust_prior, prior_ratio
 from model.images import RejectedImage
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
@@ -36,7 +36,7 @@ from .data.tables import column_name, read_table
 from .measure.alert_quality import Checks, alert_quality, check_all, figures_of
 from .measure.metrics import all_figures, bootstrap_intervals, class_figures, confusion
 from .measure.published import BENCHMARK
-from .measure.served_figures import estimated, served_figures
+from .measure.served_figures import served_figures
 from .report.evaluation_page import write_evaluation_page
 from .report.evaluation_text import show
 

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from inventory.alert_text import one_line
-from inventory.prediction import Prediction
+from inventory.prediction import Prediction, estimated
 
 from .data.archives import Member
 from .data.bins import LABELS, LabelledBin, counts_of, read_bins, training_label
@@ -30,7 +30,6 @@ from .data.metadata import object_volumes
 from .evaluate import evaluate
 from .loop.search_space import SPACE, Choice, Continuous
 from .measure.alert_quality import check_all
-from .measure.served_figures import estimated
 from .report.evaluation_page import write_evaluation_page
 from .report.evaluation_text import show
 

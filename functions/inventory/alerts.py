@@ -29,6 +29,7 @@ BODY = (
     "image",
     "metadata",
     "model",
+    "compared_with",
     "checked_at",
     "reason",
     "resolves",

@@ -125,7 +125,8 @@ class CheckStore:
         page = self._table.query(KeyConditionExpression=condition, ConsistentRead=True, Limit=limit)
         items: Sequence[Mapping[str, Any]] = page["Items"]
         if "LastEvaluatedKey" in page:
-            items = [*self._starting(subject, REVIEW), *self._starting(subject, AUDIT), *self._newest(subject, newest)]
+            newest_items = self._newest(self.load(subject), newest)
+            items = [*self._starting(subject, REVIEW), *self._starting(subject, AUDIT), *newest_items]
         return History(
             _holding_findings((item for item in items if item["check"].startswith(REVIEW)), check),
             _checks_by_time(items)[-newest:],
@@ -160,6 +161,10 @@ class CheckStore:
     def current_check(self, state: BinState) -> Check | None:
         """The current check of a bin, or None."""
         return self.find(state.bin, state.current.check) if state.current else None
+
+    def newest_checks(self, state: BinState, limit: int) -> Iterator[Check]:
+        """The newest `limit` checks of a bin, the newest first. Each one is read when it is asked for."""
+        return map(read_check, filter(is_check, self._newest(state, limit)))
 
     # ---- Lists ----
 
@@ -230,12 +235,11 @@ class CheckStore:
         condition = Key("bin").eq(subject.partition) & Key("check").begins_with(prefix)
         yield from self._pages(KeyConditionExpression=condition, ConsistentRead=True)
 
-    def _newest(self, subject: Subject, count: int) -> Iterator[Mapping[str, Any]]:
+    def _newest(self, state: BinState, count: int) -> Iterator[Mapping[str, Any]]:
         """The newest checks of a bin, the newest first: each names the one before it. Those before this was stored, and
         expired ones, end the walk."""
-        state = self.load(subject)
         name = state.newest or (state.current.check if state.current else None)
-        while name and count and (item := self._get(subject, name)):
+        while name and count and (item := self._get(state.bin, name)):
             yield item
             name, count = item.get("previous"), count - 1
 

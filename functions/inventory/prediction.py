@@ -1,8 +1,12 @@
 """The prediction of a model for one image. Pure code."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 Interval = tuple[int, int | None]
+INTERVAL_SHARE = 0.8
+"""The least probability of an interval."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -38,3 +42,14 @@ def distance(prediction: Prediction, count: int) -> int:
     last = len(prediction.labels) - 1
     covers = is_open(prediction) and prediction.count == last and count >= last
     return 0 if covers else prediction.count - count
+
+
+def estimated(prediction: Prediction) -> Prediction:
+    """The prediction with the count and the interval of its probabilities, as the endpoint gives them."""
+    shares, labels = prediction.probabilities, len(prediction.labels)
+    count = next(count for count, share in enumerate(accumulate(shares)) if share >= 0.5 - _ROUNDING)
+    held = {(low, high): sum(shares[low : high + 1]) for low in range(labels) for high in range(low, labels)}
+    wide_enough = [run for run, share in held.items() if share >= INTERVAL_SHARE - _ROUNDING]
+    low, high = min(wide_enough, key=lambda run: (run[1] - run[0], -held[run], run))
+    is_unbounded = is_open(prediction) and high == labels - 1
+    return replace(prediction, count=count, interval=(low, None if is_unbounded else high))

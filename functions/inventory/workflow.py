@@ -31,6 +31,7 @@ from inventory.decision import (
 from inventory.errors import CannotWithdraw, RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES, OpenObject, keys_of, open_parts
 from inventory.metadata import METADATA_LIMIT_BYTES, read_record
+from inventory.past import MOST_EARLIER, given_past, last_confirmed
 from inventory.prediction import Prediction
 from inventory.sampling import is_audited
 from inventory.uploads import InboxEvent, Removal, Upload
@@ -161,12 +162,15 @@ class CheckWorkflow:
             prediction = self.count(image.read(IMAGE_LIMIT_BYTES), check.check_id)
         except RejectedUpload as rejection:
             return replace(check, reason=str(rejection))
-        judged = verdict.judge(prediction, record, self.mismatch_rate, self.slips)
+        confirmed = last_confirmed(check, self.store.newest_checks(state, MOST_EARLIER))
+        remembered = given_past(prediction, confirmed) if confirmed else None
+        estimate = remembered or prediction
+        judged = verdict.judge(estimate, record, self.mismatch_rate, self.slips)
         return replace(
             check,
             status=judged.status,
-            predicted=prediction.count,
-            interval=prediction.interval,
+            predicted=estimate.count,
+            interval=estimate.interval,
             difference=judged.difference,
             direction=judged.direction,
             suspicion=round(judged.suspicion, DIGITS),
@@ -177,6 +181,7 @@ class CheckWorkflow:
             },
             predicted_volume_in3=None if prediction.volume_in3 is None else round(prediction.volume_in3, VOLUME_DIGITS),
             model=prediction.model,
+            compared_with=confirmed.check.check_id if confirmed and remembered else None,
         )
 
 

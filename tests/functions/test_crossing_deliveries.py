@@ -113,6 +113,26 @@ def test_a_review_of_a_check_that_is_gone_leaves_no_trace(warehouse):
     assert "Item" not in warehouse.table.get_item(Key={"bin": "1", "check": check.check})
 
 
+def test_a_review_of_the_last_check_after_it_was_read_is_taken_into_account(warehouse, monkeypatch):
+    counts, given_past = [], workflow.given_past
+
+    def slow(prediction, confirmed):
+        if not counts:
+            warehouse.review(first, 2)
+        counts.append(confirmed.count)
+        return given_past(prediction, confirmed)
+
+    warehouse.drop("bin-images/1.jpg", image_of(3))
+    first = warehouse.drop("metadata/1.json", metadata(3))
+    warehouse.clock += 2 * HOUR
+    warehouse.drop("bin-images/1.jpg", image_of(4))
+    monkeypatch.setattr(workflow, "given_past", slow)
+    check = warehouse.drop("metadata/1.json", metadata(4))
+    assert counts == [3, 2]
+    assert check.compared_with == first.check_id
+    assert [each.actual for each in warehouse.checks("1") if each.check == first.check] == [2]
+
+
 # Waiting
 
 

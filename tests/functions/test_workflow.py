@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ from inventory.errors import RejectedUpload, RetryLater
 from inventory.inbox import IMAGE_LIMIT_BYTES
 from inventory.metadata import METADATA_LIMIT_BYTES
 from inventory.uploads import Removal
-from tests.builders import BUCKET, image_of, item, metadata, metadata_of, seen, upload
+from tests.builders import BUCKET, LABELS, distribution, image_of, item, metadata, metadata_of, seen, upload
 from tests.functions.conftest import TIMEOUT
 
 IMAGE, RECORD = "BOS1/bin-images/523.jpg", "BOS1/metadata/523.json"
@@ -160,6 +161,7 @@ def test_a_mismatch_is_recorded_and_alerted_with_all_that_a_subscriber_needs(war
         "image": "s3://inbox/BOS1/bin-images/523.jpg",
         "metadata": "s3://inbox/BOS1/metadata/523.json",
         "model": "test@0",
+        "compared_with": None,
         "checked_at": "2026-03-01T12:00:00.000+00:00",
         "reason": None,
         "resolves": None,
@@ -373,3 +375,60 @@ def test_a_checker_killed_anywhere_is_healed_by_the_retry(warehouse, monkeypatch
     warehouse.workflow.process(record)
     assert statuses(warehouse) == ["mismatch"]
     assert len(warehouse.alerts()) == 1
+
+
+# The memory of a bin
+
+
+@pytest.fixture
+def overlooking(warehouse):
+    """Has the model overlook two objects of every bin."""
+
+    def count(image, inference_id):
+        shown = seen(image).count - 2
+        shares = [math.exp(-0.5 * ((label - shown) / 1.2) ** 2) for label in range(len(LABELS))]
+        return distribution(*(share / sum(shares) for share in shares))
+
+    warehouse.workflow = replace(warehouse.workflow, count=count)
+
+
+def update(warehouse, count, recorded=None):
+    """Replace both files of the bin. Returns the check of the new pair."""
+    warehouse.clock += timedelta(hours=2)
+    warehouse.drop(IMAGE, image_of(count))
+    return warehouse.drop(RECORD, metadata(count if recorded is None else recorded))
+
+
+def test_an_error_that_a_person_corrected_is_not_repeated(warehouse, overlooking):
+    first = update(warehouse, 4)
+    assert (first.status, first.predicted, first.compared_with) == ("mismatch", 2, None)
+    warehouse.review(first, 4)
+    second = update(warehouse, 5)
+    assert (second.status, second.predicted, second.compared_with) == ("match", 4, first.check_id)
+    assert second.interval[0] <= 5 <= second.interval[1]
+    alone = warehouse.workflow.count(image_of(5), "").probabilities
+    assert list(second.probabilities.values()) == pytest.approx(alone, abs=1e-4), "these stay what the image shows"
+    assert warehouse.store.find(second.subject, second.check) == second
+
+
+def test_what_nobody_confirmed_is_not_remembered(warehouse, overlooking):
+    update(warehouse, 4)
+    second = update(warehouse, 5)
+    assert (second.status, second.predicted, second.compared_with) == ("mismatch", 3, None)
+    assert warehouse.alerts()[-1]["compared_with"] is None
+
+
+def test_an_alert_names_the_check_that_its_count_takes_into_account(warehouse, overlooking):
+    first = update(warehouse, 4)
+    warehouse.review(first, 4)
+    wrong = update(warehouse, 5, recorded=1)
+    alert = warehouse.alerts()[-1]
+    assert (alert["kind"], alert["predicted"], alert["difference"]) == ("mismatch", 4, 3)
+    assert alert["compared_with"] == wrong.compared_with == first.check_id
+
+
+def test_a_recheck_remembers_no_check_of_its_own_contents(warehouse, overlooking):
+    check = update(warehouse, 4)
+    warehouse.workflow = replace(warehouse.workflow, count=lambda image, _: replace(seen(image), model="test@1"))
+    again = warehouse.workflow.process(replace(upload(IMAGE, image_of(4)), recheck=True))
+    assert (again.check, again.compared_with) == (f"{check.check}/test@1", None)

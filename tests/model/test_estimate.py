@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory.prediction import Prediction, estimated
 from model.estimate import INTERVAL_SHARE, median, shortest_interval
 
 ROUNDING = 1e-6
@@ -33,3 +34,11 @@ def test_the_interval_is_the_shortest_run_that_holds_enough_and_the_likeliest_of
     assert all(held(first, size - 1) < INTERVAL_SHARE + ROUNDING for first in range(last + 1))
     assert held(low, size) >= max(held(first, size) for first in range(last - size + 2)) - ROUNDING
     assert low <= median(shares) <= end
+
+
+@given(distributions, st.booleans())
+def test_the_domain_reads_a_distribution_as_the_endpoint_does(shares, open_end):
+    labels = [str(count) for count in range(len(shares))]
+    labels[-1] += "+" * open_end
+    told = estimated(Prediction(0, tuple(labels), tuple(shares), tuple(shares), "test@0"))
+    assert (told.count, told.interval) == (median(shares), shortest_interval(shares, open_end=open_end))

@@ -10,16 +10,16 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --group train")
 
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.metadata import Record
+from inventory.metadata import Product, Record
 from inventory.prediction import Prediction
 from inventory.verdict import suspect
 from training import change
 from training.data.bins import LabelledBin
 from training.data.pairs import Pair, common_share, consecutive_pairs
-from training.measure.change import auc_within, change_quality, check_pairs, given_change, given_last
+from training.measure.change import auc_within, change_quality, check_pairs, given_change
 
 from .builders import record, write_set
 
@@ -88,25 +88,6 @@ def test_scores_that_only_tell_the_strata_apart_say_nothing_within_one() -> None
 shares = st.lists(st.floats(0, 1), min_size=11, max_size=11).filter(any).map(lambda xs: tuple(np.divide(xs, sum(xs))))
 
 
-ROUNDED = (0.0,) * 5 + (0.5625, 0.5665335487619022, 0.0625, 2**-52, 0.9032910336197506, 0.0078125)
-LAST = (0.5, *(0.0,) * 6, 0.5, 0.5, 0.5625, 0.00390625)
-
-
-@given(shares, shares, st.integers(0, 100_000))
-@example(*(tuple(np.divide(one, sum(one))) for one in (ROUNDED, LAST)), 0)
-def test_the_last_photograph_always_leaves_a_distribution(now, last, count) -> None:
-    seen, before = (replace(around(3), probabilities=one) for one in (now, last))
-    told = given_last(seen, before, count)
-    assert min(told.probabilities) >= 0
-    assert sum(told.probabilities) == pytest.approx(1)
-    assert 0 <= told.count <= 10
-
-
-def test_what_was_overlooked_last_time_is_expected_to_be_overlooked_again() -> None:
-    told = [given_last(around(4), around(4), last).count for last in (2, 4, 6)]
-    assert told == [3, 4, 5]
-
-
 def test_the_gain_is_judged_within_the_same_claimed_change() -> None:
     quality = {repeated: change_quality(check_pairs(*photographs(1, repeated=repeated))) for repeated in (True, False)}
     gain = quality[True]["all"]["auc_within_claimed_change_with_past"]
@@ -114,6 +95,33 @@ def test_the_gain_is_judged_within_the_same_claimed_change() -> None:
     assert gain > quality[True]["all"]["auc_within_claimed_change_alone"] + 0.05
     gains = [quality[repeated]["all"]["intervals"]["gain_with_past"][0] for repeated in (True, False)]
     assert gains[0] > 0 > gains[1]
+
+
+def test_unchanged_bins_are_told_apart_from_all_others() -> None:
+    predictions, counts, pairs = photographs(1, repeated=True)
+    ruled_out = np.ones((2 * len(pairs), 13))
+    ruled_out[:, 6] = 1e-3
+    made = [Pair(pair.now, pair.last, {}, {}, made=True) for pair in pairs]
+    counts_then = np.concatenate([counts, counts])
+    kept = [replace(pair, last=pair.now + len(counts), made=True) for pair in made]
+    quality = change_quality(check_pairs(predictions * 2, counts_then, pairs + kept, ruled_out))
+    without = change_quality(check_pairs(predictions, counts, pairs, ruled_out[: len(pairs)]))
+    assert {name: figures for name, figures in quality.items() if "unchanged" not in name} == without
+    assert quality["unchanged"]["auc_with_network"] < 0.4 < quality["unchanged"]["auc_alone"]
+    assert quality["unchanged"]["auc_within_claimed_change_alone"] is None, "every claim of no change is right"
+    assert quality["with_unchanged"]["pairs"] == 2 * len(pairs)
+
+
+def test_volumes_count_as_the_verdict_counts_them() -> None:
+    predictions, counts = [around(3, 30.0), around(4, 40.0)], np.array([3, 4])
+    pairs, volumes = [Pair(0, 1, {}, {})], [[10.0] * 3, [10.0] * 4]
+    checks = check_pairs(predictions, counts, pairs, np.ones((1, 13)), volumes)
+    right = Record(4, (Product(1, 10.0),) * 4)
+    (served,) = checks.suspicions["alone_by_volume"][~checks.wrong]
+    assert served == pytest.approx(suspect(predictions[1], right, 0.02))
+    assert served < checks.suspicions["alone"][~checks.wrong][0]
+    network, past = (checks.suspicions[f"{name}_by_volume"] for name in ("with_network", "with_past"))
+    np.testing.assert_allclose(network, past)  # the network says nothing
 
 
 @given(shares, st.integers(0, 100), st.integers(0, 30))
@@ -172,7 +180,43 @@ def test_networks_that_see_both_photographs_learn_how_a_bin_changed(
 
     change.main(["--data", str(films), "--artifact", str(films / "artifact"), "--split", "val", "--network"])
     figures = json.loads(capsys.readouterr().out)["all"]
-    assert {"auc_with_network", "auc_within_claimed_change_with_network"} <= figures.keys()
+    assert {"auc_with_network", "auc_within_claimed_change_with_network_by_volume"} <= figures.keys()
+
+
+def test_unchanged_pairs_teach_networks_that_nothing_may_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: uv sync --group train")
+    from training.network import pair_network
+    from training.network.pair_network import ChangeEstimator, Photographs, unchanged_pairs
+
+    monkeypatch.setattr(pair_network, "EPOCHS", 60)
+    near = [5, 6, 7]  # a change of -1, 0, 1
+    rng = np.random.default_rng(0)
+    bins = 400
+    counts = np.repeat(rng.integers(3, 7, bins // 2), 2) + np.tile([0, 1], bins // 2)
+    seen = [
+        Photographs((counts + rng.normal(0, 0.1, bins))[:, None], np.eye(11)[counts], np.zeros(bins), counts)
+        for _ in range(2)
+    ]
+    changed = [Pair(*ends, {}, {}) for place in range(0, bins, 2) for ends in ((place, place + 1), (place + 1, place))]
+    unchanged = unchanged_pairs(bins)
+    both = seen[0] + seen[1]
+    taught = ChangeEstimator(both, changed + unchanged)
+    assert (taught.likelihoods(both, changed)[:, near].argmax(1) == 1).mean() < 0.1
+    assert (taught.likelihoods(both, unchanged)[:, near].argmax(1) == 1).mean() > 0.9
+
+
+def test_networks_and_the_endpoint_give_the_same_answers(films: Path) -> None:
+    from model.predictor import Predictor
+    from training.data.bins import read_bins
+    from training.evaluate import predict_all
+    from training.network.features import photographs as seen_by
+
+    predictor, bins = Predictor(films / "artifact"), read_bins(films, "val")
+    assert change._predictions(predictor, seen_by(predictor, films / "artifact", bins)) == predict_all(predictor, bins)
+    varied = seen_by(predictor, films / "artifact", bins, varied=True)
+    again = seen_by(predictor, films / "artifact", bins, varied=True)
+    assert varied.features.tolist() == again.features.tolist()
+    assert varied.features.tolist() != seen_by(predictor, films / "artifact", bins).features.tolist()
 
 
 def test_networks_are_not_measured_on_what_they_learnt_from(films: Path) -> None:

@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: uv sync --group train")
 
-from inventory.prediction import Prediction
+from inventory.prediction import Prediction, estimated
 from training.measure.alert_quality import check_all
-from training.measure.served_figures import estimated, served_figures
+from training.measure.served_figures import served_figures
 
 LABELS = (*map(str, range(10)), "10+")
 EVEN = (1 / 11,) * 11

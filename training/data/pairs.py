@@ -13,12 +13,16 @@ LEAST_COMMON = 0.5
 
 @dataclass(frozen=True)
 class Pair:
-    """Two photographs of one bin, as positions in a list of bins, and the recorded quantity of each item in both."""
+    """Two photographs of one bin, as positions in a list of bins, and the recorded quantity of each item in both.
+
+    `made`: the last photograph is a variation of the other, so nothing has changed, and no items are given.
+    """
 
     last: int
     now: int
     last_items: Items
     now_items: Items
+    made: bool = False
 
 
 def common_share(one: Items, other: Items) -> float:

@@ -6,6 +6,9 @@ photograph into account.
 Neighbouring photographs of the public set nearly always differ by one object, so a wrong record breaks that pattern by
 construction, and the claimed change (recorded count minus last count) finds most wrong records without any image. In a
 warehouse a wrong record comes with an ordinary change. So scores are also compared within one claimed change.
+
+Nor is there a bin that did not change between two photographs. Pairs of a photograph and a variation of it
+(`Pair.made`) stand for those. They have parts of their own in the figures, and are no part of "all".
 """
 
 import math
@@ -17,47 +20,27 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.special import ndtr, ndtri
 from sklearn.metrics import roc_auc_score
 
 from inventory.metadata import Record
-from inventory.prediction import Prediction
+from inventory.past import CORRELATION, given_last
+from inventory.prediction import Prediction, estimated, is_open
 from inventory.verdict import TAIL_RATIO, suspect
 
 from ..data.pairs import LEAST_COMMON, Pair, common_share
 from .alert_quality import MISMATCH_RATE, ROUNDS
-from .served_figures import estimated
-from .slips import slip_weights
+from .slips import claimed_products, slip_weights
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-CORRELATION = 0.65
-"""Of the served network's errors on two photographs that share at least half of their objects. Chosen on val: the AUC
-and the log loss of the count are nearly the same from 0.6 to 0.75."""
-LEAST_TAIL = 1e-4
-"""A last record that the network finds less probable than this counts as if it were this probable."""
 SHARE_BANDS = {"half": (LEAST_COMMON, 0.65), "two_thirds": (0.65, 0.8), "four_fifths": (0.8, math.inf)}
+BY_VOLUME = "_by_volume"
 FEW_COUNTS = 10
 FAR_COUNTS = 40
 """Counts over which an open label is spread; the last of them is open."""
 LEAST_WRONG = 40
 """Wrong records that a claimed change needs for figures of its own."""
-
-
-def given_last(prediction: Prediction, last: Prediction, last_count: int) -> Prediction:
-    """The prediction once it is known that the bin held `last_count` objects when `last` was predicted.
-
-    The place of a true count in its predicted distribution, as a quantile of a standard normal, is the error. Both
-    errors are taken as normal with the correlation CORRELATION (a Gaussian copula). So F(k), the probability of at most
-    k objects, becomes ndtr((ndtri(F(k)) - c * error of `last`) / sqrt(1 - c**2)), where c is that correlation.
-    """
-    place = (_fewer(last, last_count) + _fewer(last, last_count + 1)) / 2
-    error = ndtri(np.clip(place, LEAST_TAIL, 1 - LEAST_TAIL))
-    edges = np.concatenate(([0.0], np.clip(np.cumsum(prediction.probabilities[:-1]), 0, 1), [1.0]))
-    moved = ndtr((ndtri(edges) - CORRELATION * error) / np.sqrt(1 - CORRELATION**2))
-    moved = np.maximum.accumulate(moved)  # rounding may leave an edge below the one before
-    return estimated(replace(prediction, probabilities=tuple(np.diff(moved).tolist())))
 
 
 def given_change(prediction: Prediction, last_count: int, likelihoods: Array) -> Prediction:
@@ -85,21 +68,15 @@ def _spread(shares: Sequence[float]) -> Array:
     return np.concatenate([shares[:-1], shares[-1] * tail])
 
 
-def _fewer(prediction: Prediction, count: int) -> float:
-    """The probability of fewer than `count` objects; the counts of the open label are spread as the verdict does."""
-    last = len(prediction.labels) - 1
-    beyond = TAIL_RATIO ** (count - last) if count > last else 1.0
-    return 1 - sum(prediction.probabilities[min(count, last) :]) * beyond
-
-
 @dataclass(frozen=True)
 class PairChecks:
     """Consecutive photographs, the second one checked against records, columns of one length.
 
     `pair` is the position of the pair, `bin` that of the real bin, `true` its true count, `slip` the true minus the
     recorded count (0: the record is right), `weight` the frequency of this check. `claimed` is the recorded minus the
-    last count, `common` the share of common objects in truth. `suspicions` are "alone", "with_past" and, where a
-    network estimated the change, "with_network".
+    last count, `common` the share of common objects in truth, `made` whether the last photograph is a variation of the
+    other. `suspicions` are "alone", "with_past" and, where a network estimated the change, "with_network"; where the
+    volumes of objects are known also each of them "…_by_volume", as the endpoint's volume makes it.
     """
 
     pair: Integers
@@ -109,6 +86,7 @@ class PairChecks:
     weight: Array
     claimed: Integers
     common: Array
+    made: Flags
     suspicions: Mapping[str, Array]
 
     @property
@@ -125,33 +103,48 @@ def check_pairs(
     counts: Integers,
     pairs: Sequence[Pair],
     likelihoods: Array | None = None,
+    volumes: Sequence[Sequence[float] | None] | None = None,
     mismatch_rate: float = MISMATCH_RATE,
 ) -> PairChecks:
     """Judge the second photograph of every pair with its right record and each wrong one, with and without the first.
 
-    `likelihoods` (pairs, changes) are those of the changes, by a network that saw both photographs of each pair.
-
     `predictions` and true `counts` (n,) are of the bins that `pairs` point to. The last record is right.
-    `mismatch_rate` is the share of wrong records, injected and assumed alike. Volumes are left out.
+    `likelihoods` (pairs, changes) are those of the changes, by a network that saw both photographs of each pair.
+    `volumes` are those of each bin's objects in cubic inches, None where there is no record of them; which objects a
+    wrong record lacks or claims is drawn once. `mismatch_rate` is the share of wrong records, injected and assumed
+    alike.
     """
     links = np.array([(one.last, one.now) for one in pairs]).T
     graph = coo_array((np.ones(len(pairs)), links), shape=(len(counts), len(counts)))
     chains = connected_components(graph, directed=False)[1]
+    rng = np.random.default_rng(0)
+    catalogue = [volume for held in volumes or () for volume in held or () if np.isfinite(volume)]
     rows, scores = [], []
     for index, pair in enumerate(pairs):
         true, last_count = int(counts[pair.now]), int(counts[pair.last])
         seen = replace(predictions[pair.now], volume_in3=None)
-        given = given_last(seen, predictions[pair.last], last_count)
+        last = predictions[pair.last].probabilities
+        shares = given_last(seen.probabilities, last, last_count, open_end=is_open(seen))
+        given = estimated(replace(seen, probabilities=shares))
         views = {"alone": seen, "with_past": given}
         if likelihoods is not None:
             views["with_network"] = given_change(given, last_count, likelihoods[index])
         truly_common = common_share(pair.last_items, pair.now_items)
         for slip, weight in slip_weights(true, mismatch_rate).items():
             record = Record(true - slip)
-            rows.append((index, chains[pair.now], true, slip, weight, record.expected - last_count, truly_common))
-            scores.append([suspect(one, record, mismatch_rate) for one in views.values()])
-    suspicions = dict(zip(views, np.array(scores).T, strict=True))
-    columns: list[Any] = [*map(np.array, zip(*rows, strict=True)), suspicions]
+            suspicions = {name: suspect(one, record, mismatch_rate) for name, one in views.items()}
+            if volumes is not None:
+                held = volumes[pair.now]
+                products = () if held is None else claimed_products(held, slip, catalogue, rng)
+                with_sizes = replace(record, products=products)
+                for name, view in views.items():
+                    complete = replace(view, volume_in3=predictions[pair.now].volume_in3)
+                    suspicions[f"{name}{BY_VOLUME}"] = suspect(complete, with_sizes, mismatch_rate)
+            claimed = record.expected - last_count
+            rows.append((index, chains[pair.now], true, slip, weight, claimed, truly_common, pair.made))
+            scores.append(suspicions)
+    columns: list[Any] = [*map(np.array, zip(*rows, strict=True))]
+    columns.append({name: np.array([one[name] for one in scores]) for name in scores[0]})
     return PairChecks(*columns)
 
 
@@ -173,8 +166,10 @@ def change_quality(checks: PairChecks) -> dict[str, object]:
     """Every figure with and without the past, ready for JSON.
 
     Each is under the name of a part of the checks, "all" the first. `claimed_change_alone` is the AUC of a score that
-    knows how often each claimed change is wrong here, and no image.
+    knows how often each claimed change is wrong here, and no image. Where there are made pairs, they are "unchanged",
+    and "with_unchanged" are these and all others.
     """
+    whole, checks = checks, checks.where(~checks.made)
     last_count = checks.true - checks.slip - checks.claimed
     parts = {"up_to_ten_objects": checks.where(np.maximum(checks.true, last_count) <= FEW_COUNTS)}
     for name, (least, below) in SHARE_BANDS.items():
@@ -183,6 +178,8 @@ def change_quality(checks: PairChecks) -> dict[str, object]:
     for claim, part in of_claim.items():
         if part.wrong.sum() >= LEAST_WRONG and not part.wrong.all():
             parts[f"claimed_{claim:+d}"] = part
+    if whole.made.any():
+        parts |= {"unchanged": whole.where(whole.made), "with_unchanged": whole}
     wrong_share = {claim: np.average(part.wrong, weights=part.weight) for claim, part in of_claim.items()}
     claim_alone = np.array([wrong_share[claim] for claim in checks.claimed.tolist()])
     return {
@@ -198,7 +195,10 @@ def _figures(checks: PairChecks) -> dict[str, object]:
     for name, scores in checks.suspicions.items():
         figures[f"auc_{name}"] = float(roc_auc_score(checks.wrong, scores, sample_weight=checks.weight))
         within = auc_within(scores, checks.wrong, checks.weight, checks.claimed)
-        figures[f"auc_within_claimed_change_{name}"] = within
+        figures[f"auc_within_claimed_change_{name}"] = None if math.isnan(within) else within
+        for kind, chosen in (("right", ~checks.wrong), ("wrong", checks.wrong)):
+            suspected = np.average(scores[chosen] > MISMATCH_RATE, weights=checks.weight[chosen])
+            figures[f"{kind}_records_suspected_{name}"] = float(suspected)
     return figures
 
 
@@ -213,6 +213,11 @@ def _intervals(checks: PairChecks) -> dict[str, list[float]]:
         areas = {
             name: auc_within(scores, checks.wrong, weight, checks.claimed) for name, scores in checks.suspicions.items()
         }
-        gains = {f"gain_{name}": area - areas["alone"] for name, area in areas.items() if name != "alone"}
+        gains = {f"gain_{name}": area - areas[_alone(name)] for name, area in areas.items() if name != _alone(name)}
         draws.append(areas | gains)
     return {name: np.nanquantile([draw[name] for draw in draws], (0.025, 0.975)).tolist() for name in draws[0]}
+
+
+def _alone(name: str) -> str:
+    """The suspicion without a past that another one is compared with."""
+    return f"alone{BY_VOLUME}" if name.endswith(BY_VOLUME) else "alone"

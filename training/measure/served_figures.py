@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from inventory.prediction import Prediction, distance, is_open
-from model.estimate import median, shortest_interval
+from inventory.prediction import Prediction, distance
 
 from ..data.bins import MOST_SERVED, training_label
 from ..data.sampling import mix_of, weights_for
@@ -15,13 +14,6 @@ from .alert_quality import Checks, flagged_shares
 
 Array = npt.NDArray[np.float64]
 ROUNDS = 200
-
-
-def estimated(prediction: Prediction) -> Prediction:
-    """The prediction with the count and the interval that the endpoint reads from its probabilities."""
-    shares = prediction.probabilities
-    interval = shortest_interval(shares, open_end=is_open(prediction))
-    return replace(prediction, count=median(shares), interval=interval)
 
 
 def served_figures(

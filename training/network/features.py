@@ -7,36 +7,50 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
+import torch
 from tqdm.contrib.concurrent import thread_map
 
-from model.images import RejectedImage, decode, resize
+from model.images import Pixels, RejectedImage, decode, resize
 from model.predictor import Predictor
 
+from ..data.augment import augment, draw
 from ..data.bins import LabelledBin, counts_of
 from ..data.cache import cores
 from .pair_network import Photographs
 
 
-def photographs(predictor: Predictor, artifact: Path, bins: Sequence[LabelledBin]) -> Photographs:
-    """The features, predicted means and volumes of `bins` by the network of `artifact`, which `predictor` has loaded.
+def photographs(
+    predictor: Predictor, artifact: Path, bins: Sequence[LabelledBin], *, varied: bool = False
+) -> Photographs:
+    """What the network of `artifact`, which `predictor` has loaded, says of the photographs of `bins`.
+
+    With `varied` each is a variation of the photograph, as in other light by another camera, always the same one.
 
     Raises ValueError when an image cannot be counted, or when the network's first output is of no linear layer.
     """
     session, name = _session(artifact)
 
-    def run(one: LabelledBin) -> tuple[npt.NDArray[np.float32], float, float]:
+    def run(place: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], float]:
+        image = bins[place].image
         try:
-            pixels = resize(decode(one.image.read_bytes()), predictor.size)
+            pixels = resize(decode(image.read_bytes()), predictor.size)
         except RejectedImage as error:
-            raise ValueError(f"{one.image}: {error.reason}, or prepare the set again without it") from error
-        logits, *volume, features = session.run(None, {name: predictor.preprocess(pixels)})
-        shares = predictor.probabilities(np.asarray(logits, np.float64).mean(0))
+            raise ValueError(f"{image}: {error.reason}, or prepare the set again without it") from error
+        shown = _vary(pixels, place) if varied else pixels
+        logits, *volume, features = session.run(None, {name: predictor.preprocess(shown)})
         log_volume = float(volume[0].mean()) if volume else 0.0
-        return features.mean(0), float(shares @ np.arange(len(shares))), log_volume
+        return features.mean(0), predictor.probabilities(np.asarray(logits, np.float64).mean(0)), log_volume
 
-    seen = thread_map(run, bins, max_workers=cores(), desc="features", unit="bin", leave=False, disable=None)
-    features, means, log_volumes = (np.array(column, np.float32) for column in zip(*seen, strict=True))
-    return Photographs(features, means, log_volumes, counts_of(bins))
+    about = {"desc": "variations" if varied else "features", "unit": "bin", "leave": False, "disable": None}
+    seen = thread_map(run, range(len(bins)), max_workers=cores(), **about)
+    features, probabilities, log_volumes = map(np.array, zip(*seen, strict=True))
+    return Photographs(features, probabilities, log_volumes.astype(np.float32), counts_of(bins))
+
+
+def _vary(pixels: Pixels, seed: int) -> Pixels:
+    images = torch.from_numpy(np.ascontiguousarray(pixels))[None]
+    shown = augment(images, draw("camera", [(seed,)]), pixels.shape[0])[0]
+    return (shown * 255).round().byte().permute(1, 2, 0).numpy()
 
 
 def _session(artifact: Path) -> tuple[onnxruntime.InferenceSession, str]:

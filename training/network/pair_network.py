@@ -2,6 +2,9 @@
 
 It sees the features of both photographs, as the served network computes them before its last layer, and their
 difference. It knows the count of the first photograph.
+
+The public set has no two photographs of an unchanged bin. So a network that learns from it alone rules out that nothing
+has changed. `unchanged_pairs` are made of one photograph and a variation of it.
 """
 
 from collections.abc import Sequence
@@ -29,14 +32,30 @@ Floats = npt.NDArray[np.float32]
 class Photographs:
     """What the served network says of n photographs, and their true counts.
 
-    `features` (n, features), `means` (n,) of the predicted distributions in objects, `log_volumes` (n,) of 1 + cubic
-    inches (zeros for a network without volumes), `counts` (n,) the true ones.
+    `features` (n, features), `probabilities` (n, labels) of the counts, `log_volumes` (n,) of 1 + cubic inches (zeros
+    for a network without volumes), `counts` (n,) the true ones.
     """
 
     features: Floats
-    means: Floats
+    probabilities: npt.NDArray[np.float64]
     log_volumes: Floats
     counts: npt.NDArray[np.int64]
+
+    @property
+    def means(self) -> Floats:
+        """The means (n,) of the predicted distributions, in objects."""
+        return (self.probabilities @ np.arange(self.probabilities.shape[1])).astype(np.float32)
+
+    def __add__(self, others: "Photographs") -> "Photographs":
+        """These photographs, then the others."""
+        columns = zip(vars(self).values(), vars(others).values(), strict=True)
+        return Photographs(*(np.concatenate(both) for both in columns))
+
+
+def unchanged_pairs(bins: int) -> list[Pair]:
+    """Pairs of the variation of a photograph and the photograph itself, of each of `bins` bins, as positions in their
+    photographs followed by one variation of each. A variation has no record of its items."""
+    return [Pair(bins + place, place, {}, {}, made=True) for place in range(bins)]
 
 
 class PairNetwork(nn.Module):
@@ -57,9 +76,10 @@ class ChangeEstimator:
     """The mean answer of SEEDS pair networks, trained on pairs of a training split."""
 
     def __init__(self, photographs: Photographs, pairs: Sequence[Pair]) -> None:
-        """Train on the pairs of `photographs`. Raises ValueError for fewer than BATCH pairs."""
-        if len(pairs) < BATCH:
-            raise ValueError(f"{len(pairs)} pairs are too few to train on: name a set with {BATCH} or more in train")
+        """Train on the pairs of `photographs`. Raises ValueError for fewer than BATCH that are not made."""
+        real = sum(not pair.made for pair in pairs)
+        if real < BATCH:
+            raise ValueError(f"{real} pairs are too few to train on: name a set with {BATCH} or more in train")
         self._mean = photographs.features.mean(0)
         self._scale = 1 / (photographs.features.std(0) + 1e-6)
         changes = _changes(photographs, pairs)

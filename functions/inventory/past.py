@@ -1,0 +1,127 @@
+"""The memory of a bin: what its last confirmed photograph says about a new one. Pure code.
+
+A model repeats its error on a bin, because what hides an object hides it again. So if the last photograph was
+underestimated, the new one probably is, too.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import accumulate, pairwise
+from statistics import NormalDist
+
+from inventory.check import Check
+from inventory.prediction import Prediction, estimated, is_open
+from inventory.verdict import TAIL_RATIO
+
+MOST_EARLIER = 4
+"""The number of earlier checks to choose from. A bin whose two files are replaced gets two checks."""
+
+SETTLED = timedelta(hours=1)
+"""Longer than the two files of an update are apart."""
+
+REVIEW_DOUBT = 0.02
+"""Assumed: people miscount too."""
+
+CORRELATION = 0.65
+"""Of a model's errors on two photographs that share at least half of their objects. Chosen on val of the public bin
+images: the log loss of the count is nearly the same from 0.6 to 0.75 (docs/experiments.md)."""
+
+LEAST_TAIL = 1e-4
+"""A last count that the model found less probable than this counts as if it were this probable."""
+
+NORMAL = NormalDist()
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A check whose image shows `count` objects. `doubt` is the probability that this is wrong, 0 to 1."""
+
+    check: Check
+    count: int
+    doubt: float
+
+
+def last_confirmed(check: Check, earlier: Iterable[Check]) -> Confirmed | None:
+    """The last settled and confirmed one of the `earlier` checks of the bin, which come newest first; None without one.
+
+    A check that shares its image or its record with `check` is left out. So is one that shares either with its
+    successor, unless it was current for SETTLED: the two files of an update arrive one after the other, so for a moment
+    the new image is paired with the old record, or the reverse. Such a pair says nothing about the count.
+    """
+    later = check
+    for before in earlier:
+        if not _share_a_part(before, check) and _is_settled(before, later) and (confirmed := _confirmed(before)):
+            return confirmed
+        later = before
+    return None
+
+
+def _is_settled(check: Check, later: Check) -> bool:
+    current_for = datetime.fromisoformat(later.checked_at) - datetime.fromisoformat(check.checked_at)
+    return current_for >= SETTLED or not _share_a_part(check, later)
+
+
+def _confirmed(check: Check) -> Confirmed | None:
+    """A check that a person counted, or whose record nobody disputes; None for any other."""
+    if check.image is None:
+        return None
+    if check.reviewed_at:
+        return None if check.actual is None else Confirmed(check, check.actual, REVIEW_DOUBT)
+    if check.status != "match" or check.expected is None or check.suspicion is None:
+        return None
+    return Confirmed(check, check.expected, check.suspicion)
+
+
+def _share_a_part(one: Check, other: Check) -> bool:
+    return any(version == its for version, its in zip(_parts(one), _parts(other), strict=True))
+
+
+def _parts(check: Check) -> list[str]:
+    """The versions of the image and the metadata."""
+    return check.check.split("/")[:2]
+
+
+def given_past(prediction: Prediction, confirmed: Confirmed) -> Prediction | None:
+    """The prediction once the last confirmed check of the bin is known; None if another model made that.
+
+    With the chance of its doubt the last count is wrong. Then it says nothing, and the prediction stands.
+    """
+    shares = confirmed.check.probabilities
+    if confirmed.check.model != prediction.model or shares is None or shares.keys() != set(prediction.labels):
+        return None
+    last = [shares[label] for label in prediction.labels]
+    given = given_last(prediction.probabilities, last, confirmed.count, open_end=is_open(prediction))
+    alone = prediction.probabilities
+    mixed = ((1 - confirmed.doubt) * one + confirmed.doubt * other for one, other in zip(given, alone, strict=True))
+    return estimated(replace(prediction, probabilities=tuple(mixed)))
+
+
+def given_last(now: Sequence[float], last: Sequence[float], last_count: int, *, open_end: bool) -> tuple[float, ...]:
+    """The distribution `now` (labels,) once it is known that the bin held `last_count` objects when `last` (labels,)
+    was predicted. With `open_end` the last label is open.
+
+    The place of a true count in its predicted distribution, as a quantile of a standard normal, is the error. Both
+    errors are taken as normal with the correlation CORRELATION (a Gaussian copula: Nelsen (2006), "An Introduction to
+    Copulas"). So F(k), the probability of at most k objects, becomes
+    Phi((Phi^-1(F(k)) - c * error of `last`) / sqrt(1 - c**2)), where c is that correlation.
+    """
+    place = (_fewer(last, last_count, open_end) + _fewer(last, last_count + 1, open_end)) / 2
+    error = NORMAL.inv_cdf(min(max(place, LEAST_TAIL), 1 - LEAST_TAIL))
+
+    def moved(edge: float) -> float:
+        if not 0 < edge < 1:
+            return min(max(edge, 0.0), 1.0)
+        return NORMAL.cdf((NORMAL.inv_cdf(edge) - CORRELATION * error) / math.sqrt(1 - CORRELATION**2))
+
+    edges = [0.0, *(moved(edge) for edge in accumulate(now[:-1])), 1.0]
+    return tuple(high - low for low, high in pairwise(accumulate(edges, max)))
+
+
+def _fewer(shares: Sequence[float], count: int, open_end: bool) -> float:
+    """The probability of fewer than `count` objects; the counts of an open label are spread as the verdict does."""
+    last = len(shares) - 1
+    if count <= last:
+        return 1 - sum(shares[count:])
+    return 1 - shares[last] * TAIL_RATIO ** (count - last) if open_end else 1.0
