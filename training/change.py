@@ -26,7 +26,7 @@ from .data.bins import SPLITS, LabelledBin, counts_of, read_bins
 from .data.metadata import object_volumes
 from .data.pairs import consecutive_pairs
 from .evaluate import predict_all
-from .measure.change import change_quality, check_pairs
+from .measure.change import change_quality, check_pairs, count_quality
 
 if TYPE_CHECKING:
     from .network.pair_network import Photographs
@@ -49,8 +49,10 @@ def measure(data: Path, split: str, artifact: Path, *, network: bool = False) ->
     counts, pairs = counts_of(bins), consecutive_pairs(bins)
     volumes = [object_volumes(one.metadata.read_bytes()) if one.metadata else None for one in bins]
     if not network:
-        checks = check_pairs(predict_all(predictor, bins), counts, pairs, volumes=volumes)
-        return {"model": predictor.name} | change_quality(checks)
+        predictions = predict_all(predictor, bins)
+        checks = check_pairs(predictions, counts, pairs, volumes=volumes)
+        count = {"count": count_quality(predictions, counts, pairs)}
+        return {"model": predictor.name} | count | change_quality(checks)
 
     from .network.features import photographs  # here: all else needs neither torch nor onnx
     from .network.pair_network import ChangeEstimator, unchanged_pairs
@@ -61,10 +63,10 @@ def measure(data: Path, split: str, artifact: Path, *, network: bool = False) ->
     learnt = _paired(data, TRAIN)
     estimator = ChangeEstimator(both(learnt), consecutive_pairs(learnt) + unchanged_pairs(len(learnt)))
     seen = both(bins)
-    pairs += unchanged_pairs(len(bins))
-    likelihoods = estimator.likelihoods(seen, pairs)
-    checks = check_pairs(_predictions(predictor, seen), seen.counts, pairs, likelihoods, volumes)
-    return {"model": predictor.name} | change_quality(checks)
+    predictions, known = _predictions(predictor, seen), pairs + unchanged_pairs(len(bins))
+    checks = check_pairs(predictions, seen.counts, known, estimator.likelihoods(seen, known), volumes)
+    count = {"count": count_quality(predictions, counts, pairs)}
+    return {"model": predictor.name} | count | change_quality(checks)
 
 
 def _predictions(predictor: Predictor, seen: "Photographs") -> list[Prediction]:

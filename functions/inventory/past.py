@@ -28,6 +28,10 @@ CORRELATION = 0.65
 """Of a model's errors on two photographs that share at least half of their objects. Chosen on val of the public bin
 images: the log loss of the count is nearly the same from 0.6 to 0.75 (docs/experiments.md)."""
 
+RESTOCKED = 0.2
+"""Assumed share of bins that hold other objects since, so that the last error says nothing. On val it takes a tenth of
+what the past gains where the objects are the same, and more than half of what it loses where they are others."""
+
 LEAST_TAIL = 1e-4
 """A last count that the model found less probable than this counts as if it were this probable."""
 
@@ -84,17 +88,22 @@ def _parts(check: Check) -> list[str]:
 
 
 def given_past(prediction: Prediction, confirmed: Confirmed) -> Prediction | None:
-    """The prediction once the last confirmed check of the bin is known; None if another model made that.
-
-    With the chance of its doubt the last count is wrong. Then it says nothing, and the prediction stands.
-    """
+    """The prediction once the last confirmed check of the bin is known; None if another model made that."""
     shares = confirmed.check.probabilities
     if confirmed.check.model != prediction.model or shares is None or shares.keys() != set(prediction.labels):
         return None
-    last = [shares[label] for label in prediction.labels]
-    given = given_last(prediction.probabilities, last, confirmed.count, open_end=is_open(prediction))
-    alone = prediction.probabilities
-    mixed = ((1 - confirmed.doubt) * one + confirmed.doubt * other for one, other in zip(given, alone, strict=True))
+    return remembering(prediction, [shares[label] for label in prediction.labels], confirmed.count, confirmed.doubt)
+
+
+def remembering(prediction: Prediction, last: Sequence[float], last_count: int, doubt: float) -> Prediction:
+    """The prediction once it is known that the bin held `last_count` objects when `last` (labels,) was predicted.
+
+    `doubt` is the probability, 0 to 1, that this count is wrong. Then it says nothing, nor does it if the bin was
+    restocked, and the prediction stands.
+    """
+    given = given_last(prediction.probabilities, last, last_count, open_end=is_open(prediction))
+    alone, trust = prediction.probabilities, (1 - doubt) * (1 - RESTOCKED)
+    mixed = (trust * one + (1 - trust) * other for one, other in zip(given, alone, strict=True))
     return estimated(replace(prediction, probabilities=tuple(mixed)))
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inventory.check import Check, timestamp
-from inventory.past import REVIEW_DOUBT, SETTLED, Confirmed, given_last, given_past, last_confirmed
+from inventory.past import RESTOCKED, REVIEW_DOUBT, SETTLED, Confirmed, given_last, given_past, last_confirmed
 from inventory.prediction import Prediction, estimated
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -128,12 +128,12 @@ def test_what_was_overlooked_last_time_is_expected_to_be_overlooked_again():
 
 @pytest.mark.parametrize("doubt", [0.0, 0.3, 1.0])
 def test_a_doubtful_count_says_less(doubt):
-    alone, sure = around(4), given_past(around(4), confirmed(8))
-    told = given_past(alone, confirmed(8, doubt))
-    expected = [
-        (1 - doubt) * one + doubt * other for one, other in zip(sure.probabilities, alone.probabilities, strict=True)
-    ]
-    assert told.probabilities == pytest.approx(expected)
+    seen = around(4)
+    alone = seen.probabilities
+    sure = given_last(alone, alone, 8, open_end=True)
+    trust = (1 - doubt) * (1 - RESTOCKED)
+    expected = [trust * one + (1 - trust) * other for one, other in zip(sure, alone, strict=True)]
+    assert given_past(seen, confirmed(8, doubt)).probabilities == pytest.approx(expected)
 
 
 def test_the_order_in_which_the_table_gives_shares_does_not_matter():

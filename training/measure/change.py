@@ -23,8 +23,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import roc_auc_score
 
 from inventory.metadata import Record
-from inventory.past import CORRELATION, given_last
-from inventory.prediction import Prediction, estimated, is_open
+from inventory.past import CORRELATION, given_last, remembering
+from inventory.prediction import Prediction, distance, estimated, is_open
 from inventory.verdict import TAIL_RATIO, suspect
 
 from ..data.pairs import LEAST_COMMON, Pair, common_share
@@ -39,6 +39,9 @@ BY_VOLUME = "_by_volume"
 FEW_COUNTS = 10
 FAR_COUNTS = 40
 """Counts over which an open label is spread; the last of them is open."""
+COUNT_FIGURES = ("exact", "within_one", "mean_error", "log_loss", "interval_holds", "interval_labels")
+LEAST_SHARE = 1e-9
+"""Of a true label, for its log loss."""
 LEAST_WRONG = 40
 """Wrong records that a claimed change needs for figures of its own."""
 
@@ -114,9 +117,7 @@ def check_pairs(
     wrong record lacks or claims is drawn once. `mismatch_rate` is the share of wrong records, injected and assumed
     alike.
     """
-    links = np.array([(one.last, one.now) for one in pairs]).T
-    graph = coo_array((np.ones(len(pairs)), links), shape=(len(counts), len(counts)))
-    chains = connected_components(graph, directed=False)[1]
+    chains = _real_bins(pairs, len(counts))
     rng = np.random.default_rng(0)
     catalogue = [volume for held in volumes or () for volume in held or () if np.isfinite(volume)]
     rows, scores = [], []
@@ -124,10 +125,10 @@ def check_pairs(
         true, last_count = int(counts[pair.now]), int(counts[pair.last])
         seen = replace(predictions[pair.now], volume_in3=None)
         last = predictions[pair.last].probabilities
-        shares = given_last(seen.probabilities, last, last_count, open_end=is_open(seen))
-        given = estimated(replace(seen, probabilities=shares))
-        views = {"alone": seen, "with_past": given}
+        views = {"alone": seen, "with_past": remembering(seen, last, last_count, doubt=0)}
         if likelihoods is not None:
+            shares = given_last(seen.probabilities, last, last_count, open_end=is_open(seen))
+            given = replace(seen, probabilities=shares)
             views["with_network"] = given_change(given, last_count, likelihoods[index])
         truly_common = common_share(pair.last_items, pair.now_items)
         for slip, weight in slip_weights(true, mismatch_rate).items():
@@ -146,6 +147,50 @@ def check_pairs(
     columns: list[Any] = [*map(np.array, zip(*rows, strict=True))]
     columns.append({name: np.array([one[name] for one in scores]) for name in scores[0]})
     return PairChecks(*columns)
+
+
+def count_quality(predictions: Sequence[Prediction], counts: Integers, pairs: Sequence[Pair]) -> dict[str, object]:
+    """How well the second photograph of every pair is counted, alone and with the first, whose count is known.
+
+    exact, within_one   the share whose count is right, or wrong by one object at most
+    mean_error          the mean absolute error in objects
+    log_loss            of the true label in nats
+    interval_holds, interval_labels  the share of intervals that hold the true count, and their mean number of labels
+
+    Each has its value alone and with the past, and the 95% bootstrap interval of the difference over real bins. An open
+    label is right about every count that it stands for. Arguments are those of `check_pairs`.
+    """
+    rows = []
+    for pair in pairs:
+        now, true = predictions[pair.now], int(counts[pair.now])
+        told = remembering(now, predictions[pair.last].probabilities, int(counts[pair.last]), doubt=0)
+        rows.append((_count_figures(now, true), _count_figures(told, true)))
+    alone, with_past = np.array(rows, np.float64).transpose(1, 0, 2)
+    rng, chains = np.random.default_rng(0), _real_bins(pairs, len(counts))[[pair.now for pair in pairs]]
+    bins, place = np.unique(chains, return_inverse=True)
+    times = [np.bincount(rng.integers(0, len(bins), len(bins)), minlength=len(bins))[place] for _ in range(ROUNDS)]
+    gains = np.quantile([np.average(with_past - alone, axis=0, weights=one) for one in times], (0.025, 0.975), axis=0)
+    columns = zip(COUNT_FIGURES, alone.mean(0), with_past.mean(0), gains.T, strict=True)
+    return {
+        name: {"alone": float(before), "with_past": float(after), "difference": gain.tolist()}
+        for name, before, after, gain in columns
+    }
+
+
+def _count_figures(prediction: Prediction, true: int) -> tuple[float, ...]:
+    """COUNT_FIGURES of one prediction."""
+    error, last = abs(distance(prediction, true)), len(prediction.labels) - 1
+    low, high = prediction.interval or (prediction.count, prediction.count)
+    loss = -math.log(max(prediction.probabilities[min(true, last)], LEAST_SHARE))
+    holds = low <= true and (high is None or true <= high)
+    return error == 0, error <= 1, error, loss, holds, (last if high is None else high) - low + 1
+
+
+def _real_bins(pairs: Sequence[Pair], photographs: int) -> Integers:
+    """The real bin (photographs,) that each photograph shows: those that pairs connect show the same one."""
+    links = np.array([(one.last, one.now) for one in pairs]).T
+    graph = coo_array((np.ones(len(pairs)), links), shape=(photographs, photographs))
+    return np.asarray(connected_components(graph, directed=False)[1])
 
 
 def auc_within(scores: Array, wrong: Flags, weight: Array, strata: Integers) -> float:
