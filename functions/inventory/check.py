@@ -35,11 +35,12 @@ class Check:
     `bin` is the bin's name; if `stray` is set, it is a key outside the inbox layout. `check` is the identity within the
     bin. `expected`, `predicted` and `difference` are object counts, `interval` that of the prediction. `suspicion` and
     the `probabilities` (by label) are between 0 and 1. `expected_volume_in3` and `predicted_volume_in3` are cubic
-    inches. `image` and `metadata` are s3:// addresses. `compared_with` is the `check_id` of the last confirmed check,
-    whose error `predicted`, `interval` and `suspicion` take into account; `probabilities` do not. Times are ISO 8601 in
-    UTC. `alerted_at` is when the alert was put into the outbox. `repeats` is the `check_id` of an earlier check with
-    the same answer, whose alert is still open. `resolves` describes the alert that this check closes. `actual` is the
-    number of objects that a person found. It is None despite `reviewed_at` if the image does not show the number.
+    inches. `image` and `metadata` are s3:// addresses. `compared_with` is the `check_id` of the last confirmed check of
+    the bin, whose error the prediction takes into account; `probabilities_alone` are then those of the image alone.
+    Times are ISO 8601 in UTC. `alerted_at` is when the alert was put into the outbox. `repeats` is the `check_id` of an
+    earlier check with the same answer, whose alert is still open. `resolves` describes the alert that this check
+    closes. `actual` is the number of objects that a person found. It is None despite `reviewed_at` if the image does
+    not show the number.
     """
 
     bin: str
@@ -61,6 +62,7 @@ class Check:
     metadata: str | None = None
     model: str | None = None
     compared_with: str | None = None
+    probabilities_alone: Mapping[str, float] | None = None
     reason: str | None = None
     alerted_at: str | None = None
     repeats: str | None = None

@@ -131,8 +131,8 @@ def read_check(item: Mapping[str, Any]) -> Check:
     known |= {"bin": subject.name, "stray": isinstance(subject, StrayKey), "check": _identity(item)}
     if "resolves" in known:
         known["resolves"] = _numbers(known["resolves"])
-    if "probabilities" in known:
-        known["probabilities"] = {label: float(share) for label, share in known["probabilities"].items()}
+    for name in {"probabilities", "probabilities_alone"} & known.keys():
+        known[name] = {label: float(share) for label, share in known[name].items()}
     return _check(_numbers(known))
 
 
@@ -273,6 +273,7 @@ def read_alert(text: str) -> Alert:
 def _alert_text(alert: Alert) -> str:
     """JSON without empty fields, so that most alerts fit in one write unit."""
     check = {name: value for name, value in vars(alert.check).items() if value is not None and value is not False}
+    check.pop("probabilities_alone", None)  # of use to later checks only
     values = {"kind": alert.kind, "revision": alert.revision, "check": check}
     return json.dumps(values, separators=(",", ":"))
 

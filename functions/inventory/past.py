@@ -89,7 +89,7 @@ def _parts(check: Check) -> list[str]:
 
 def given_past(prediction: Prediction, confirmed: Confirmed) -> Prediction | None:
     """The prediction once the last confirmed check of the bin is known; None if another model made that."""
-    shares = confirmed.check.probabilities
+    shares = confirmed.check.probabilities_alone or confirmed.check.probabilities
     if confirmed.check.model != prediction.model or shares is None or shares.keys() != set(prediction.labels):
         return None
     return remembering(prediction, [shares[label] for label in prediction.labels], confirmed.count, confirmed.doubt)

@@ -175,13 +175,11 @@ class CheckWorkflow:
             direction=judged.direction,
             suspicion=round(judged.suspicion, DIGITS),
             severity=judged.severity,
-            probabilities={
-                label: round(share, SHARE_DIGITS)
-                for label, share in zip(prediction.labels, prediction.probabilities, strict=True)
-            },
+            probabilities=_shares(estimate),
             predicted_volume_in3=None if prediction.volume_in3 is None else round(prediction.volume_in3, VOLUME_DIGITS),
             model=prediction.model,
             compared_with=confirmed.check.check_id if confirmed and remembered else None,
+            probabilities_alone=_shares(prediction) if remembered else None,
         )
 
 
@@ -282,6 +280,11 @@ def _retrying(subject: Subject, attempt: Callable[[], Result]) -> Result:
         except ConcurrentUpdate:
             continue
     raise RetryLater(f"bin {subject.name} changed {MAX_ATTEMPTS} times while it was decided on")
+
+
+def _shares(prediction: Prediction) -> dict[str, float]:
+    shares = zip(prediction.labels, prediction.probabilities, strict=True)
+    return {label: round(share, SHARE_DIGITS) for label, share in shares}
 
 
 def _stored(opened: OpenObject | None) -> StoredObject | None:

@@ -136,6 +136,12 @@ def test_a_doubtful_count_says_less(doubt):
     assert given_past(seen, confirmed(8, doubt)).probabilities == pytest.approx(expected)
 
 
+def test_the_error_is_that_of_the_image_alone():
+    seen = confirmed(6).check.probabilities
+    remembered = {"probabilities": dict.fromkeys(seen, 1 / 11), "probabilities_alone": seen}
+    assert given_past(around(4), confirmed(6, **remembered)) == given_past(around(4), confirmed(6))
+
+
 def test_the_order_in_which_the_table_gives_shares_does_not_matter():
     given_in_order = confirmed(6)
     reversed_shares = dict(reversed(given_in_order.check.probabilities.items()))

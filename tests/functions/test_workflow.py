@@ -407,7 +407,9 @@ def test_an_error_that_a_person_corrected_is_not_repeated(warehouse, overlooking
     assert (second.status, second.predicted, second.compared_with) == ("match", 4, first.check_id)
     assert second.interval[0] <= 5 <= second.interval[1]
     alone = warehouse.workflow.count(image_of(5), "").probabilities
-    assert list(second.probabilities.values()) == pytest.approx(alone, abs=1e-4), "these stay what the image shows"
+    assert list(second.probabilities_alone.values()) == pytest.approx(alone, abs=1e-4)
+    assert second.probabilities["4"] == max(second.probabilities.values()) > second.probabilities_alone["4"]
+    assert "probabilities_alone" not in warehouse.alerts()[-1]
     assert warehouse.store.find(second.subject, second.check) == second
 
 
@@ -416,6 +418,12 @@ def test_what_nobody_confirmed_is_not_remembered(warehouse, overlooking):
     second = update(warehouse, 5)
     assert (second.status, second.predicted, second.compared_with) == ("mismatch", 3, None)
     assert warehouse.alerts()[-1]["compared_with"] is None
+
+
+def test_an_error_is_that_of_the_image_alone_however_often_it_was_corrected(warehouse, overlooking):
+    counted = [warehouse.review(update(warehouse, count), count) for count in (4, 5, 4, 5, 4)]
+    assert [check.predicted for check in counted] == [2, 4, 2, 4, 2]
+    assert counted[1].probabilities == counted[3].probabilities
 
 
 def test_an_alert_names_the_check_that_its_count_takes_into_account(warehouse, overlooking):
