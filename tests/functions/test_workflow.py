@@ -420,12 +420,6 @@ def test_what_nobody_confirmed_is_not_remembered(warehouse, overlooking):
     assert warehouse.alerts()[-1]["compared_with"] is None
 
 
-def test_an_error_is_that_of_the_image_alone_however_often_it_was_corrected(warehouse, overlooking):
-    counted = [warehouse.review(update(warehouse, count), count) for count in (4, 5, 4, 5, 4)]
-    assert [check.predicted for check in counted] == [2, 4, 2, 4, 2]
-    assert counted[1].probabilities == counted[3].probabilities
-
-
 def test_an_alert_names_the_check_that_its_count_takes_into_account(warehouse, overlooking):
     first = update(warehouse, 4)
     warehouse.review(first, 4)
