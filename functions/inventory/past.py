@@ -48,38 +48,42 @@ class Confirmed:
 
 
 def last_confirmed(check: Check, earlier: Iterable[Check]) -> Confirmed | None:
-    """The last settled and confirmed one of the `earlier` checks of the bin, which come newest first; None without one.
+    """The last of the `earlier` checks of the bin, which come newest first, that is of another image than `check`, by
+    the same model, and confirmed; None without one.
 
-    A check that shares its image or its record with `check` is left out. So is one that shares either with its
-    successor, unless it was current for SETTLED: the two files of an update arrive one after the other, so for a moment
-    the new image is paired with the old record, or the reverse. Such a pair says nothing about the count.
+    A count that a person found is confirmed. An undisputed record is if its pair was settled, which means that it
+    shares no part with its successor or was current for SETTLED. The two files of an update arrive one after the other,
+    so for a moment the new image is paired with the old record, or the reverse. Such a record says nothing about the
+    image. The successor is the next check that was made: a pair that was current again later is not seen.
     """
     later = check
     for before in earlier:
-        if not _share_a_part(before, check) and _is_settled(before, later) and (confirmed := _confirmed(before)):
+        other_image = _image_of(before) != _image_of(check)
+        if other_image and before.model == check.model and (confirmed := _confirmed(before, later)):
             return confirmed
         later = before
     return None
 
 
-def _is_settled(check: Check, later: Check) -> bool:
-    current_for = datetime.fromisoformat(later.checked_at) - datetime.fromisoformat(check.checked_at)
-    return current_for >= SETTLED or not _share_a_part(check, later)
-
-
-def _confirmed(check: Check) -> Confirmed | None:
-    """A check that a person counted, or whose record nobody disputes; None for any other."""
-    if check.image is None:
+def _confirmed(check: Check, later: Check) -> Confirmed | None:
+    """A check that a person counted, or whose record nobody disputes; None for any other, or one without an answer."""
+    if check.probabilities is None:
         return None
     if check.reviewed_at:
         return None if check.actual is None else Confirmed(check, check.actual, REVIEW_DOUBT)
-    if check.status != "match" or check.expected is None or check.suspicion is None:
+    if check.status != "match" or check.expected is None or check.suspicion is None or not _is_settled(check, later):
         return None
     return Confirmed(check, check.expected, check.suspicion)
 
 
-def _share_a_part(one: Check, other: Check) -> bool:
-    return any(version == its for version, its in zip(_parts(one), _parts(other), strict=True))
+def _is_settled(check: Check, later: Check) -> bool:
+    current_for = datetime.fromisoformat(later.checked_at) - datetime.fromisoformat(check.checked_at)
+    shared = any(version == its for version, its in zip(_parts(check), _parts(later), strict=True))
+    return current_for >= SETTLED or not shared
+
+
+def _image_of(check: Check) -> str:
+    return _parts(check)[0]
 
 
 def _parts(check: Check) -> list[str]:
@@ -88,9 +92,9 @@ def _parts(check: Check) -> list[str]:
 
 
 def given_past(prediction: Prediction, confirmed: Confirmed) -> Prediction | None:
-    """The prediction once the last confirmed check of the bin is known; None if another model made that."""
-    shares = confirmed.check.probabilities_alone or confirmed.check.probabilities
-    if confirmed.check.model != prediction.model or shares is None or shares.keys() != set(prediction.labels):
+    """The prediction once the last confirmed check of the bin is known; None if that has other labels."""
+    shares = confirmed.check.probabilities_alone or confirmed.check.probabilities or {}
+    if shares.keys() != set(prediction.labels):
         return None
     return remembering(prediction, [shares[label] for label in prediction.labels], confirmed.count, confirmed.doubt)
 

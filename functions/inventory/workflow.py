@@ -1,7 +1,8 @@
 """Processes an upload: load the state, read the inbox, count, decide, commit. The rules are in `decision`.
 
 The event of an upload or a removal triggers a read of its bin as it is in the inbox *now*. So the order of events does
-not matter. A repeated event changes nothing, and a late one finds the newer check.
+not matter, but for the memory of a bin (`past`), which knows the checks that were made before. A repeated event changes
+nothing, and a late one finds the newer check.
 """
 
 from collections.abc import Callable
@@ -162,6 +163,7 @@ class CheckWorkflow:
             prediction = self.count(image.read(IMAGE_LIMIT_BYTES), check.check_id)
         except RejectedUpload as rejection:
             return replace(check, reason=str(rejection))
+        check = replace(check, model=prediction.model)
         confirmed = last_confirmed(check, self.store.newest_checks(state, MOST_EARLIER))
         remembered = given_past(prediction, confirmed) if confirmed else None
         estimate = remembered or prediction
@@ -177,7 +179,6 @@ class CheckWorkflow:
             severity=judged.severity,
             probabilities=_shares(estimate),
             predicted_volume_in3=None if prediction.volume_in3 is None else round(prediction.volume_in3, VOLUME_DIGITS),
-            model=prediction.model,
             compared_with=confirmed.check.check_id if confirmed and remembered else None,
             probabilities_alone=_shares(prediction) if remembered else None,
         )

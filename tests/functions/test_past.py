@@ -4,18 +4,32 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
+from statistics import NormalDist
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inventory.check import Check, timestamp
-from inventory.past import RESTOCKED, REVIEW_DOUBT, SETTLED, Confirmed, given_last, given_past, last_confirmed
+from inventory.past import (
+    CORRELATION,
+    LEAST_TAIL,
+    RESTOCKED,
+    REVIEW_DOUBT,
+    SETTLED,
+    Confirmed,
+    given_last,
+    given_past,
+    last_confirmed,
+    remembering,
+)
 from inventory.prediction import Prediction, estimated
+from inventory.verdict import TAIL_RATIO
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-MATCH = {"status": "match", "expected": 5, "suspicion": 0.01}
-MISMATCH = {"status": "mismatch", "expected": 7, "suspicion": 0.4}
+ANSWERED = {"model": "m@1", "probabilities": {"0": 1.0}}
+MATCH = {"status": "match", "expected": 5, "suspicion": 0.01} | ANSWERED
+MISMATCH = {"status": "mismatch", "expected": 7, "suspicion": 0.4} | ANSWERED
 REVIEWED = {"reviewed_at": timestamp(NOON)}
 CONFIRMED = [
     (MATCH, (5, 0.01)),
@@ -27,8 +41,9 @@ UNCONFIRMED = [
     (MATCH | REVIEWED, None),
     (MISMATCH | REVIEWED, None),
     (MATCH | {"suspicion": None}, None),
-    (MATCH | {"image": None}, None),
     ({"status": "rejected"}, None),
+    ({"status": "rejected", "model": "m@1"} | REVIEWED | {"actual": 3}, None),
+    (MATCH | {"model": "m@2"}, None),
 ]
 """Fields of a check, and the count and doubt that they confirm."""
 results = st.sampled_from([*CONFIRMED, *UNCONFIRMED])
@@ -47,36 +62,38 @@ def made(identity, at, **fields):
 
 
 @given(updates, st.booleans())
-def test_the_last_whole_confirmed_pair_before_the_update_is_chosen_and_no_transitional_one(updates, is_whole):
-    checks, whole, moment = [], {}, NOON
+def test_the_last_confirmed_check_of_another_image_is_chosen_and_no_transitional_record(updates, is_whole):
+    checks, confirmed, moment = [], [], NOON
     for number, (image_first, between, after, seconds, hours, end) in enumerate(updates):
         if number:
-            halves = (number, number - 1) if image_first else (number - 1, number)
-            checks.append(made("i{}/r{}".format(*halves), moment, **between[0]))
+            image, record = (number, number - 1) if image_first else (number - 1, number)
+            checks.append(made(f"i{image}/r{record}", moment, **between[0]))
+            if between[0].get("reviewed_at") and between[1]:
+                confirmed.append((image, Confirmed(checks[-1], *between[1])))
             moment += timedelta(seconds=seconds)
         checks.append(made(f"i{number}/r{number}{end}", moment, **after[0]))
-        whole[number] = Confirmed(checks[-1], *after[1]) if after[1] else None
+        if after[1]:
+            confirmed.append((number, Confirmed(checks[-1], *after[1])))
         moment += timedelta(hours=hours)
-    last = len(updates) - 1
-    if not is_whole and last:
+    if not is_whole and len(checks) > 1:
         checks.pop()
-    before = whole.keys() - ({last} if is_whole or not last else {last, last - 1})
-    expected = next((whole[number] for number in sorted(before, reverse=True) if whole[number]), None)
     check, *earlier = reversed(checks)
-    assert last_confirmed(check, earlier) == expected
+    shown = int(check.check.split("/")[0].removeprefix("i"))
+    expected = [one for image, one in confirmed if image != shown and one.check in earlier]
+    assert last_confirmed(replace(check, model="m@1"), earlier) == (expected[-1] if expected else None)
 
 
 @pytest.mark.parametrize(("current_for", "counts"), [(SETTLED, True), (SETTLED - timedelta(seconds=1), False)])
 def test_a_pair_counts_whose_record_alone_was_replaced_if_it_was_current_for_an_hour(current_for, counts):
     first = made("i1/r1", NOON, **MATCH)
     corrected = made("i1/r2", NOON + current_for, **MISMATCH)
-    found = last_confirmed(made("i2/r3", NOON + 9 * SETTLED), [corrected, first])
+    found = last_confirmed(made("i2/r3", NOON + 9 * SETTLED, model="m@1"), [corrected, first])
     assert found == (Confirmed(first, 5, 0.01) if counts else None)
 
 
 def test_no_more_checks_are_read_than_it_takes():
     earlier = iter([made("i2/r2", NOON, **MISMATCH), made("i1/r1", NOON, **MATCH), made("i0/r0", NOON, **MATCH)])
-    last_confirmed(made("i3/r3", NOON), earlier)
+    last_confirmed(made("i3/r3", NOON, model="m@1"), earlier)
     assert [check.check for check in earlier] == ["i0/r0"]
 
 
@@ -117,7 +134,7 @@ def around(count, **fields):
 
 def confirmed(count, doubt=0.0, **fields):
     seen = around(4)
-    known = {"model": seen.model, "probabilities": dict(zip(seen.labels, seen.probabilities, strict=True))} | fields
+    known = {"probabilities": dict(zip(seen.labels, seen.probabilities, strict=True))} | fields
     return Confirmed(made("i1/r1", NOON, **known), count, doubt)
 
 
@@ -148,10 +165,34 @@ def test_the_order_in_which_the_table_gives_shares_does_not_matter():
     assert given_past(around(4), confirmed(6, probabilities=reversed_shares)) == given_past(around(4), given_in_order)
 
 
+def test_other_labels_say_nothing():
+    assert given_past(around(4), confirmed(6, probabilities={"0": 0.5, "1+": 0.5})) is None
+
+
 @pytest.mark.parametrize(
-    "fields",
-    [{"model": "test@2"}, {"model": None}, {"probabilities": None}, {"probabilities": {"0": 0.5, "1+": 0.5}}],
-    ids=["another model", "no model", "no distribution", "other labels"],
+    ("last_count", "open_end", "place"),
+    [
+        (0, True, 0.1),  # half of the first label
+        (1, True, 0.2 + 0.2),
+        (2, True, 1 - 0.4 * (1 + TAIL_RATIO) / 2),  # the first count of the open label
+        (4, True, 1 - 0.4 * (TAIL_RATIO**2 + TAIL_RATIO**3) / 2),
+        (2, False, 0.8),
+        (4, False, 1 - LEAST_TAIL),
+        (10**9, True, 1 - LEAST_TAIL),
+    ],
 )
-def test_the_errors_of_another_model_say_nothing(fields):
-    assert given_past(around(4), confirmed(6, **fields)) is None
+def test_the_error_is_the_place_of_the_last_count_in_its_distribution(last_count, open_end, place):
+    error = NormalDist().inv_cdf(place)
+    edges = [NormalDist().inv_cdf(share) for share in (0.3, 0.8)]
+    moved = [NormalDist().cdf((edge - CORRELATION * error) / math.sqrt(1 - CORRELATION**2)) for edge in edges]
+    told = given_last((0.3, 0.5, 0.2), (0.2, 0.4, 0.4), last_count, open_end=open_end)
+    assert told == pytest.approx((moved[0], moved[1] - moved[0], 1 - moved[1]), abs=1e-9)
+
+
+def test_closed_labels_stay_closed():
+    closed = replace(around(4), labels=tuple(map(str, range(11))))
+    last = closed.probabilities
+    told = remembering(closed, last, 12, doubt=0)
+    moved = given_last(last, last, 12, open_end=False)
+    expected = [(1 - RESTOCKED) * one + RESTOCKED * other for one, other in zip(moved, last, strict=True)]
+    assert told.probabilities == pytest.approx(expected)

@@ -413,6 +413,21 @@ def test_an_error_that_a_person_corrected_is_not_repeated(warehouse, overlooking
     assert warehouse.store.find(second.subject, second.check) == second
 
 
+def test_a_confirmed_check_is_found_behind_an_update_that_nobody_confirmed(warehouse, overlooking):
+    first = update(warehouse, 4)
+    warehouse.review(first, 4)
+    update(warehouse, 6, recorded=1)
+    assert update(warehouse, 5).compared_with == first.check_id
+
+
+def test_a_new_image_of_a_record_that_stays_is_remembered(warehouse, overlooking):
+    first = update(warehouse, 4)
+    warehouse.review(first, 4)
+    warehouse.clock += timedelta(hours=2)
+    again = warehouse.drop(IMAGE, image_of(4) + b" ")
+    assert (again.status, again.compared_with) == ("match", first.check_id)
+
+
 def test_what_nobody_confirmed_is_not_remembered(warehouse, overlooking):
     update(warehouse, 4)
     second = update(warehouse, 5)
