@@ -14,13 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.metadata import Product, Record
-from inventory.past import remembering
 from inventory.prediction import Prediction, estimated
 from inventory.verdict import suspect
 from training import change
 from training.data.bins import LabelledBin
 from training.data.pairs import Pair, common_share, consecutive_pairs
-from training.measure.change import auc_within, change_quality, check_pairs, count_quality, given_change
+from training.measure.change import auc_within, change_quality, check_pairs, count_quality, given_change, remembered
 
 from .builders import record, write_set
 
@@ -117,8 +116,10 @@ def test_the_count_gains_where_errors_are_repeated_alone() -> None:
     for repeated in (True, False):
         predictions, counts, pairs = photographs(1, repeated=repeated)
         quality = count_quality([estimated(one) for one in predictions], counts, pairs)
-        better = quality["mean_error"]["difference"][1] < 0 and quality["log_loss"]["difference"][1] < 0
-        assert better == repeated
+        better = [quality[name]["answered_difference"][1] < 0 for name in ("mean_error", "log_loss")]
+        assert better == [repeated, repeated]
+        gained = [quality["log_loss"][kind] - quality["log_loss"]["alone"] for kind in ("unanswered", "answered")]
+        assert not repeated or gained[1] < gained[0] < 0, "disputed records are not remembered unless a person answers"
     exact = [estimated(around(mean, sureness=9)) for mean in (3, 12)]
     quality = count_quality(exact, np.array([3, 12]), [Pair(0, 1, {}, {}), Pair(1, 0, {}, {})])
     assert [figures["alone"] for figures in quality.values()] == pytest.approx([1, 1, 0, 0, 1, 1], abs=1e-3)
@@ -132,7 +133,7 @@ def test_volumes_count_as_the_verdict_counts_them() -> None:
     (served,) = checks.suspicions["alone_by_volume"][~checks.wrong]
     assert served == pytest.approx(suspect(predictions[1], right, 0.02))
     assert served < checks.suspicions["alone"][~checks.wrong][0]
-    told = remembering(predictions[1], predictions[0].probabilities, 3, doubt=0)
+    told = remembered(predictions[1], predictions[0], 3)
     (with_past,) = checks.suspicions["with_past_by_volume"][~checks.wrong]
     assert with_past == pytest.approx(suspect(told, right, 0.02))
 

@@ -23,9 +23,9 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import roc_auc_score
 
 from inventory.metadata import Record
-from inventory.past import CORRELATION, given_last, remembering
+from inventory.past import CORRELATION, REVIEW_DOUBT, given_last, remembering
 from inventory.prediction import Prediction, distance, estimated, is_open
-from inventory.verdict import TAIL_RATIO, suspect
+from inventory.verdict import TAIL_RATIO, judge, suspect
 
 from ..data.pairs import LEAST_COMMON, Pair, common_share
 from .alert_quality import MISMATCH_RATE, ROUNDS
@@ -125,7 +125,7 @@ def check_pairs(
         true, last_count = int(counts[pair.now]), int(counts[pair.last])
         seen = replace(predictions[pair.now], volume_in3=None)
         last = predictions[pair.last].probabilities
-        views = {"alone": seen, "with_past": remembering(seen, last, last_count, doubt=0)}
+        views = {"alone": seen, "with_past": remembered(seen, predictions[pair.last], last_count)}
         if likelihoods is not None:
             shares = given_last(seen.probabilities, last, last_count, open_end=is_open(seen))
             given = replace(seen, probabilities=shares)
@@ -157,24 +157,39 @@ def count_quality(predictions: Sequence[Prediction], counts: Integers, pairs: Se
     log_loss            of the true label in nats
     interval_holds, interval_labels  the share of intervals that hold the true count, and their mean number of labels
 
-    Each has its value alone and with the past, and the 95% bootstrap interval of the difference over real bins. An open
-    label is right about every count that it stands for. Arguments are those of `check_pairs`.
+    Each has its value alone; with the past if no alert is answered, and if all are; and the 95% bootstrap intervals of
+    the differences over real bins. An open label is right about every count that it stands for. Arguments are those of
+    `check_pairs`.
     """
     rows = []
     for pair in pairs:
-        now, true = predictions[pair.now], int(counts[pair.now])
-        told = remembering(now, predictions[pair.last].probabilities, int(counts[pair.last]), doubt=0)
-        rows.append((_count_figures(now, true), _count_figures(told, true)))
-    alone, with_past = np.array(rows, np.float64).transpose(1, 0, 2)
+        now, last = predictions[pair.now], predictions[pair.last]
+        true, last_count = int(counts[pair.now]), int(counts[pair.last])
+        views = (now, *(remembered(now, last, last_count, answered=answered) for answered in (False, True)))
+        rows.append([_count_figures(view, true) for view in views])
+    alone, *pasts = np.array(rows, np.float64).transpose(1, 0, 2)
     rng, chains = np.random.default_rng(0), _real_bins(pairs, len(counts))[[pair.now for pair in pairs]]
     bins, place = np.unique(chains, return_inverse=True)
     times = [np.bincount(rng.integers(0, len(bins), len(bins)), minlength=len(bins))[place] for _ in range(ROUNDS)]
-    gains = np.quantile([np.average(with_past - alone, axis=0, weights=one) for one in times], (0.025, 0.975), axis=0)
-    columns = zip(COUNT_FIGURES, alone.mean(0), with_past.mean(0), gains.T, strict=True)
-    return {
-        name: {"alone": float(before), "with_past": float(after), "difference": gain.tolist()}
-        for name, before, after, gain in columns
-    }
+    quality: dict[str, Any] = {name: {"alone": float(alone[:, k].mean())} for k, name in enumerate(COUNT_FIGURES)}
+    for kind, past in zip(("unanswered", "answered"), pasts, strict=True):
+        draws = [np.average(past - alone, axis=0, weights=one) for one in times]
+        for k, (name, gain) in enumerate(zip(COUNT_FIGURES, np.quantile(draws, (0.025, 0.975), axis=0).T, strict=True)):
+            quality[name] |= {kind: float(past[:, k].mean()), f"{kind}_difference": gain.tolist()}
+    return quality
+
+
+def remembered(now: Prediction, last: Prediction, last_count: int, *, answered: bool = True) -> Prediction:
+    """`now` as the Checker has it when the last record of the bin rightly said `last_count`, and `last` was predicted.
+
+    An undisputed last record is doubted as its suspicion says. A disputed one was reviewed if alerts are `answered`,
+    and else is not remembered. Volumes are left out.
+    """
+    judged = judge(replace(last, volume_in3=None), Record(last_count), MISMATCH_RATE)
+    if judged.status == "mismatch" and not answered:
+        return now
+    doubt = judged.suspicion if judged.status == "match" else REVIEW_DOUBT
+    return remembering(now, last.probabilities, last_count, doubt)
 
 
 def _count_figures(prediction: Prediction, true: int) -> tuple[float, ...]:
