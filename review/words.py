@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from inventory.alert_text import covers, first_count, seen_range
+from inventory.alert_text import REMEMBERED, covers, first_count, seen_range
 from inventory.alert_text import percent as in_words
 from inventory.check import Check
 
@@ -37,6 +37,7 @@ def reason(check: Check) -> str:
         return f"Its {'metadata' if check.image else 'image'} never came."
     share = next((bar.share for bar in bars(check) if bar.recorded), None)
     chance = f" It gives the recorded {check.expected} a chance of {in_words(share)}." if share is not None else ""
+    chance += f" {REMEMBERED}" * bool(check.compared_with)
     if check.status == "match":
         agrees = "does not contradict the record" if check.difference else "agrees with the record"
         return f"The model counts {seen_range(check)}, which {agrees}.{chance}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from inventory.check import Alert, Check
 
+REMEMBERED = "The count takes into account how the model erred on this bin before."
 SUBJECT_LIMIT = 100
 FACT_LIMIT = 1_000
 """Characters of one name, address or reason. S3 keys have at most 1,024 bytes."""
@@ -140,6 +141,8 @@ def facts(alert: Alert, quote: Quote) -> list[str]:
             f"Why: the model gives {seen(check)} a probability of {percent(shares[seen(check)])}, "
             f"and the recorded {check.expected} a probability of {percent(recorded)}."
         )
+    if check.compared_with:
+        found.append(REMEMBERED)
     if check.predicted_volume_in3 is not None and check.expected_volume_in3 is not None:
         found.append(f"Volume: {check.predicted_volume_in3:,.0f} in³ seen, {check.expected_volume_in3:,.0f} recorded.")
     return found

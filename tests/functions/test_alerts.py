@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.alert_text import SUBJECT_LIMIT, ascii_subject, body_text, count_text, subject
+from inventory.alert_text import REMEMBERED, SUBJECT_LIMIT, ascii_subject, body_text, count_text, subject
 from inventory.alerts import attributes, sendable
 from inventory.check import Alert, Check
 from inventory.links import Links
@@ -73,6 +73,13 @@ def test_an_email_says_what_how_sure_and_why_what_to_do_and_where():
         "Metadata: s3://inbox/BOS1/metadata/523.json",
         f"Check: {MISMATCH.check_id}, 2026-03-01T12:00:00.000+00:00",
     ]
+
+
+def test_an_email_says_where_the_count_takes_the_past_into_account():
+    remembered = replace(MISMATCH, compared_with="0" * 32)
+    lines = [body_text(Alert("mismatch", check, 1), None).splitlines() for check in (MISMATCH, remembered)]
+    assert [line for line in lines[1] if line not in lines[0]][0] == REMEMBERED
+    assert REMEMBERED not in lines[0]
 
 
 def test_an_email_compares_the_volumes_where_both_are_known():

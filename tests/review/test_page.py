@@ -533,5 +533,12 @@ def test_the_open_label_stands_for_its_recorded_count(office):
     assert "gives the recorded 8 a chance of 1%" in reason(office.drop("7", recorded=8))
 
 
+def test_the_reason_says_where_the_count_takes_the_past_into_account(office):
+    check = office.drop("7", recorded=8)
+    remembered = reason(replace(check, compared_with="0" * 32))
+    assert remembered.startswith(reason(check))
+    assert remembered.endswith("how the model erred on this bin before.")
+
+
 def test_what_shows_nothing_is_shown():
     assert visible("a\u202eb\x1bc") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
