@@ -41,8 +41,9 @@ def photographs(
         log_volume = float(volume[0].mean()) if volume else 0.0
         return features.mean(0), predictor.probabilities(np.asarray(logits, np.float64).mean(0)), log_volume
 
-    about = {"desc": "variations" if varied else "features", "unit": "bin", "leave": False, "disable": None}
-    seen = thread_map(run, range(len(bins)), max_workers=cores(), **about)
+    what = "variations" if varied else "features"
+    places = range(len(bins))
+    seen = thread_map(run, places, max_workers=cores(), desc=what, unit="bin", leave=False, disable=None)
     features, probabilities, log_volumes = map(np.array, zip(*seen, strict=True))
     return Photographs(features, probabilities, log_volumes.astype(np.float32), counts_of(bins))
 
