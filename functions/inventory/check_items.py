@@ -261,13 +261,14 @@ def alert_item(alert: Alert, moment: datetime) -> Item:
 
 
 def read_alert(text: str) -> Alert:
-    """The alert of an outbox item's text.
+    """The alert of an outbox item's text. Fields that a later version put in are left out.
 
     Raises:
         ValueError, KeyError, TypeError, OverflowError, RecursionError: the text is not an alert.
     """
     alert = json.loads(text)
-    return Alert(alert["kind"], _check(alert["check"]), int(alert["revision"]))
+    check = {field.name: alert["check"][field.name] for field in fields(Check) if field.name in alert["check"]}
+    return Alert(alert["kind"], _check(check), int(alert["revision"]))
 
 
 def _alert_text(alert: Alert) -> str:

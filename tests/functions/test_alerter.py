@@ -276,3 +276,12 @@ def test_an_alert_reads_as_it_was_put(warehouse):
     alert = read_alert(image["alert"]["S"])
     assert (alert.check, alert.kind, alert.alert_id) == (check, "mismatch", image["alert_id"]["S"])
     assert json.loads(image["alert"]["S"])["check"]["suspicion"] == check.suspicion
+
+
+def test_an_alert_of_a_later_version_is_read_without_what_is_new(warehouse):
+    warehouse.drop("bin-images/1.jpg", image_of(3))
+    warehouse.drop("metadata/1.json", metadata(5))
+    text = warehouse.outbox.records()[0]["dynamodb"]["NewImage"]["alert"]["S"]
+    later = json.loads(text)
+    later["check"]["of_a_later_version"] = 1
+    assert read_alert(json.dumps(later)) == read_alert(text)
