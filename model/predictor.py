@@ -134,7 +134,11 @@ class Predictor:
         Raises model.images.RejectedImage if the bytes are not an image that can be counted.
         """
         logits, log_volume = self.infer(resize(decode(data), self.size))
-        probabilities = tuple(self.probabilities(logits).tolist())
+        return self.answer(self.probabilities(logits), log_volume)
+
+    def answer(self, shares: npt.NDArray[np.float64], log_volume: float | None) -> Prediction:
+        """The answer for calibrated probabilities (labels,) and log(1 + cubic inches), None without a volume output."""
+        probabilities = tuple(shares.tolist())
         volume_in3 = None
         if log_volume is not None and self.volume_error is not None:
             volume_in3 = max(0.0, math.expm1(min(log_volume, MAX_LOG_VOLUME)))

@@ -190,7 +190,7 @@ class Desk:
         """An address that shows the image to whoever has it, for LINK_LIFE; None for a check without an image."""
         if not check.image:
             return None
-        version = check.check.partition("/")[0]
+        version = check.versions[0]
         known = self._links.get((check.image, version))
         if known and known[0] > time.monotonic():
             return known[1]
@@ -207,7 +207,7 @@ class Desk:
         """Whether the image that was checked still lies in its bucket."""
         if not check.image:
             return False
-        version = check.check.partition("/")[0]
+        version = check.versions[0]
         try:
             stored = self.s3.head_object(**_place(check.image, version))
         except ClientError as error:
@@ -220,7 +220,7 @@ class Desk:
         """The recorded items that are shown, None where the record cannot be read, and how many more there are."""
         if not check.metadata:
             return None, 0
-        version = check.check.split("/")[1]
+        version = check.versions[1]
         try:
             stored = self.s3.get_object(**_place(check.metadata, version))
             with stored["Body"] as body:
@@ -241,7 +241,7 @@ def passed_id(check: Check) -> str:
 
 def _unanswered(check: Check, history: History, blind: Check | None) -> Check:
     """A check without what people found in it, where that would tell what the image of a `blind` review shows."""
-    same_image = blind is not None and check.check.partition("/")[0] == blind.check.partition("/")[0]
+    same_image = blind is not None and check.versions[0] == blind.versions[0]
     return replace(check, actual=None) if same_image or check.check in history.awaiting else check
 
 

@@ -10,9 +10,8 @@ from urllib.parse import quote_plus
 from boto3.dynamodb.types import TypeSerializer
 
 from inventory.bins import Bin
-from inventory.prediction import Prediction
+from inventory.prediction import Prediction, estimated
 from inventory.uploads import SEQUENCER_DIGITS, Upload
-from model.estimate import median, shortest_interval
 from tests.functions.legacy import checked, pairing, waiting
 
 BUCKET = "inbox"
@@ -54,15 +53,12 @@ def prediction(count: int, certainty: float = 0.94) -> Prediction:
     """A prediction of `count` that leaves the other labels equal shares of the doubt."""
     doubt = (1 - certainty) / (len(LABELS) - 1)
     shares = tuple(certainty if label == count else doubt for label in range(len(LABELS)))
-    interval = shortest_interval(shares, open_end=True)
-    return Prediction(count, LABELS, shares, PRIOR, "test@0", interval=interval)
+    return replace(distribution(*shares), count=count)
 
 
 def distribution(*shares: float) -> Prediction:
     """A prediction with exactly these probabilities."""
-    return replace(
-        prediction(0), count=median(shares), interval=shortest_interval(shares, open_end=True), probabilities=shares
-    )
+    return estimated(Prediction(0, LABELS, shares, PRIOR, "test@0"))
 
 
 def upload(key: str, content: bytes, sequencer: int | None = None) -> Upload:

@@ -12,25 +12,28 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from itertools import repeat
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from inventory.alert_text import one_line
-from inventory.prediction import Prediction, estimated
+from inventory.prediction import Prediction
 from model.predictor import ARTIFACT, BrokenArtifactError, Predictor
 
 from .data.bins import SPLITS, LabelledBin, counts_of, read_bins
 from .data.metadata import object_volumes
-from .data.pairs import consecutive_pairs
+from .data.pairs import Pair, consecutive_pairs
 from .evaluate import predict_all
 from .measure.change import change_quality, check_pairs, count_quality
 
 if TYPE_CHECKING:
     from .network.pair_network import Photographs
 
+Array = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 TRAIN = SPLITS[0]
 
 
@@ -46,36 +49,38 @@ def measure(data: Path, split: str, artifact: Path, *, network: bool = False) ->
         raise ValueError(f"networks that were trained on {TRAIN} are not measured on it: name another --split")
     predictor = Predictor(artifact)
     bins = _paired(data, split)
-    counts, pairs = counts_of(bins), consecutive_pairs(bins)
+    pairs = consecutive_pairs(bins)
     volumes = [object_volumes(one.metadata.read_bytes()) if one.metadata else None for one in bins]
-    if not network:
-        predictions = predict_all(predictor, bins)
-        checks = check_pairs(predictions, counts, pairs, volumes=volumes)
-        count = {"count": count_quality(predictions, counts, pairs)}
-        return {"model": predictor.name} | count | change_quality(checks)
-
-    from .network.features import photographs  # here: all else needs neither torch nor onnx
-    from .network.pair_network import ChangeEstimator, unchanged_pairs
-
-    def both(bins: Sequence[LabelledBin]) -> "Photographs":
-        return photographs(predictor, artifact, bins) + photographs(predictor, artifact, bins, varied=True)
-
-    learnt = _paired(data, TRAIN)
-    estimator = ChangeEstimator(both(learnt), consecutive_pairs(learnt) + unchanged_pairs(len(learnt)))
-    seen = both(bins)
-    predictions, known = _predictions(predictor, seen), pairs + unchanged_pairs(len(bins))
-    checks = check_pairs(predictions, seen.counts, known, estimator.likelihoods(seen, known), volumes)
+    if network:
+        predictions, counts, known, likelihoods = _compared(predictor, artifact, bins, _paired(data, TRAIN))
+    else:
+        predictions, counts, known, likelihoods = predict_all(predictor, bins), counts_of(bins), pairs, None
+    checks = check_pairs(predictions, counts, known, likelihoods, volumes)
     count = {"count": count_quality(predictions, counts, pairs)}
     return {"model": predictor.name} | count | change_quality(checks)
 
 
+def _compared(
+    predictor: Predictor, artifact: Path, bins: Sequence[LabelledBin], learnt: Sequence[LabelledBin]
+) -> tuple[list[Prediction], Counts, list[Pair], Array]:
+    """The photographs of `bins` and their variations: predictions and true counts, pairs of them, and the likelihoods
+    (pairs, changes) of their changes by networks that were trained on those of `learnt`."""
+    from .network.features import photographs  # here: all else needs neither torch nor onnx
+    from .network.pair_network import ChangeEstimator, unchanged_pairs
+
+    def pairs_of(bins: Sequence[LabelledBin]) -> "tuple[Photographs, list[Pair]]":
+        both = photographs(predictor, artifact, bins) + photographs(predictor, artifact, bins, varied=True)
+        return both, consecutive_pairs(bins) + unchanged_pairs(len(bins))
+
+    estimator = ChangeEstimator(*pairs_of(learnt))
+    seen, known = pairs_of(bins)
+    return _predictions(predictor, seen), seen.counts, known, estimator.likelihoods(seen, known)
+
+
 def _predictions(predictor: Predictor, seen: "Photographs") -> list[Prediction]:
     """The endpoint's answers for photographs."""
-    volumes = np.expm1(seen.log_volumes).clip(0).tolist() if predictor.volume_error else repeat(None)
-    return [
-        estimated(Prediction(0, predictor.labels, tuple(row), predictor.prior, predictor.name, volume, error))
-        for row, volume, error in zip(seen.probabilities.tolist(), volumes, repeat(predictor.volume_error))
-    ]
+    shown = zip(seen.probabilities, seen.log_volumes.tolist(), strict=True)
+    return [Prediction(**asdict(predictor.answer(*one))) for one in shown]
 
 
 def _paired(data: Path, split: str) -> list[LabelledBin]:

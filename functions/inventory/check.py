@@ -76,6 +76,12 @@ class Check:
         return StrayKey(self.bin) if self.stray else Bin.named(self.bin)
 
     @property
+    def versions(self) -> tuple[str, str]:
+        """The versions of the image and of the metadata; a dash for a missing part."""
+        image, metadata, *_ = self.check.split("/")
+        return image, metadata
+
+    @property
     def check_id(self) -> str:
         """The stable id of this check: 32 hexadecimal digits. The same contents always give the same id."""
         return _digest(self.subject.partition, self.check)

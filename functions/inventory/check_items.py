@@ -126,7 +126,7 @@ def list_at_site(list_and_day: str, site: str) -> str:
 
 def read_check(item: Mapping[str, Any]) -> Check:
     """The check of an item."""
-    known = {field.name: item[field.name] for field in fields(Check) if field.name in item}
+    known = _fields(Check, item)
     subject = _subject(item["bin"])
     known |= {"bin": subject.name, "stray": isinstance(subject, StrayKey), "check": _identity(item)}
     if "resolves" in known:
@@ -164,7 +164,7 @@ def finding_item(subject: Subject, finding: Finding) -> Item:
 
 
 def read_finding(item: Mapping[str, Any]) -> Finding:
-    known = {field.name: item[field.name] for field in fields(Finding) if field.name in item}
+    known = _fields(Finding, item)
     actual = int(item["actual"]) if "actual" in item else None
     return Finding(**{**known, "check": item["of"], "revision": int(item["revision"]), "actual": actual})
 
@@ -267,8 +267,7 @@ def read_alert(text: str) -> Alert:
         ValueError, KeyError, TypeError, OverflowError, RecursionError: the text is not an alert.
     """
     alert = json.loads(text)
-    check = {field.name: alert["check"][field.name] for field in fields(Check) if field.name in alert["check"]}
-    return Alert(alert["kind"], _check(check), int(alert["revision"]))
+    return Alert(alert["kind"], _check(_fields(Check, alert["check"])), int(alert["revision"]))
 
 
 def _alert_text(alert: Alert) -> str:
@@ -297,6 +296,11 @@ def _subject(partition: str) -> Subject:
     if partition.endswith("/"):
         return StrayKey(partition.removeprefix("keys/").removesuffix("/"))
     return Bin.named(partition)
+
+
+def _fields(kind: type[Check] | type[Finding], values: Mapping[str, Any]) -> Item:
+    """Those of the values that are fields of this kind. A later version may have stored others."""
+    return {field.name: values[field.name] for field in fields(kind) if field.name in values}
 
 
 def _present(values: Mapping[str, Any]) -> Item:

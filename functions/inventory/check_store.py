@@ -125,8 +125,11 @@ class CheckStore:
         page = self._table.query(KeyConditionExpression=condition, ConsistentRead=True, Limit=limit)
         items: Sequence[Mapping[str, Any]] = page["Items"]
         if "LastEvaluatedKey" in page:
-            newest_items = self._newest(self.load(subject), newest)
-            items = [*self._starting(subject, REVIEW), *self._starting(subject, AUDIT), *newest_items]
+            items = [
+                *self._starting(subject, REVIEW),
+                *self._starting(subject, AUDIT),
+                *self._newest(self.load(subject), newest),
+            ]
         return History(
             _holding_findings((item for item in items if item["check"].startswith(REVIEW)), check),
             _checks_by_time(items)[-newest:],

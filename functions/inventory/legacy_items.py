@@ -53,7 +53,7 @@ def legacy_state(bin: Bin, item: Mapping[str, Any], recorded: Sequence[Mapping[s
 def _lone(waiting: Check) -> LonePart:
     part: Part = "image" if waiting.image else "metadata"
     address = S3Address.parse(waiting.image or waiting.metadata or "")
-    version = waiting.check.split("/")[0 if part == "image" else 1]
+    version = waiting.versions[0 if part == "image" else 1]
     return LonePart(part, StoredObject(address.bucket, address.key, version), waiting.checked_at, waiting.alerted_at)
 
 

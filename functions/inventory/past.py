@@ -58,7 +58,7 @@ def last_confirmed(check: Check, earlier: Iterable[Check]) -> Confirmed | None:
     """
     later = check
     for before in earlier:
-        other_image = _image_of(before) != _image_of(check)
+        other_image = before.versions[0] != check.versions[0]
         if other_image and before.model == check.model and (confirmed := _confirmed(before, later)):
             return confirmed
         later = before
@@ -78,17 +78,8 @@ def _confirmed(check: Check, later: Check) -> Confirmed | None:
 
 def _is_settled(check: Check, later: Check) -> bool:
     current_for = datetime.fromisoformat(later.checked_at) - datetime.fromisoformat(check.checked_at)
-    shared = any(version == its for version, its in zip(_parts(check), _parts(later), strict=True))
+    shared = any(version == its for version, its in zip(check.versions, later.versions, strict=True))
     return current_for >= SETTLED or not shared
-
-
-def _image_of(check: Check) -> str:
-    return _parts(check)[0]
-
-
-def _parts(check: Check) -> list[str]:
-    """The versions of the image and the metadata."""
-    return check.check.split("/")[:2]
 
 
 def given_past(prediction: Prediction, confirmed: Confirmed) -> Prediction | None:

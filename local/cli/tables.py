@@ -52,6 +52,7 @@ def check_facts(check: Check, links: Links) -> Iterator[tuple[str, object]]:
         "image": check.image,
         "metadata": check.metadata,
         "model": check.model,
+        "compared with": check.compared_with,
         "alerted at": check.alerted_at,
         "review": f"{check.actual} found, {check.reviewed_at}" if check.reviewed_at else None,
         "link": links.link(check),

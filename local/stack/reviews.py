@@ -107,12 +107,12 @@ class _Missing(Exception):
 
 def _files(s3: "S3Client", check: Check) -> tuple[bytes, Mapping[str, Any]]:
     """The reviewed image, and its corrected record."""
-    image_version, _, versions = check.check.partition("/")
+    image_version, metadata_version = check.versions
     image = _read(s3, check.image, image_version)
     record: dict[str, Any] = {}
     if check.actual == check.expected:
         try:
-            record = parse_metadata(_read(s3, check.metadata, versions.partition("/")[0]), check.metadata or "")
+            record = parse_metadata(_read(s3, check.metadata, metadata_version), check.metadata or "")
         except (_Missing, RejectedUpload):
             record = {}
     return image, {**record, "EXPECTED_QUANTITY": check.actual}

@@ -101,10 +101,8 @@ def test_unchanged_bins_are_told_apart_from_all_others() -> None:
     predictions, counts, pairs = photographs(1, repeated=True)
     ruled_out = np.ones((2 * len(pairs), 13))
     ruled_out[:, 6] = 1e-3
-    made = [Pair(pair.now, pair.last, {}, {}, made=True) for pair in pairs]
-    counts_then = np.concatenate([counts, counts])
-    kept = [replace(pair, last=pair.now + len(counts), made=True) for pair in made]
-    quality = change_quality(check_pairs(predictions * 2, counts_then, pairs + kept, ruled_out))
+    kept = [Pair(pair.last + len(counts), pair.last, {}, {}, made=True) for pair in pairs]
+    quality = change_quality(check_pairs(predictions * 2, np.tile(counts, 2), pairs + kept, ruled_out))
     without = change_quality(check_pairs(predictions, counts, pairs, ruled_out[: len(pairs)]))
     assert {name: figures for name, figures in quality.items() if "unchanged" not in name} == without
     assert quality["unchanged"]["auc_with_network"] < 0.4 < quality["unchanged"]["auc_alone"]

@@ -1,7 +1,7 @@
 """How much the last photograph of a bin adds to suspicion: consecutive photographs are checked with and without it.
 
-A network repeats its error on a bin: what hides an object hides it again. `given_last` takes the error on the last
-photograph into account.
+A network repeats its error on a bin: what hides an object hides it again. `inventory.past` takes the error on the
+last photograph into account.
 
 Neighbouring photographs of the public set nearly always differ by one object, so a wrong record breaks that pattern by
 construction, and the claimed change (recorded count minus last count) finds most wrong records without any image. In a
